@@ -6,7 +6,7 @@ otherwise.
 
 import enum
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NewType
 
 Ino = NewType("Ino", int)
@@ -82,7 +82,75 @@ class Artifact:
     uri: str
     tags: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, object] = field(default_factory=dict)
+    damaged: bool = False
 
     @property
     def compressed(self) -> bool:
         return self.codec == Codec.ZSTD
+
+
+class Standing(enum.StrEnum):
+    """How much the writer has said about the published content of an entry."""
+
+    CLOSED = "closed"  # close(2) answered 0
+    PROVISIONAL = "provisional"  # published by fsync or because the file is new; its writer has not closed it
+    RECOVERED = "recovered"  # was provisional, or not yet synced, when the daemon or the machine died
+
+
+class Place(enum.StrEnum):
+    """Where the bytes of a content lie on this machine."""
+
+    JOURNAL = "journal"  # plain, in a journal segment, waiting to be settled
+    DRAFT = "draft"  # plain, in a draft file that may still grow
+    CATALOG = "catalog"  # stored form, in the catalog itself (small)
+    FILE = "file"  # stored form, in a file named by its digest
+
+
+@dataclass(slots=True)
+class Entry:
+    """One name in the tree. Mutable: the live state of an open file is such a value too.
+
+    `mode` holds permission bits only (07777); `size` is the plain size; `stored` what it costs on disk;
+    `content` is the id of its content, None for directories, symlinks and empty files.
+    `stamp` is that of the content register; the stamps of mode, owner and mtime are None where they are the same.
+    """
+
+    ino: int
+    parent: int
+    name: bytes
+    kind: int
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    atime_ns: int
+    mtime_ns: int
+    ctime_ns: int
+    birth_ns: int
+    content: int | None
+    target: bytes | None
+    stamp: str
+    standing: str = Standing.CLOSED
+    mode_stamp: str | None = None
+    owner_stamp: str | None = None
+    mtime_stamp: str | None = None
+    stored: int = 0
+
+    def copy(self) -> "Entry":
+        return replace(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One content as the catalog knows it. `data` is not part of it: see `Catalog.content_data`."""
+
+    id: int
+    place: str
+    digest: Digest | None
+    size: int
+    stored: int
+    codec: str
+    sums: bytes
+    segment: int
+    offset: int
+    damaged: bool

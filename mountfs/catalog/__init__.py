@@ -1,0 +1,9 @@
+"""What is true: entries, contents, registers, in one SQLite database. The only room that imports sqlite.
+
+One connection writes, on the thread that made the catalog; every other connection reads or checkpoints.
+"""
+
+from mountfs.catalog.database import Catalog, checkpoint
+from mountfs.catalog.schema import VERSION
+
+__all__ = ["VERSION", "Catalog", "checkpoint"]

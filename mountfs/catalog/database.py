@@ -1,0 +1,428 @@
+"""The catalog's connection: plain statements for the hot path, one transaction at a time, errors translated.
+
+Protocol: every write happens inside `transaction()` on the thread that opened the catalog; nothing in a
+transaction waits for anything but SQLite. The write-ahead log is never checkpointed here (that means fsync):
+`checkpoint` does it on a connection of its own, in a worker thread.
+"""
+
+import contextlib
+import errno
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from mountfs.catalog import schema
+from mountfs.errors import CacheFull, CatalogError, MountfsError
+from mountfs.model import ROOT_INO, Content, Digest, Entry
+
+Value = int | str | bytes | None
+_ENTRY = (
+    "e.ino, e.parent, e.name, e.kind, e.mode, e.uid, e.gid, e.size, e.atime_ns, e.mtime_ns, e.ctime_ns, e.birth_ns,"
+    " e.content, e.target, e.stamp, e.standing, e.mode_stamp, e.owner_stamp, e.mtime_stamp, coalesce(c.stored, 0)"
+)
+_FROM = " FROM entry e LEFT JOIN content c ON c.id = e.content "
+_BY_INO = f"SELECT {_ENTRY}{_FROM}WHERE e.ino = ?"
+_BY_NAME = f"SELECT {_ENTRY}{_FROM}WHERE e.parent = ? AND e.name = ?"
+_CHILDREN = f"SELECT {_ENTRY}{_FROM}WHERE e.parent = ? AND e.name > ? ORDER BY e.name LIMIT ?"
+_CONTENT = "id, place, digest, size, stored, codec, sums, segment, offset, damaged"
+_UPSERT = (
+    "INSERT INTO entry (ino, parent, name, kind, mode, uid, gid, size, atime_ns, mtime_ns, ctime_ns, birth_ns,"
+    " content, target, stamp, standing, mode_stamp, owner_stamp, mtime_stamp)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    " ON CONFLICT (ino) DO UPDATE SET parent = excluded.parent, name = excluded.name, mode = excluded.mode,"
+    " uid = excluded.uid, gid = excluded.gid, size = excluded.size, atime_ns = excluded.atime_ns,"
+    " mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns, content = excluded.content,"
+    " stamp = excluded.stamp, standing = excluded.standing, mode_stamp = excluded.mode_stamp,"
+    " owner_stamp = excluded.owner_stamp, mtime_stamp = excluded.mtime_stamp"
+)
+QUICK_CHECK_BYTES = 32 << 20  # larger catalogs are not read whole at start: a mount is ready within a second
+
+
+class Catalog:
+    """Entries, contents and registers, as they are now.
+
+    `open` raises CatalogError where the file is damaged, foreign or from a newer version; it never repairs by
+    overwriting.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._db = connection
+        self.path = path
+        self._depth = 0
+
+    # -- life ---------------------------------------------------------------------------------------------
+
+    @classmethod
+    def open(cls, path: Path, *, read_only: bool = False) -> "Catalog":
+        existed = path.exists() and path.stat().st_size > 0
+        if read_only and not existed:
+            raise CatalogError(f"there is no catalog at {path}")
+        try:
+            connection = _connect(path, read_only=read_only)
+            _check_version(connection, path, existed=existed)
+            if not read_only and _version(connection) < schema.VERSION:
+                schema.migrate(connection)
+            if existed and path.stat().st_size <= QUICK_CHECK_BYTES:
+                _quick_check(connection, path)
+            return cls(connection, path)
+        except sqlite3.Error as error:
+            raise _damaged(path, error) from error
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing, durable against the death of this process on return. Nests: the outermost decides."""
+        if self._depth:
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+            return
+        self._run("BEGIN IMMEDIATE")
+        self._depth = 1
+        try:
+            yield
+            self._run("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+        finally:
+            self._depth = 0
+
+    def _run(self, sql: str, args: Sequence[Value] = ()) -> sqlite3.Cursor:
+        try:
+            return self._db.execute(sql, args)
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
+    def _many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        try:
+            self._db.executemany(sql, rows)
+        except sqlite3.Error as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: sqlite3.Error) -> MountfsError:
+        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+            return CacheFull("no space left on the disk that holds the catalog")
+        return _damaged(self.path, error)
+
+    # -- entries ------------------------------------------------------------------------------------------
+
+    def entry(self, ino: int) -> Entry | None:
+        row = self._run(_BY_INO, (ino,)).fetchone()
+        return Entry(*row) if row else None
+
+    def child(self, parent: int, name: bytes) -> Entry | None:
+        row = self._run(_BY_NAME, (parent, name)).fetchone()
+        return Entry(*row) if row else None
+
+    def children(self, parent: int, *, after: bytes = b"", limit: int = 1000) -> list[Entry]:
+        """The next `limit` entries of a directory in byte order of their names."""
+        return [Entry(*row) for row in self._run(_CHILDREN, (parent, after, limit))]
+
+    def has_children(self, parent: int) -> bool:
+        sql = "SELECT 1 FROM entry WHERE parent = ? AND name > x'' LIMIT 1"
+        return self._run(sql, (parent,)).fetchone() is not None
+
+    def put_entries(self, entries: Iterable[Entry]) -> None:
+        """Insert or replace whole rows; `stored` belongs to the content and is not written."""
+        self._many(_UPSERT, (_row(e) for e in entries))
+
+    def move_entry(self, ino: int, *, parent: int, name: bytes, ctime_ns: int) -> None:
+        self._run("UPDATE entry SET parent = ?, name = ?, ctime_ns = ? WHERE ino = ?", (parent, name, ctime_ns, ino))
+
+    def exchange_entries(self, a: Entry, b: Entry, *, ctime_ns: int) -> None:
+        """Swap two names; a third name carries one over the UNIQUE constraint for a moment."""
+        self.move_entry(a.ino, parent=-a.ino, name=b"\0", ctime_ns=ctime_ns)
+        self.move_entry(b.ino, parent=a.parent, name=a.name, ctime_ns=ctime_ns)
+        self.move_entry(a.ino, parent=b.parent, name=b.name, ctime_ns=ctime_ns)
+
+    def touch_directories(self, times: Iterable[tuple[int, int]]) -> None:
+        """Set mtime and ctime of directories: pairs of (time_ns, ino)."""
+        self._many("UPDATE entry SET mtime_ns = ?1, ctime_ns = ?1 WHERE ino = ?2", times)
+
+    def delete_entry(self, ino: int) -> None:
+        self._run("DELETE FROM entry WHERE ino = ?", (ino,))
+
+    def repoint(self, ino: int, *, old: int, new: int) -> None:
+        """Let an entry, and drafts begun on it, use an equal content instead of `old`."""
+        self._run("UPDATE entry SET content = ? WHERE ino = ? AND content = ?", (new, ino, old))
+        self._run("UPDATE draft SET base = ? WHERE base = ?", (new, old))
+
+    def mark_recovered(self) -> int:
+        sql = "UPDATE entry SET standing = 'recovered' WHERE standing = 'provisional'"
+        return self._run(sql).rowcount
+
+    def mark_entry(self, content: int, standing: str) -> list[int]:
+        """Set the standing of the entries of one content; their inos. A scan: for recovery only."""
+        sql = "UPDATE entry SET standing = ? WHERE content = ? RETURNING ino"
+        return [ino for (ino,) in self._run(sql, (standing, content)).fetchall()]
+
+    def entries_of(self, content: int) -> list[Entry]:
+        """Entries that name a content. A scan: for recovery and reports only."""
+        return [Entry(*row) for row in self._run(f"SELECT {_ENTRY}{_FROM}WHERE e.content = ?", (content,))]
+
+    def last_ids(self) -> tuple[int, int]:
+        """The highest ino and content id ever given out."""
+        rows = dict(self._run("SELECT name, seq FROM sqlite_sequence").fetchall())
+        return max(int(rows.get("entry", 0)), ROOT_INO), int(rows.get("content", 0))
+
+    def last_stamp(self) -> str:
+        """The highest stamp among the newest entries and registers: later ones must lie above it."""
+        newest = "SELECT max(stamp) FROM (SELECT stamp FROM entry ORDER BY ino DESC LIMIT 1000)"
+        return str(self._run(newest).fetchone()[0] or "")
+
+    def inos_with(self, register: str) -> set[int]:
+        return {ino for (ino,) in self._run("SELECT ino FROM register WHERE name = ?", (register,))}
+
+    def count_files(self) -> int:
+        return int(self._run("SELECT count(*) FROM entry WHERE kind = 1").fetchone()[0])
+
+    # -- contents -----------------------------------------------------------------------------------------
+
+    def content(self, content_id: int) -> Content | None:
+        row = self._run(f"SELECT {_CONTENT} FROM content WHERE id = ?", (content_id,)).fetchone()
+        return _content(row) if row else None
+
+    def content_by_digest(self, digest: Digest) -> Content | None:
+        row = self._run(f"SELECT {_CONTENT} FROM content WHERE digest = ?", (digest,)).fetchone()
+        return _content(row) if row else None
+
+    def content_by_hex(self, digest: str) -> Content | None:
+        """As `content_by_digest`, from the name of a file; None for names that are no digests."""
+        try:
+            return self.content_by_digest(Digest(bytes.fromhex(digest)))
+        except ValueError:
+            return None
+
+    def content_data(self, content_id: int) -> bytes:
+        """The stored bytes of a content that lies in the catalog."""
+        row = self._run("SELECT data FROM content WHERE id = ?", (content_id,)).fetchone()
+        if row is None or row[0] is None:
+            raise CatalogError(f"content {content_id} is not in the catalog")
+        return bytes(row[0])
+
+    def unsettled(self) -> list[Content]:
+        rows = self._run(f"SELECT {_CONTENT} FROM content WHERE digest IS NULL ORDER BY segment, id")
+        return [_content(row) for row in rows]
+
+    def insert_content(
+        self,
+        content_id: int,
+        *,
+        place: str,
+        size: int,
+        stored: int,
+        digest: Digest | None = None,
+        codec: str = "none",
+        sums: bytes = b"",
+        segment: int = 0,
+        offset: int = 0,
+        data: bytes | None = None,
+    ) -> None:
+        self._run(
+            "INSERT INTO content (id, place, digest, size, stored, codec, sums, segment, offset, data)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?)",
+            (content_id, place, digest, size, stored, codec, sums, segment, offset, data),
+        )
+
+    def settle_content(
+        self, content_id: int, *, place: str, digest: Digest, stored: int, codec: str, sums: bytes, data: bytes | None
+    ) -> None:
+        """Give a content its digest and its final place."""
+        self._run(
+            "UPDATE content SET place = ?, digest = ?, stored = ?, codec = ?, sums = ?, data = ?, segment = 0, offset = 0"
+            " WHERE id = ?",
+            (place, digest, stored, codec, sums, data, content_id),
+        )
+
+    def resize_content(self, content_id: int, size: int) -> None:
+        self._run("UPDATE content SET size = ?1, stored = ?1 WHERE id = ?2", (size, content_id))
+
+    def mark_damaged(self, content_id: int) -> None:
+        self._run("UPDATE content SET damaged = 1 WHERE id = ?", (content_id,))
+
+    def damaged(self) -> list[int]:
+        return [i for (i,) in self._run("SELECT id FROM content WHERE damaged = 1")]
+
+    def dead(self, limit: int) -> list[Content]:
+        """Contents that nothing needs any more."""
+        columns = ", ".join(f"c.{name.strip()}" for name in _CONTENT.split(","))
+        sql = f"SELECT {columns} FROM dead d JOIN content c ON c.id = d.content WHERE c.links = 0 LIMIT ?"
+        return [_content(row) for row in self._run(sql, (limit,))]
+
+    def forget_contents(self, ids: Iterable[int]) -> None:
+        """Remove rows that nothing links to."""
+        rows = [(i,) for i in ids]
+        self._many("DELETE FROM dead WHERE content = ?", rows)
+        self._many("DELETE FROM content WHERE id = ? AND links = 0", rows)
+
+    def used_segments(self) -> set[int]:
+        """Journal segments that still hold the only bytes of a content."""
+        return {s for (s,) in self._run("SELECT DISTINCT segment FROM content WHERE digest IS NULL AND segment > 0")}
+
+    # -- files that a crash may leave behind --------------------------------------------------------------
+
+    def doom(self, paths: Iterable[str]) -> None:
+        """Note durably that these files are to be deleted unless a later transaction says otherwise."""
+        self._many("INSERT OR IGNORE INTO doomed VALUES (?)", ((p,) for p in paths))
+
+    def spare(self, paths: Iterable[str]) -> None:
+        self._many("DELETE FROM doomed WHERE path = ?", ((p,) for p in paths))
+
+    def doomed(self) -> list[str]:
+        return [p for (p,) in self._run("SELECT path FROM doomed")]
+
+    # -- drafts -------------------------------------------------------------------------------------------
+
+    def put_draft(
+        self, content_id: int, *, base: int | None, size: int, log: int, log_bytes: int, closed: bool
+    ) -> None:
+        self._run(
+            "INSERT INTO draft VALUES (?,?,?,?,?,?) ON CONFLICT (content) DO UPDATE SET size = excluded.size,"
+            " log = excluded.log, log_bytes = excluded.log_bytes, closed = excluded.closed",
+            (content_id, base, size, log, log_bytes, int(closed)),
+        )
+
+    def drafts(self) -> list[tuple[int, int | None, int, int, int, bool]]:
+        """All drafts: (content, base, size, log, log_bytes, closed)."""
+        rows = self._run("SELECT content, base, size, log, log_bytes, closed FROM draft")
+        return [(c, b, s, g, n, bool(closed)) for c, b, s, g, n, closed in rows]
+
+    def draft(self, content_id: int) -> tuple[int, int | None, int, int, int, bool] | None:
+        return next((row for row in self.drafts() if row[0] == content_id), None)
+
+    def delete_draft(self, content_id: int) -> None:
+        self._run("DELETE FROM draft WHERE content = ?", (content_id,))
+
+    # -- registers ----------------------------------------------------------------------------------------
+
+    def register(self, ino: int, name: str) -> bytes | None:
+        row = self._run("SELECT value FROM register WHERE ino = ? AND name = ?", (ino, name)).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def registers(self, ino: int, prefix: str = "") -> dict[str, bytes]:
+        """The registers of an entry whose names begin so, in order of their names."""
+        rows = self._run(
+            "SELECT name, value FROM register WHERE ino = ?1 AND name >= ?2 AND substr(name, 1, length(?2)) = ?2",
+            (ino, prefix),
+        )
+        return {name: bytes(value) for name, value in rows}
+
+    def count_registers(self, ino: int, prefix: str) -> int:
+        return len(self.registers(ino, prefix))
+
+    def set_register(self, ino: int, name: str, value: bytes, stamp: str) -> None:
+        self._run("INSERT OR REPLACE INTO register VALUES (?,?,?,?)", (ino, name, value, stamp))
+
+    def delete_register(self, ino: int, name: str) -> bool:
+        return self._run("DELETE FROM register WHERE ino = ? AND name = ?", (ino, name)).rowcount == 1
+
+    # -- sums and settings --------------------------------------------------------------------------------
+
+    def stored_bytes(self) -> int:
+        """Stored bytes of all settled live content."""
+        return int(self._run("SELECT stored FROM usage").fetchone()[0])
+
+    def totals(self) -> dict[str, int]:
+        """Counts and sizes over everything; reads all entries."""
+        row = self._run(
+            "SELECT count(*), coalesce(sum(e.size), 0), coalesce(sum(c.stored), 0), count(DISTINCT e.content)"
+            " FROM entry e LEFT JOIN content c ON c.id = e.content WHERE e.kind = 1"
+        ).fetchone()
+        jobs = self._run("SELECT count(*) FROM entry WHERE parent = 1 AND ino <> 1").fetchone()[0]
+        return {"jobs": jobs, "artifacts": row[0], "size": row[1], "referenced": row[2], "contents": row[3]}
+
+    def meta(self, key: str) -> str | None:
+        row = self._run("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def set_meta(self, key: str, value: str) -> None:
+        self._run("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def wal_bytes(self) -> int:
+        try:
+            return Path(f"{self.path}-wal").stat().st_size
+        except FileNotFoundError:
+            return 0
+
+
+def checkpoint(path: Path, *, truncate: bool) -> tuple[int, int]:
+    """Carry the write-ahead log into the database, with fsync; for a worker thread. (frames in the log, of them carried)."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=0)
+    try:
+        connection.execute("PRAGMA synchronous = NORMAL")
+        mode = "TRUNCATE" if truncate else "PASSIVE"
+        _busy, frames, carried = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+        return frames, carried
+    except sqlite3.OperationalError:
+        return 0, 0  # locked: the next round gets it
+    finally:
+        connection.close()
+
+
+def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    uri = f"file:{_quoted(path)}?mode={'ro' if read_only else 'rwc'}"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5, cached_statements=256, check_same_thread=False)
+    if not read_only:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute("PRAGMA cache_size = -16384")
+    connection.execute("PRAGMA trusted_schema = OFF")
+    return connection
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _check_version(connection: sqlite3.Connection, path: Path, *, existed: bool) -> None:
+    version = _version(connection)
+    if version > schema.VERSION:
+        raise CatalogError(
+            f"{path} was written by a newer mountfs (catalog version {version}, this one reads up to {schema.VERSION}):"
+            " upgrade mountfs, or use another state directory"
+        )
+    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
+    if existed and version > 0 and application != schema.APPLICATION_ID:
+        raise CatalogError(f"{path} is an SQLite database of another program: use another state directory")
+
+
+def _quick_check(connection: sqlite3.Connection, path: Path) -> None:
+    answer = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if answer != "ok":
+        raise _damaged(path, sqlite3.DatabaseError(answer))
+
+
+def _damaged(path: Path, error: sqlite3.Error) -> MountfsError:
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CANTOPEN:
+        return CatalogError(f"{path} cannot be opened ({error}): check the permissions of the state directory")
+    raised = CatalogError(
+        f"the catalog {path} is damaged ({error}): nothing was changed. Move the state directory aside and restore a"
+        " backup of it, or mount with a new state directory"
+    )
+    raised.errno = errno.EIO
+    return raised
+
+
+def _row(e: Entry) -> tuple[Value, ...]:
+    return (
+        e.ino, e.parent, e.name, e.kind, e.mode, e.uid, e.gid, e.size, e.atime_ns, e.mtime_ns, e.ctime_ns, e.birth_ns,
+        e.content, e.target, e.stamp, e.standing, e.mode_stamp, e.owner_stamp, e.mtime_stamp,
+    )  # fmt: skip
+
+
+def _content(row: tuple[int, str, bytes | None, int, int, str, bytes, int, int, int]) -> Content:
+    i, place, digest, size, stored, codec, sums, segment, offset, damaged = row
+    return Content(
+        i, place, Digest(digest) if digest is not None else None, size, stored, codec, sums, segment, offset, bool(damaged)
+    )

@@ -1,0 +1,128 @@
+"""The work behind the requests: settling, reclaiming, carrying the write-ahead log into the catalog."""
+
+import logging
+from collections.abc import Callable
+
+import trio
+
+from mountfs.catalog import checkpoint
+from mountfs.errors import MountfsError
+from mountfs.store.settler import BATCH
+from mountfs.store.store import WAL_BYTES, Store
+
+log = logging.getLogger(__name__)
+
+GATHER_SECONDS = 0.008  # files closed within it are settled together
+DRAIN_SECONDS = 0.1  # what the journal holds is in the catalog after this time at the latest
+CHECKPOINT_SECONDS = 0.5
+QUIET_SECONDS = 2.0  # without writes for so long, the log is emptied
+
+
+class Background:
+    """Runs until cancelled; `wake` says that there is something to settle."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._event = trio.Event()
+        self._idle = trio.Event()
+        self._last_activity = 0.0
+        self.busy = False
+
+    def wake(self) -> None:
+        self._event.set()
+
+    async def run(self) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._settle_forever)
+            nursery.start_soon(self._checkpoint_forever)
+
+    # -- settling -----------------------------------------------------------------------------------------
+
+    async def _settle_forever(self) -> None:
+        while True:
+            with trio.move_on_after(self._pause()):
+                await self._event.wait()
+            self._event = trio.Event()
+            if 0 < len(self._store.files.due) < BATCH:
+                await trio.sleep(GATHER_SECONDS)
+            try:
+                await self._round()
+            except MountfsError as error:
+                log.error("settling failed and is tried again: %s", error)
+                await trio.sleep(1.0)
+
+    def _pause(self) -> float:
+        due = self._store.settler.next_due()
+        pause = 1.0 if due is None else max(0.0, due - self._store.ledger.clock.monotonic())
+        return min(pause, DRAIN_SECONDS) if self._store.ledger.waiting_since is not None else min(pause, 1.0)
+
+    async def _round(self) -> None:
+        self.busy = True
+        try:
+            await self.settle()
+            await self.reclaim()
+            since = self._store.ledger.waiting_since
+            if since is not None and self._store.ledger.clock.monotonic() - since >= DRAIN_SECONDS:
+                self._store.ledger.drain()
+        finally:
+            self.busy = False
+
+    async def settle(self, *, hurry: bool = False) -> None:
+        """Settle what is due; with `hurry` also what is not quiet yet."""
+        settler = self._store.settler
+        while jobs := settler.take(hurry=hurry):
+            results = await _in_thread(lambda jobs=jobs: settler.work(jobs))
+            if settler.doom(results):
+                await _in_thread(lambda results=results: settler.adopt(results))
+            settler.commit(jobs, results)
+            self._last_activity = trio.current_time()
+            if len(jobs) < BATCH:
+                return
+
+    async def reclaim(self) -> None:
+        settler = self._store.settler
+        while contents := settler.dead():
+            await _in_thread(lambda contents=contents: settler.bury(contents))
+            settler.buried(contents)
+            self._last_activity = trio.current_time()
+
+    async def settled(self, *, seconds: float) -> bool:
+        """Wait until nothing is left to settle or to reclaim; whether that came true in time."""
+        with trio.move_on_after(seconds):
+            while not self._store.settler.idle() or self.busy or any(j.settling for j in self._store.files.live.values()):
+                for ino in list(self._store.files.due):
+                    self._store.files.hurry(ino)
+                self.wake()
+                await trio.sleep(0.005)
+            self._store.ledger.drain()
+            return True
+        return False
+
+    # -- the write-ahead log ------------------------------------------------------------------------------
+
+    async def _checkpoint_forever(self) -> None:
+        while True:
+            await trio.sleep(CHECKPOINT_SECONDS)
+            quiet = trio.current_time() - self._last_activity > QUIET_SECONDS
+            length = self._store.catalog.wal_bytes()
+            if length > WAL_BYTES or (quiet and (length or self._store.journal.old_segments())):
+                await self.carry_over(truncate=quiet)
+
+    async def carry_over(self, *, truncate: bool) -> None:
+        """Checkpoint, then remove the journal segments that nothing needs any more."""
+        store = self._store
+        segments = store.journal.take_unsynced()
+        removable = store.removable_segments()
+        try:
+            await _in_thread(lambda: store.journal.sync(segments))
+            await _in_thread(lambda: checkpoint(store.state.catalog, truncate=truncate))
+        except OSError as error:
+            store.journal.put_back_unsynced(segments)
+            log.error("the catalog could not be synced: %s", error)
+            return
+        for segment in removable:
+            store.journal.remove_segment(segment)
+
+
+async def _in_thread(work: Callable[[], object]):  # type: ignore[no-untyped-def]
+    return await trio.to_thread.run_sync(work, abandon_on_cancel=False)

@@ -1,0 +1,188 @@
+"""Serving one mount: the store, the requests, the work behind them, and an end that leaves nothing half done."""
+
+import contextlib
+import gc
+import logging
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import trio
+
+from mountfs import __version__, namespace
+from mountfs.daemon.background import Background
+from mountfs.daemon.control import Answer, Control, listen
+from mountfs.errors import MountfsError
+from mountfs.fuse import session
+from mountfs.fuse.operations import Operations
+from mountfs.model import Standing
+from mountfs.store.options import Options
+from mountfs.store.store import Store
+
+log = logging.getLogger(__name__)
+
+LAST_SETTLE_SECONDS = 3.0  # what is not settled by then is settled after the next start
+SWITCH_SECONDS = 0.0005  # a busy worker thread hands the interpreter back to the loop after this time
+OPEN_FILES = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What to serve, and where."""
+
+    mountpoint: Path
+    state: Path
+    options: Options
+    handler_seconds: float = 10.0
+    allow_other: bool = False
+    auto_unmount: bool = False
+
+
+class Daemon:
+    """One mount, from open to close."""
+
+    def __init__(self, service: Service, store: Store, ready: Callable[[], None]) -> None:
+        self._service = service
+        self._store = store
+        self._ready = ready
+        self._started = time.time()
+        self._background = Background(store)
+        self._stopping = False
+        self._operations: Operations | None = None
+
+    async def run(self) -> None:
+        listener = listen(self._service.state)
+        control = Control(
+            {
+                "barrier": self._barrier,
+                "status": self._status,
+                "delete": self._delete,
+                "stop": self._stop,
+                "stats": self._stats,
+            }
+        )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch_signals)
+            nursery.start_soon(control.serve, listener)
+            nursery.start_soon(self._background.run)
+            operations = Operations(
+                self._store, handler_seconds=self._service.handler_seconds, nursery=nursery, wake=self._background.wake
+            )
+            self._operations = operations
+            with session.mounted(
+                operations,
+                self._service.mountpoint,
+                allow_other=self._service.allow_other,
+                auto_unmount=self._service.auto_unmount,
+            ):
+                nursery.start_soon(self._announce)
+                await session.serve()
+                self._stopping = True
+            await self._finish()
+            nursery.cancel_scope.cancel()
+
+    async def _announce(self) -> None:
+        found = await trio.to_thread.run_sync(os.stat, self._service.mountpoint)
+        session.raise_read_ahead(found.st_dev)
+        gc.collect()
+        gc.freeze()
+        self._ready()
+
+    async def _watch_signals(self) -> None:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for number in signals:
+                log.info("ending on signal %d", number)
+                self._end()
+
+    def _end(self) -> None:
+        if not self._stopping:
+            self._stopping = True
+            session.stop()
+
+    async def _finish(self) -> None:
+        """The mount is gone: acknowledge what is still open, settle what can be settled in a moment."""
+        for live in list(self._store.files.live.values()):
+            try:
+                if live.dirty and live.lock.acquire(timeout=0.2):
+                    self._store.files.publish(live, Standing.PROVISIONAL)
+                    live.lock.release()
+            except MountfsError as error:
+                log.error("%r was still open and is not saved: %s", live.entry.name, error)
+        await self._background.settled(seconds=LAST_SETTLE_SECONDS)
+
+    # -- control requests ---------------------------------------------------------------------------------
+
+    async def _barrier(self, request: dict[str, object]) -> Answer:
+        """Everything acknowledged is in the catalog; with `settled` also hashed and compressed."""
+        if request.get("settled"):
+            return {"settled": await self._background.settled(seconds=float(str(request.get("seconds", 600))))}
+        self._store.ledger.drain()
+        return {}
+
+    async def _status(self, request: dict[str, object]) -> Answer:
+        store = self._store
+        refusals = self._operations.refusals.as_json() if self._operations else []
+        return {
+            "pid": os.getpid(),
+            "version": __version__,
+            "mountpoint": str(self._service.mountpoint),
+            "state": str(self._service.state),
+            "since": self._started,
+            "open_files": sum(1 for live in store.files.live.values() if live.handles),
+            "drafts": sum(1 for live in store.files.live.values() if live.dirty),
+            "unsettled": len(store.files.due) + len(store.settler.backlog) + store.ledger.waiting_count(),
+            "stored_bytes": store.room.used_bytes(),
+            "quota_bytes": store.room.quota_bytes,
+            "resident_bytes": _resident_bytes(),
+            "damaged": len(store.catalog.damaged()),
+            "refusals": refusals,
+        }
+
+    async def _stats(self, request: dict[str, object]) -> Answer:
+        self._store.ledger.drain()
+        return {"totals": self._store.catalog.totals()}
+
+    async def _delete(self, request: dict[str, object]) -> Answer:
+        """Remove a key and all below it; what the kernel remembers of it goes too."""
+        names = namespace.split_key(str(request.get("key")))
+        tree = self._store.tree
+        entry = tree.walk(names)
+        gone = tree.remove_tree(entry)
+        session.forget_name(entry.parent, entry.name)
+        self._background.wake()
+        return {"deleted": gone}
+
+    async def _stop(self, request: dict[str, object]) -> Answer:
+        self._end()
+        return {}
+
+
+def _resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize()
+
+
+def serve(service: Service, ready: Callable[[], None]) -> None:
+    """Serve until unmounted or told to end. Raises AlreadyMounted, CatalogError, EnvironmentProblem."""
+    os.umask(0o077)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    _raise_open_files()
+    store = Store.open(service.state, service.options, mountpoint=service.mountpoint)
+    try:
+        trio.run(Daemon(service, store, ready).run)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            (service.state / "control.sock").unlink()
+        store.close()
+
+
+def _raise_open_files() -> None:
+    """One descriptor for each open draft or content: the usual 1024 is soon used up."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -1,0 +1,298 @@
+"""A file that is being written, too large for memory: plain bytes in a draft file, and a log of how to undo.
+
+What was published (acknowledged by close or fsync) must survive the death of the daemon although writing goes on in
+the same file. So, like a rollback journal: before published bytes are overwritten they are saved to the log, in
+blocks, once between two publishes; recovery puts back what the log holds beyond the length that was noted with the
+last publish. Publishing therefore costs one catalog row, however long the file is.
+
+A draft may be begun on settled content (`base`). Chunks of 1 MiB are carried over when they are first written
+to; the others are read from the base, so that appending to a large log costs what was appended.
+
+All methods expect the caller to hold the lock of the live file, except `read_chunk`.
+"""
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from mountfs.codec import FRAME_BYTES
+from mountfs.contents import ReadsRanges, full_disk, write_all
+
+BLOCK_BYTES = 64 << 10  # unit of undo: a random write of 4 KiB saves 64
+COMPACT_BYTES = 4 << 20  # a log longer than this begins anew at the next publish
+
+_RECORD = struct.Struct("<IB3xQQ")  # CRC-32 of all that follows it, kind, offset or chunk or limit, length
+_CARRIED, _TRIMMED, _SAVED = 1, 2, 3
+
+
+class DraftFile:
+    """Plain bytes with random access, a published state that survives, and a current one that may be ahead of it.
+
+    Raises CacheFull from every method that writes, when the disk is full; the size is then as it was.
+    """
+
+    def __init__(self, directory: Path, content_id: int, base: ReadsRanges | None, *, existing: bool = False) -> None:
+        self.directory = directory
+        self.content_id = content_id
+        self.path = directory / str(content_id)
+        flags = os.O_RDWR | os.O_CLOEXEC | (0 if existing else os.O_CREAT | os.O_EXCL)
+        with full_disk():
+            self.fd = os.open(self.path, flags, 0o600)
+        self.base = base
+        self.base_limit = base.size if base else 0
+        self.size = self.base_limit
+        self.versions: dict[int, int] = {}
+        self.unsynced = True
+        self._own: set[int] = set()  # chunks below the base's limit that live here
+        self._high = 0  # end of what may lie in the file, stale bytes above `size` included
+        self._published_size = 0
+        self._published_limit = self.base_limit
+        self._fresh: set[int] = set()  # carried over since the last publish
+        self._saved: set[int] = set()  # blocks saved since the last publish
+        self._log_fd = -1
+        self.log = 0
+        self.log_bytes = 0
+
+    def close(self) -> None:
+        for fd in (self.fd, self._log_fd):
+            if fd >= 0:
+                os.close(fd)
+        self.fd = self._log_fd = -1
+
+    def remove(self) -> None:
+        """Close and delete; the catalog no longer points here."""
+        self.close()
+        remove_draft(self.directory, self.content_id)
+
+    # -- current state ------------------------------------------------------------------------------------
+
+    def read(self, offset: int, length: int) -> bytes:
+        length = min(length, self.size - offset)
+        if length <= 0:
+            return b""
+        if self.base_limit == 0 or offset >= self.base_limit:
+            return _padded(os.pread(self.fd, length, offset), length)
+        parts = []
+        while length > 0:
+            chunk = offset // FRAME_BYTES
+            part = min(length, (chunk + 1) * FRAME_BYTES - offset)
+            parts.append(self._read_part(chunk, offset, part))
+            offset, length = offset + part, length - part
+        return b"".join(parts)
+
+    def _read_part(self, chunk: int, offset: int, length: int) -> bytes:
+        if self.base is None or not self._in_base(chunk):
+            return _padded(os.pread(self.fd, length, offset), length)
+        return _padded(self.base.read(offset, max(0, min(length, self.base_limit - offset))), length)
+
+    def read_chunk(self, chunk: int, length: int) -> bytes:
+        """The first bytes of one chunk; from any thread: whoever calls compares `versions` before and after."""
+        return self._read_part(chunk, chunk * FRAME_BYTES, length)
+
+    def at_hand(self, offset: int, length: int) -> bool:
+        """Whether a read needs no decompression; it may still touch the disk."""
+        return self.base is None or offset >= self.base_limit or self.base.at_hand(offset, length)
+
+    def write(self, offset: int, data: bytes | memoryview) -> None:
+        end = offset + len(data)
+        if not data:
+            return
+        with full_disk():
+            self._clear_gap(offset)
+            self._carry(offset, end)
+            self._save(offset, end)
+            self._touch(offset, end)
+            _pwrite_all(self.fd, data, offset)
+        self._high = max(self._high, end)
+        self.size = max(self.size, end)
+
+    def truncate(self, size: int) -> None:
+        if size > self.size:
+            with full_disk():
+                self._clear_gap(size)
+            self._touch(self.size, self.size + 1)
+        elif size < self.size:
+            self._shrink(size)
+        self.size = size
+
+    def _shrink(self, size: int) -> None:
+        if size < self.base_limit:
+            with full_disk():
+                self._append_log(_TRIMMED, size, b"")
+            self.base_limit = size
+        for chunk in [c for c in self.versions if c >= size // FRAME_BYTES]:
+            self.versions[chunk] += 1
+        self._touch(size, size + 1)
+        self.unsynced = True
+        if self._published_size <= size and self._high > size:
+            os.ftruncate(self.fd, size)
+            self._high = size
+
+    def _clear_gap(self, offset: int) -> None:
+        """Bytes between the end and where the file goes on are zeros, also where stale ones lie."""
+        end = min(offset, self._high)
+        if self.size >= end:
+            return
+        self._save(self.size, end)
+        self._touch(self.size, end)
+        zeros = bytes(min(end - self.size, FRAME_BYTES))
+        position = self.size
+        while position < end:
+            position += os.pwrite(self.fd, zeros[: end - position], position)
+
+    def _in_base(self, chunk: int) -> bool:
+        return chunk * FRAME_BYTES < self.base_limit and chunk not in self._own
+
+    def _carry(self, offset: int, end: int) -> None:
+        """Bring chunks that still lie in the base here, before a part of them is overwritten."""
+        if self.base is None or offset >= self.base_limit:
+            return
+        for chunk in range(offset // FRAME_BYTES, (min(end, self.base_limit) - 1) // FRAME_BYTES + 1):
+            if chunk in self._own:
+                continue
+            start = chunk * FRAME_BYTES
+            stop = min(start + FRAME_BYTES, self.base_limit)
+            if not (offset <= start and end >= stop):
+                _pwrite_all(self.fd, self.base.read(start, stop - start), start)
+                self._high = max(self._high, stop)
+            self._append_log(_CARRIED, chunk, b"")
+            self._own.add(chunk)
+            self._fresh.add(chunk)
+
+    def _save(self, offset: int, end: int) -> None:
+        """Copy published bytes that are about to be overwritten into the log."""
+        end = min(end, self._published_size)
+        for block in range(offset // BLOCK_BYTES, (end - 1) // BLOCK_BYTES + 1 if end > offset else 0):
+            if block in self._saved or self._published_in_base(block * BLOCK_BYTES // FRAME_BYTES):
+                continue
+            start = block * BLOCK_BYTES
+            length = min(BLOCK_BYTES, self._published_size - start)
+            self._append_log(_SAVED, start, _padded(os.pread(self.fd, length, start), length))
+            self._saved.add(block)
+
+    def _published_in_base(self, chunk: int) -> bool:
+        return chunk * FRAME_BYTES < self._published_limit and (chunk not in self._own or chunk in self._fresh)
+
+    def _touch(self, offset: int, end: int) -> None:
+        self.unsynced = True
+        for chunk in range(offset // FRAME_BYTES, (end - 1) // FRAME_BYTES + 1):
+            self.versions[chunk] = self.versions.get(chunk, 0) + 1
+
+    # -- publishing ---------------------------------------------------------------------------------------
+
+    def prepare_publish(self) -> tuple[int, int, int]:
+        """What the catalog is to note: (size, log generation, log bytes). Follow with `published`."""
+        if self.log_bytes > COMPACT_BYTES and len(self._own) * _RECORD.size < self.log_bytes // 2:
+            self._compact_log()
+        return self.size, self.log, self.log_bytes
+
+    def published(self) -> None:
+        """The catalog has noted it: this state survives from now on."""
+        self._published_size = self.size
+        self._published_limit = self.base_limit
+        self._fresh.clear()
+        self._saved.clear()
+        for stale in self.directory.glob(f"{self.content_id}.*.log") if self.log else ():
+            if stale != self._log_path(self.log):
+                stale.unlink()
+
+    def sync(self) -> None:
+        """Make the bytes durable; for a worker thread."""
+        os.fdatasync(self.fd)
+        if self._log_fd >= 0:
+            os.fdatasync(self._log_fd)
+
+    def _compact_log(self) -> None:
+        """Begin a new log that holds only what still matters after the publish that follows."""
+        old = self._log_fd
+        self.log, self._log_fd, self.log_bytes = self.log + 1, -1, 0
+        with full_disk():
+            for chunk in sorted(self._own):
+                self._append_log(_CARRIED, chunk, b"")
+            if self.base is not None and self.base_limit < self.base.size:
+                self._append_log(_TRIMMED, self.base_limit, b"")
+        if old >= 0:
+            os.close(old)
+
+    def _log_path(self, generation: int) -> Path:
+        return self.directory / f"{self.content_id}.{generation}.log"
+
+    def _append_log(self, kind: int, number: int, data: bytes) -> None:
+        if self._log_fd < 0:
+            self._log_fd = os.open(self._log_path(self.log), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        record = _RECORD.pack(0, kind, number, len(data)) + data
+        record = zlib.crc32(record[4:]).to_bytes(4, "little") + record[4:]
+        try:
+            write_all(self._log_fd, record)
+        except OSError:
+            os.ftruncate(self._log_fd, self.log_bytes)
+            raise
+        self.log_bytes += len(record)
+        self.unsynced = True
+
+    # -- recovery -----------------------------------------------------------------------------------------
+
+    @classmethod
+    def recover(
+        cls, directory: Path, content_id: int, base: ReadsRanges | None, *, size: int, log: int, log_bytes: int, as_found: bool
+    ) -> "DraftFile":
+        """Reopen a draft after a crash in the state of its last publish, or as found: then with all that was written."""
+        draft = cls(directory, content_id, base, existing=True)
+        draft.log = log
+        raw = draft._log_path(log).read_bytes() if draft._log_path(log).exists() else b""
+        found = os.fstat(draft.fd).st_size
+        undo = []
+        for position, kind, number, data in _log_records(raw):
+            if position >= log_bytes and not as_found:
+                undo.append((kind, number, data))
+                continue
+            draft._redo(kind, number)
+        for kind, number, data in reversed(undo):
+            if kind == _SAVED:
+                _pwrite_all(draft.fd, data, number)
+        draft.size = max(size, found) if as_found else size
+        if found > draft.size:
+            os.ftruncate(draft.fd, draft.size)
+        draft._high = min(found, draft.size)
+        if raw:
+            os.truncate(draft._log_path(log), min(log_bytes, len(raw)))
+            draft._log_fd = os.open(draft._log_path(log), os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        draft.log_bytes = min(log_bytes, len(raw))
+        draft.published()
+        return draft
+
+    def _redo(self, kind: int, number: int) -> None:
+        if kind == _CARRIED:
+            self._own.add(number)
+        elif kind == _TRIMMED:
+            self.base_limit = min(self.base_limit, number)
+
+
+def remove_draft(directory: Path, content_id: int) -> None:
+    for path in (directory / str(content_id), *directory.glob(f"{content_id}.*")):
+        path.unlink(missing_ok=True)
+
+
+def _log_records(raw: bytes) -> Iterator[tuple[int, int, int, bytes]]:
+    """(position, kind, number, data) of each whole record; the first torn one ends it."""
+    position = 0
+    while position + _RECORD.size <= len(raw):
+        checksum, kind, number, length = _RECORD.unpack_from(raw, position)
+        end = position + _RECORD.size + length
+        if end > len(raw) or zlib.crc32(raw[position + 4 : end]) != checksum:
+            return
+        yield position, kind, number, raw[position + _RECORD.size : end]
+        position = end
+
+
+def _padded(data: bytes, length: int) -> bytes:
+    return data if len(data) == length else data + bytes(length - len(data))
+
+
+def _pwrite_all(fd: int, data: bytes | memoryview, offset: int) -> None:
+    written = os.pwrite(fd, data, offset)
+    view = memoryview(data)
+    while written < len(view):
+        written += os.pwrite(fd, view[written:], offset + written)

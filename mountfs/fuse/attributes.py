@@ -1,0 +1,33 @@
+"""Entries as the kernel wants them."""
+
+import stat
+
+import pyfuse3
+
+from mountfs.model import ROOT_INO, Entry, Kind
+
+_TYPE = {Kind.FILE: stat.S_IFREG, Kind.DIRECTORY: stat.S_IFDIR, Kind.SYMLINK: stat.S_IFLNK}
+CACHED_SECONDS = 300.0  # every change of a name or an attribute comes through the kernel, or is pushed to it
+UNSETTLED_SECONDS = 1.0  # what it costs on disk is not known yet
+BLOCK_BYTES = 4096
+
+
+def to_kernel(entry: Entry, *, links: int, owner: tuple[int, int], settled: bool) -> pyfuse3.EntryAttributes:
+    """A stat structure. `owner` is that of the root; `settled` whether `stored` is final."""
+    attributes = pyfuse3.EntryAttributes()
+    attributes.st_ino = pyfuse3.InodeT(entry.ino)
+    attributes.st_mode = pyfuse3.ModeT(entry.mode | _TYPE[entry.kind])  # type: ignore[index]
+    attributes.st_nlink = links
+    if entry.ino == ROOT_INO:
+        attributes.st_uid, attributes.st_gid = owner
+    else:
+        attributes.st_uid, attributes.st_gid = entry.uid, entry.gid
+    attributes.st_size = entry.size
+    attributes.st_blksize = BLOCK_BYTES
+    attributes.st_blocks = (entry.stored + 511) // 512 or (1 if entry.size and entry.kind == Kind.FILE else 0)
+    attributes.st_atime_ns = entry.atime_ns
+    attributes.st_mtime_ns = entry.mtime_ns
+    attributes.st_ctime_ns = entry.ctime_ns
+    attributes.entry_timeout = CACHED_SECONDS
+    attributes.attr_timeout = CACHED_SECONDS if settled else UNSETTLED_SECONDS
+    return attributes

@@ -1,0 +1,55 @@
+"""Mounting and unmounting through pyfuse3, whose session is one global a process."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyfuse3
+
+from mountfs.errors import EnvironmentProblem
+from mountfs.fuse.operations import Operations
+
+MAX_TASKS = 99
+READ_AHEAD_KIB = 1024
+
+
+@contextlib.contextmanager
+def mounted(operations: Operations, mountpoint: Path, *, allow_other: bool, auto_unmount: bool) -> Iterator[None]:
+    """The file system is mounted for the length of the block; `serve` answers."""
+    options = {"fsname=mountfs", "subtype=mountfs", "default_permissions"}
+    if allow_other:
+        options.add("allow_other")
+    if auto_unmount:
+        options.add("auto_unmount")
+    try:
+        pyfuse3.init(operations, str(mountpoint), options)
+    except RuntimeError as error:
+        raise EnvironmentProblem(
+            f"{mountpoint} could not be mounted ({error}): `mountfs doctor` tells what is missing"
+        ) from error
+    try:
+        yield
+    finally:
+        pyfuse3.close(unmount=True)
+
+
+async def serve() -> None:
+    """Answer requests until the file system is unmounted or `stop` is called."""
+    await pyfuse3.main(max_tasks=MAX_TASKS)
+
+
+def stop() -> None:
+    pyfuse3.terminate()
+
+
+def raise_read_ahead(device: int) -> None:
+    """Let the kernel ask for 1 MiB at a time; only root may, and only then it is done (FACTS: 2.9 against 1.5 GB/s)."""
+    path = Path(f"/sys/class/bdi/{os.major(device)}:{os.minor(device)}/read_ahead_kb")
+    with contextlib.suppress(OSError):
+        path.write_text(str(READ_AHEAD_KIB))
+
+
+def forget_name(parent: int, name: bytes) -> None:
+    """Tell the kernel that a name was removed behind its back."""
+    pyfuse3.invalidate_entry_async(pyfuse3.InodeT(parent), pyfuse3.FileNameT(name), ignore_enoent=True)

@@ -1,0 +1,89 @@
+"""The rules for names: keys, types, MIME types, tags, xattrs, views (DESIGN §3).
+
+Pure decisions over names, so that the kernel side, the command line and the Python API refuse and accept
+the same things. No clock, no I/O, nothing that depends on the machine it runs on.
+"""
+
+from mountfs.namespace.attributes import (
+    FACTS,
+    MAX_TAGS,
+    REQUEST_FACTS,
+    TAG_KEY,
+    TAG_KEY_MAX,
+    TAG_VALUE_MAX,
+    WRITABLE_FACTS,
+    XATTR_VALUE_MAX,
+    Fact,
+    Foreign,
+    Plain,
+    Tag,
+    Xattr,
+    check_tag,
+    classify_xattr,
+    parse_tag,
+    tag_key,
+)
+from mountfs.namespace.expiry import parse_expiry
+from mountfs.namespace.keys import (
+    JOB_METADATA_NAME,
+    NAME_MAX,
+    VIEW_NAMES,
+    VIRTUAL_FILES,
+    build_key,
+    check_job_name,
+    check_name,
+    is_reserved_root_name,
+    join_key,
+    normalize_key,
+    split_key,
+)
+from mountfs.namespace.kinds import (
+    BUILTIN_TYPES,
+    TYPE_SLUG,
+    ArtifactType,
+    canonical_type,
+    type_by_name,
+    type_of_path,
+    type_word,
+)
+from mountfs.namespace.mime import guess_mime
+
+__all__ = [
+    "BUILTIN_TYPES",
+    "FACTS",
+    "JOB_METADATA_NAME",
+    "MAX_TAGS",
+    "NAME_MAX",
+    "REQUEST_FACTS",
+    "TAG_KEY",
+    "TAG_KEY_MAX",
+    "TAG_VALUE_MAX",
+    "TYPE_SLUG",
+    "VIEW_NAMES",
+    "VIRTUAL_FILES",
+    "WRITABLE_FACTS",
+    "XATTR_VALUE_MAX",
+    "ArtifactType",
+    "Fact",
+    "Foreign",
+    "Plain",
+    "Tag",
+    "Xattr",
+    "build_key",
+    "canonical_type",
+    "check_job_name",
+    "check_name",
+    "check_tag",
+    "classify_xattr",
+    "guess_mime",
+    "is_reserved_root_name",
+    "join_key",
+    "normalize_key",
+    "parse_expiry",
+    "parse_tag",
+    "split_key",
+    "tag_key",
+    "type_by_name",
+    "type_of_path",
+    "type_word",
+]

@@ -1,0 +1,143 @@
+"""The type of an artifact: said explicitly, or by the names on its path (DESIGN §3, F-034 to F-038)."""
+
+import enum
+import fnmatch
+import functools
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from mountfs.errors import InvalidName
+from mountfs.namespace.keys import shown
+
+
+class ArtifactType(enum.StrEnum):
+    """The eleven slugs every store knows; settings add more."""
+
+    TEST_RESULTS = "test-results"
+    COVERAGE_REPORT = "coverage-report"
+    SECURITY_FINDINGS = "security-findings"
+    PERFORMANCE_METRICS = "performance-metrics"
+    BUILD_LOGS = "build-logs"
+    STATIC_ANALYSIS = "static-analysis"
+    API_DOCS = "api-docs"
+    SCREENSHOTS = "screenshots"
+    VIDEOS = "videos"
+    DIFF = "diff"
+    CUSTOM = "custom"
+
+
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+BUILTIN_TYPES: Final = tuple(member.value for member in ArtifactType)
+TYPE_SLUG: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+
+# F-034 to F-038: words the five older systems used, and the tools' own file names.
+_WORDS: Final[dict[ArtifactType, str]] = {
+    ArtifactType.TEST_RESULTS: "test-result tests test test-report test-reports junit xunit nunit pytest"
+    " reportlog pytest-report surefire-reports failsafe-reports",
+    ArtifactType.COVERAGE_REPORT: "coverage coverage-reports cov htmlcov cobertura jacoco clover lcov"
+    " lcov-report coverage-final coverage-summary",
+    ArtifactType.SECURITY_FINDINGS: "security security-finding security-report security-reports sarif bandit"
+    " trivy semgrep codeql gitleaks snyk grype npm-audit pip-audit sast dependency-check",
+    ArtifactType.PERFORMANCE_METRICS: "performance performance-metric performance-report perf benchmark"
+    " benchmarks bench pytest-benchmark hyperfine k6 locust lighthouse",
+    ArtifactType.BUILD_LOGS: "build-log log logs console stdout stderr",
+    ArtifactType.STATIC_ANALYSIS: "lint ruff mypy pylint flake8 eslint checkstyle pmd spotbugs code-quality"
+    " gl-code-quality-report",
+    ArtifactType.API_DOCS: "api-doc apidocs openapi swagger javadoc",
+    ArtifactType.SCREENSHOTS: "screenshot",
+    ArtifactType.VIDEOS: "video recording recordings",
+    ArtifactType.DIFF: "diffs patch patches",
+    ArtifactType.CUSTOM: "",
+}
+_ALIASES: Final[dict[str, str]] = {
+    word: slug.value for slug, words in _WORDS.items() for word in (slug.value, *words.split())
+}
+
+# A suffix that leaves no doubt wins over the stem: test.log is a log, diff.png a picture.
+_FILE_PATTERNS: Final = tuple(
+    (re.compile(pattern), slug.value)
+    for pattern, slug in (
+        (r"\.log(\.\d+)?$", ArtifactType.BUILD_LOGS),
+        (r"\.sarif(\.json)?$", ArtifactType.SECURITY_FINDINGS),
+        (r"\.(png|jpe?g|gif|webp)$", ArtifactType.SCREENSHOTS),
+        (r"\.(mp4|webm|mkv)$", ArtifactType.VIDEOS),
+        (r"\.(diff|patch)$", ArtifactType.DIFF),
+        (r"\.(trx|tap)$", ArtifactType.TEST_RESULTS),
+        (r"\.lcov$", ArtifactType.COVERAGE_REPORT),
+        (r"^(junit|test)-.*\.xml$", ArtifactType.TEST_RESULTS),
+        (r"^(coverage|cobertura|jacoco|lcov)-.*\.(xml|json|info|html)$", ArtifactType.COVERAGE_REPORT),
+        (
+            r"^(bandit|trivy|semgrep|npm-audit|pip-audit|gitleaks|grype)-.*\.json$",
+            ArtifactType.SECURITY_FINDINGS,
+        ),
+        (r"^(benchmark|hyperfine|k6|locust)-.*\.(json|csv)$", ArtifactType.PERFORMANCE_METRICS),
+    )
+)
+_COMPRESSED: Final = re.compile(r"(\.bin)?\.(gz|bz2|xz|zst)$")
+
+
+def type_word(name: str) -> str:
+    """How names of types compare: lower case, `_` as `-`."""
+    return name.strip().lower().replace("_", "-")
+
+
+def canonical_type(name: str, *, extra: Mapping[str, str] = _NONE) -> str:
+    """The slug that `name`, a slug or one of its aliases, stands for (F-034 to F-037).
+
+    `extra` maps the settings' aliases, each a `type_word`, to their slugs and goes first. An unknown name
+    is `InvalidName` with the list of known slugs.
+    """
+    word = type_word(name)
+    if word in extra:
+        return extra[word]
+    if word in _ALIASES:
+        return _ALIASES[word]
+    slugs = sorted({*BUILTIN_TYPES, *extra.values()})
+    if word in slugs:
+        return word
+    raise InvalidName(f"{shown(name)} is not a type; known: {', '.join(slugs)}")
+
+
+def type_by_name(path: tuple[bytes, ...], *, extra: Mapping[str, str] = _NONE) -> str | None:
+    """The type that the file's name says, else its nearest directory that says one; None if none does.
+
+    `path` is the path below the job.
+    """
+    if not path:
+        return None
+    words = [type_word(part.decode("utf-8", "surrogateescape")) for part in path]
+    said = (extra.get(word) or _ALIASES.get(word) for word in reversed(words[:-1]))
+    return _type_of_file(words[-1], extra) or next(filter(None, said), None)
+
+
+def type_of_path(path: tuple[bytes, ...], *, explicit: str | None, extra: Mapping[str, str] = _NONE) -> str:
+    """The type of the artifact at `path` below its job: said explicitly, by its name, else `custom`."""
+    return explicit or type_by_name(path, extra=extra) or ArtifactType.CUSTOM.value
+
+
+def _type_of_file(word: str, extra: Mapping[str, str]) -> str | None:
+    word = _COMPRESSED.sub("", word)
+    bare = word.lstrip(".")
+    stems = (bare, bare.rpartition(".")[0], bare.partition(".")[0])
+    return _of_stems(stems, extra) or _of_patterns(word, extra) or _of_stems(stems, _ALIASES)
+
+
+def _of_stems(stems: tuple[str, ...], aliases: Mapping[str, str]) -> str | None:
+    return next((aliases[stem] for stem in stems if stem in aliases), None)
+
+
+def _of_patterns(word: str, extra: Mapping[str, str]) -> str | None:
+    patterns = (*_globs(tuple(extra.items())), *_FILE_PATTERNS)
+    return next((slug for pattern, slug in patterns if pattern.search(word)), None)
+
+
+@functools.lru_cache(maxsize=8)
+def _globs(known: tuple[tuple[str, str], ...]) -> tuple[tuple[re.Pattern[str], str], ...]:
+    # fnmatch writes its patterns for `match`; with \A they serve `search`, as those beside them do
+    return tuple(
+        (re.compile(r"\A" + fnmatch.translate(alias)), slug)
+        for alias, slug in known
+        if any(sign in alias for sign in "*?[")
+    )

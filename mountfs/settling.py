@@ -1,0 +1,332 @@
+"""From plain bytes to stored ones: the work behind the writers, done in worker threads, returned as values.
+
+Nothing here touches the catalog. `settle_small` takes a whole content; `Behind` follows a draft file while it is
+being written, so that little is left to do when it is closed: each finished chunk is hashed and compressed into
+a sidecar file that becomes the stored content.
+"""
+
+import contextlib
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mountfs import codec
+from mountfs.codec import FRAME_BYTES, FrameTable
+from mountfs.contents import INLINE_BYTES, FramedReader, full_disk, write_durably
+from mountfs.drafts import DraftFile
+from mountfs.errors import MountfsError
+from mountfs.model import Codec, Digest
+
+RECOMPUTED_MAX = 8  # a writer that jumps about is left alone until the end
+_ZEROS = bytes(FRAME_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A content in its final form: `data` when it goes into the catalog, else `path` of a complete, synced file."""
+
+    content_id: int
+    ino: int
+    digest: Digest
+    codec: str
+    size: int
+    stored: int
+    sums: bytes
+    data: bytes | None
+    path: Path | None
+    epoch: int = 0
+
+
+class Abandoned(Exception):
+    """The draft was written to, or deleted, while it was being settled; the work so far is kept for the next try."""
+
+
+def settle_small(
+    content_id: int, ino: int, plain: bytes, *, level: int, compress: bool, incoming: Path
+) -> Settled:
+    """Hash and compress a content held in memory. Raises CacheFull."""
+    done = codec.encode(plain, level=level, compress=compress)
+    path = None
+    if len(done.stored) > INLINE_BYTES:
+        path = incoming / str(content_id)
+        write_durably(path, [done.stored])
+    data = None if path else done.stored
+    return Settled(
+        content_id, ino, done.digest, done.codec, len(plain), len(done.stored), done.sums, data, path
+    )
+
+
+@dataclass(slots=True)
+class _Done:
+    """One chunk's frame: where it lies in the sidecar, and the version of the chunk it was made of."""
+
+    offset: int
+    stored_bytes: int
+    plain_bytes: int
+    checksum: int
+    raw_checksum: int
+    version: int
+
+
+class Behind:
+    """Frames and digest of a draft, computed while it grows. `advance` may run in several threads at once."""
+
+    def __init__(self, draft: DraftFile, lock: threading.Lock, *, level: int, compress: bool) -> None:
+        self.draft = draft
+        self.level = level
+        self.compress = compress
+        self.path = draft.directory / f"{draft.content_id}.frames"
+        self._draft_lock = lock
+        self._lock = threading.Lock()
+        self._frames: dict[int, _Done] = {}
+        self._claimed: set[int] = set()
+        self._cursor = 0
+        self._end = 0
+        self._fd = -1
+        self._recomputed = 0
+        self._restart_hash()
+
+    def _restart_hash(self) -> None:
+        self._hash = hashlib.sha256()
+        self._hashed = 0
+        self._hashed_versions: list[int] = []
+        self._hashing = False
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        self.path.unlink(missing_ok=True)
+
+    def worthwhile(self) -> bool:
+        """Whether whole chunks wait to be done behind a writer that goes on at the end."""
+        return self._recomputed < RECOMPUTED_MAX and self.draft.size // FRAME_BYTES > self._cursor
+
+    # -- work ---------------------------------------------------------------------------------------------
+
+    def advance(self, *, whole: bool, abandoned: Callable[[], bool]) -> None:
+        """Do what can be done: all full chunks, with `whole` the last one too. Raises Abandoned, CacheFull."""
+        while not abandoned():
+            if not (self._hash_one(whole=whole) or self._compress_one(whole=whole)):
+                return
+        raise Abandoned
+
+    def advance_quietly(self, *, abandoned: Callable[[], bool]) -> None:
+        """As `advance` for full chunks; what stops it is met again, and told, when the draft is settled."""
+        with contextlib.suppress(Abandoned, MountfsError):
+            self.advance(whole=False, abandoned=abandoned)
+
+    def _chunks(self, *, whole: bool) -> int:
+        size = self.draft.size
+        return -(-size // FRAME_BYTES) if whole else size // FRAME_BYTES
+
+    def _read(self, chunk: int) -> tuple[bytes, int]:
+        """A chunk and its version, consistent with each other. Raises Abandoned."""
+        with self._draft_lock:
+            version = self.draft.versions.get(chunk, 0)
+            length = min(FRAME_BYTES, self.draft.size - chunk * FRAME_BYTES)
+        plain = self.draft.read_chunk(chunk, length)
+        with self._draft_lock:
+            if self.draft.versions.get(chunk, 0) != version:
+                raise Abandoned
+        return plain, version
+
+    def _hash_one(self, *, whole: bool) -> bool:
+        with self._lock:
+            chunk = self._hashed
+            if self._hashing or chunk >= self._chunks(whole=whole):
+                return False
+            self._hashing = True
+        try:
+            plain, version = self._read(chunk)
+            if len(plain) == FRAME_BYTES or whole:
+                self._hash.update(plain)
+                self._hashed += 1
+                self._hashed_versions.append(version)
+            return True
+        finally:
+            self._hashing = False
+
+    def _compress_one(self, *, whole: bool) -> bool:
+        with self._lock:
+            limit = self._chunks(whole=whole)
+            while self._cursor < limit and (self._cursor in self._frames or self._cursor in self._claimed):
+                self._cursor += 1
+            chunk = self._cursor
+            if chunk >= limit:
+                return False
+            self._claimed.add(chunk)
+            self._cursor += 1
+        try:
+            self._frames[chunk] = self._frame(chunk)
+            return True
+        finally:
+            self._claimed.discard(chunk)
+
+    def _frame(self, chunk: int) -> _Done:
+        kept = self._from_base(chunk)
+        if kept is not None:
+            stored, plain_bytes, checksum, version = kept
+            raw_checksum = 0
+        else:
+            plain, version = self._read(chunk)
+            stored = self._compressed(plain)
+            checksum, raw_checksum, plain_bytes = codec.frame_checksum(stored), codec.raw_sum(plain), len(plain)
+        with self._lock:
+            offset, self._end = self._end, self._end + len(stored)
+            if self._fd < 0:
+                with full_disk():
+                    self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with full_disk():
+            _pwrite(self._fd, stored, offset)
+        return _Done(offset, len(stored), plain_bytes, checksum, raw_checksum, version)
+
+    def _compressed(self, plain: bytes) -> bytes:
+        if not self.compress:
+            return b"\0\0\0\0"
+        if plain == _ZEROS:
+            return _zero_frame(self.level)
+        return codec.compress_frame(plain, level=self.level)
+
+    def _from_base(self, chunk: int) -> tuple[bytes, int, int, int] | None:
+        """The stored frame of a chunk that nobody wrote to, as the base has it."""
+        base, version = self.draft.base, self.draft.versions.get(chunk, 0)
+        if not self.compress or not isinstance(base, FramedReader) or base.raw or version or chunk >= len(base.table):
+            return None
+        frame = base.table[chunk]
+        if frame.plain_offset != chunk * FRAME_BYTES or self.draft.base_limit < frame.plain_offset + frame.plain_bytes:
+            return None
+        if frame.plain_bytes < FRAME_BYTES and self.draft.size > frame.plain_offset + frame.plain_bytes:
+            return None
+        return base.stored_frame(chunk), frame.plain_bytes, frame.checksum, version
+
+    # -- the end ------------------------------------------------------------------------------------------
+
+    def finish(self, ino: int, *, epoch: int, incoming: Path, abandoned: Callable[[], bool]) -> Settled:
+        """The stored content of the draft as it is. Raises Abandoned when it was written to meanwhile."""
+        self._drop_stale()
+        while True:
+            self.advance(whole=True, abandoned=abandoned)
+            with self._lock:
+                if not self._claimed and not self._hashing:
+                    break
+        self._check_versions()
+        chunks = self._chunks(whole=True)
+        frames = [self._frames[i] for i in range(chunks)]
+        digest = Digest(self._hash.digest())
+        size = sum(f.plain_bytes for f in frames)
+        stored = sum(f.stored_bytes for f in frames) + codec.seek_table_bytes(chunks)
+        if not self.compress or not codec.shrinks_enough(size, stored):
+            sums = [f.raw_checksum for f in frames] if all(f.raw_checksum for f in frames) else self._raw_sums(chunks)
+            path = self._copy_plain(incoming, chunks)
+            return self._settled(ino, digest, Codec.RAW, size, size, codec.pack_sums(sums), path, epoch)
+        table = FrameTable.from_sizes(
+            (f.stored_bytes for f in frames), (f.plain_bytes for f in frames), (f.checksum for f in frames)
+        )
+        path = self._assemble(incoming, frames, codec.seek_table(table))
+        return self._settled(ino, digest, Codec.ZSTD, size, stored, b"", path, epoch)
+
+    def _settled(
+        self, ino: int, digest: Digest, kind: Codec, size: int, stored: int, sums: bytes, path: Path, epoch: int
+    ) -> Settled:
+        data = None
+        if stored <= INLINE_BYTES:
+            data = path.read_bytes()
+            path.unlink()
+        return Settled(
+            self.draft.content_id, ino, digest, kind, size, stored, sums, data, None if data is not None else path, epoch
+        )
+
+    def _drop_stale(self) -> None:
+        with self._lock:
+            chunks = self._chunks(whole=True)
+            for chunk, done in list(self._frames.items()):
+                length = min(FRAME_BYTES, self.draft.size - chunk * FRAME_BYTES)
+                if chunk >= chunks or done.version != self.draft.versions.get(chunk, 0) or done.plain_bytes != length:
+                    del self._frames[chunk]
+                    self._recomputed += 1
+            self._cursor = 0
+            seen = [self.draft.versions.get(i, 0) for i in range(min(self._hashed, chunks))]
+            if self._hashed > chunks or seen != self._hashed_versions:
+                self._restart_hash()
+
+    def _check_versions(self) -> None:
+        with self._draft_lock:
+            versions = self.draft.versions
+            if any(versions.get(i, 0) != done.version for i, done in self._frames.items()):
+                raise Abandoned
+            if [versions.get(i, 0) for i in range(self._chunks(whole=True))] != self._hashed_versions:
+                raise Abandoned
+
+    def _assemble(self, incoming: Path, frames: list[_Done], seek_table: bytes) -> Path:
+        """The frames in their order and the seek table behind them, synced; the sidecar itself when it is in order."""
+        target = incoming / str(self.draft.content_id)
+        position = 0
+        in_order = all(f.offset == p for f, p in zip(frames, _running(frames), strict=True))
+        if in_order and self._end == sum(f.stored_bytes for f in frames):
+            with full_disk():
+                _pwrite(self._fd, seek_table, self._end)
+            os.fdatasync(self._fd)
+            os.rename(self.path, target)
+            os.close(self._fd)
+            self._fd = -1
+            return target
+        fd = os.open(target, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            with full_disk():
+                for frame in frames:
+                    _pwrite(fd, os.pread(self._fd, frame.stored_bytes, frame.offset), position)
+                    position += frame.stored_bytes
+                _pwrite(fd, seek_table, position)
+            os.fdatasync(fd)
+        finally:
+            os.close(fd)
+        return target
+
+    def _raw_sums(self, chunks: int) -> list[int]:
+        return [codec.raw_sum(self._read(i)[0]) for i in range(chunks)]
+
+    def _copy_plain(self, incoming: Path, chunks: int) -> Path:
+        """The plain bytes as a file of their own: the draft file itself, under a second name, where it is whole."""
+        target = incoming / str(self.draft.content_id)
+        target.unlink(missing_ok=True)
+        if not self.draft.base_limit and os.fstat(self.draft.fd).st_size == self.draft.size:
+            os.fdatasync(self.draft.fd)
+            os.link(self.draft.path, target)
+            return target
+        fd = os.open(target, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            with full_disk():
+                for chunk in range(chunks):
+                    _pwrite(fd, self._read(chunk)[0], chunk * FRAME_BYTES)
+            os.fdatasync(fd)
+        finally:
+            os.close(fd)
+        return target
+
+
+def _running(frames: list[_Done]) -> list[int]:
+    starts, position = [], 0
+    for frame in frames:
+        starts.append(position)
+        position += frame.stored_bytes
+    return starts
+
+
+_zero_frames: dict[int, bytes] = {}
+
+
+def _zero_frame(level: int) -> bytes:
+    if level not in _zero_frames:
+        _zero_frames[level] = codec.compress_frame(_ZEROS, level=level)
+    return _zero_frames[level]
+
+
+def _pwrite(fd: int, data: bytes, offset: int) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(fd, view, offset)
+        offset, view = offset + written, view[written:]

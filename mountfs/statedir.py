@@ -1,0 +1,153 @@
+"""The state directory: where it may be, who holds it, what lies in it.
+
+    lock          flock of the process that holds the store; its pid inside
+    control.sock  the daemon's control socket
+    catalog.db    what is true (and -wal, -shm)
+    journal/      what close acknowledged and the catalog does not hold yet
+    drafts/       files being written; contents/, incoming/  settled bytes
+    ballast       room for removing when the disk is full
+"""
+
+import errno
+import fcntl
+import os
+from pathlib import Path
+
+from mountfs.errors import AlreadyMounted, EnvironmentProblem
+
+NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "fuse.s3fs"})
+BALLAST_BYTES = 4 << 20
+
+
+class StateDirectory:
+    """One store's files. `lock` raises AlreadyMounted, with the pid, while another process holds it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.catalog = path / "catalog.db"
+        self.journal = path / "journal"
+        self.drafts = path / "drafts"
+        self.socket = path / "control.sock"
+        self._lock_fd = -1
+
+    def make(self, *, mountpoint: Path | None) -> None:
+        """Create what is missing, mode 0700; refuse places where SQLite and locks are not safe."""
+        check_place(self.path, mountpoint=mountpoint)
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.chmod(self.path, 0o700)
+        except OSError as error:
+            raise EnvironmentProblem(
+                f"the state directory {self.path} cannot be used: {error.strerror}; set `state:` to a directory of yours"
+            ) from error
+
+    def make_rooms(self) -> None:
+        for directory in (self.journal, self.drafts):
+            directory.mkdir(mode=0o700, exist_ok=True)
+
+    def lock(self) -> None:
+        fd = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(fd, 32, 0).decode(errors="replace").strip()
+            os.close(fd)
+            if error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN):
+                raise
+            raise AlreadyMounted(f"{self.path} is in use by process {holder or 'unknown'}") from error
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        self._lock_fd = fd
+
+    def unlock(self) -> None:
+        if self._lock_fd >= 0:
+            os.close(self._lock_fd)
+            self._lock_fd = -1
+
+    def holder(self) -> int | None:
+        """The pid of the process that holds the store now; None when nobody does."""
+        try:
+            fd = os.open(self.path / "lock", os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return int(os.pread(fd, 32, 0).strip() or b"0")
+        else:
+            return None
+        finally:
+            os.close(fd)
+
+    def make_ballast(self) -> None:
+        """Set room aside that only removals may use. Does nothing where the disk has none to spare."""
+        path = self.path / "ballast"
+        found = os.statvfs(self.path)
+        size = min(BALLAST_BYTES, found.f_blocks * found.f_frsize // 32)
+        if path.exists() or found.f_bavail * found.f_frsize < 8 * size:
+            return
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(fd, 0, size)
+        except OSError:
+            path.unlink(missing_ok=True)
+        finally:
+            os.close(fd)
+
+    def drop_ballast(self) -> bool:
+        """Give the room set aside to a removal; whether there was any."""
+        try:
+            (self.path / "ballast").unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+
+def check_place(path: Path, *, mountpoint: Path | None) -> None:
+    """Refuse a state directory below the mountpoint or on a network file system."""
+    resolved = Path(os.path.realpath(path))
+    if mountpoint is not None and resolved.is_relative_to(os.path.realpath(mountpoint)):
+        raise EnvironmentProblem(
+            f"the state directory {path} lies below the mountpoint {mountpoint}: set `state:` to a directory outside it"
+        )
+    kind = file_system_of(resolved)
+    if kind in NETWORK_FILE_SYSTEMS:
+        raise EnvironmentProblem(
+            f"the state directory {path} is on {kind}, where SQLite and locks are not safe: set `state:` to a local disk"
+        )
+
+
+def file_system_of(path: Path) -> str:
+    """The type of the file system that holds a path (or would hold it), from the kernel's mount table."""
+    best, kind = -1, ""
+    for mountpoint, fstype in mounts():
+        if path.is_relative_to(mountpoint) and len(mountpoint.parts) >= best:
+            best, kind = len(mountpoint.parts), fstype
+    return kind
+
+
+def mounts() -> list[tuple[Path, str]]:
+    """(mountpoint, type) of everything mounted here."""
+    table = Path("/proc/self/mountinfo")
+    if not table.exists():
+        return []
+    found = []
+    for line in table.read_text(errors="surrogateescape").splitlines():
+        left, _, right = line.partition(" - ")
+        found.append((Path(unescape(left.split()[4])), right.split()[0]))
+    return found
+
+
+def unescape(name: str) -> str:
+    """Undo the octal escapes of the kernel's mount table."""
+    for code, char in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
+        name = name.replace(code, char)
+    return name
+
+
+def boot_id() -> str:
+    """Changes with every start of the machine; what was not synced may be lost then."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return "unknown"

@@ -1,0 +1,271 @@
+"""Tags, facts and other extended attributes of entries, as `getfattr` and `setfattr` meet them.
+
+Registers live in the catalog; an entry is brought there before it gets one. On the loop's thread.
+"""
+
+import json
+
+from mountfs import namespace
+from mountfs.errors import (
+    InvalidArgument,
+    NotFound,
+    Protected,
+    TagNotFound,
+    TagTooLarge,
+    UnsupportedAttribute,
+)
+from mountfs.model import ROOT_INO, Entry, Kind, Standing, State
+from mountfs.namespace import Fact, Foreign, Plain, Tag
+from mountfs.store.facts import Facts, digest_of, iso
+from mountfs.store.files import Files
+from mountfs.store.ledger import Ledger
+from mountfs.store.options import Options
+from mountfs.store.tree import Tree
+
+PLAIN_MAX = 256  # other xattrs on one entry
+
+
+class Attributes:
+    """Extended attributes by inode number and full name (`user.branch`, `user.mountfs.sha256`)."""
+
+    def __init__(self, ledger: Ledger, tree: Tree, files: Files, facts: Facts, options: Options) -> None:
+        self._ledger = ledger
+        self._tree = tree
+        self._files = files
+        self._facts = facts
+        self._options = options
+        self._catalog = ledger.catalog
+
+    # -- reading ------------------------------------------------------------------------------------------
+
+    def get(self, ino: int, name: bytes) -> bytes:
+        """The value; a tag that the entry lacks is looked for in the directories above it. Raises TagNotFound."""
+        match namespace.classify_xattr(name):
+            case Foreign():
+                raise TagNotFound(f"no attribute {name!r}")
+            case Tag(key):
+                return self._tag(ino, key)
+            case Plain():
+                return self._register(ino, f"xattr:{name.decode('utf-8', 'surrogateescape')}")
+            case Fact(field):
+                return self.fact(ino, field).encode("utf-8", "surrogateescape")
+
+    def _register(self, ino: int, name: str) -> bytes:
+        value = self._catalog.register(ino, name)
+        if value is None:
+            raise TagNotFound(f"no attribute {name}")
+        return value
+
+    def _tag(self, ino: int, key: str) -> bytes:
+        name = f"tag:{key}"
+        while ino != ROOT_INO:
+            value = self._catalog.register(ino, name)
+            if value is not None:
+                return value
+            try:
+                ino = self._tree.entry(ino).parent
+            except NotFound:
+                break
+        raise TagNotFound(f"no tag {key}")
+
+    def list(self, ino: int) -> list[bytes]:
+        """The names of the entry's own tags and other attributes: no inherited ones, no facts."""
+        names = []
+        for register in self._catalog.registers(ino):
+            if register.startswith("tag:"):
+                names.append(b"user." + register[4:].encode())
+            elif register.startswith("xattr:"):
+                names.append(register[6:].encode("utf-8", "surrogateescape"))
+        return names
+
+    def needs_settling(self, ino: int, name: bytes) -> bool:
+        """Whether the answer waits for a hash or a compression that is still running."""
+        if name not in (b"user.mountfs.sha256", b"user.mountfs.stored_size", b"user.mountfs.codec"):
+            return False
+        live = self._files.live.get(ino)
+        if live is not None and (live.dirty or live.writers):
+            return False
+        entry = live.acknowledged if live is not None else self._ledger.entry(ino)
+        if entry is None or entry.content is None:
+            return False
+        content = self._ledger.content(entry.content)
+        return content is not None and content.digest is None
+
+    def fact(self, ino: int, field: str) -> str:
+        """One fact as text. Raises TagNotFound where there is none."""
+        entry = self._tree.entry(ino)
+        value = self._fact(entry, field)
+        if value is None:
+            raise TagNotFound(f"no fact user.mountfs.{field}")
+        return value
+
+    def _fact(self, entry: Entry, field: str) -> str | None:
+        if field in ("type", "mime_type", "expires_at", "pinned", "metadata", "created_at", "uri", "version"):
+            return self._said_fact(entry, field)
+        if entry.kind == Kind.DIRECTORY:
+            return None
+        live = self._files.live.get(entry.ino)
+        published = live.acknowledged if live is not None else entry
+        content = self._ledger.content(published.content) if published.content is not None else None
+        match field:
+            case "size":
+                return str(entry.size)
+            case "state":
+                draft = (live is not None and live.dirty) or entry.standing == Standing.PROVISIONAL
+                return State.DRAFT if draft else State.LOCAL
+            case "recovered":
+                return str(int(published.standing == Standing.RECOVERED))
+            case "sha256":
+                digest = digest_of(published, content)
+                return digest.hex() if digest else None
+            case "stored_size":
+                return str(content.stored if content else 0)
+            case "codec":
+                asked = self._catalog.register(entry.ino, "codec")
+                return content.codec if content and content.digest else (asked or b"none").decode()
+            case _:
+                return None
+
+    def _said_fact(self, entry: Entry, field: str) -> str | None:
+        said = self._catalog.register(entry.ino, field)
+        names = self._ledger.path(entry.ino)
+        directory = entry.kind == Kind.DIRECTORY
+        match field:
+            case "type":
+                return None if directory and said is None else self._facts.type_of(names, said) if names else None
+            case "mime_type":
+                return None if directory or not names else self._facts.mime_of(names, said)
+            case "pinned":
+                return "1" if said == b"1" else "0"
+            case "created_at":
+                return iso(entry.birth_ns)
+            case "uri":
+                return self._facts.uri(names)
+            case "version":
+                return None if directory else "1"
+            case _:
+                return said.decode() if said is not None else None
+
+    # -- writing ------------------------------------------------------------------------------------------
+
+    def set(self, ino: int, name: bytes, value: bytes) -> None:
+        """Set a tag, a writable fact or another `user.` attribute; durable on return."""
+        if ino == ROOT_INO:
+            raise Protected("the root takes no tags: tag a job or an artifact")
+        match namespace.classify_xattr(name):
+            case Foreign():
+                raise UnsupportedAttribute(f"{name.decode(errors='replace')}: only attributes under user. are kept")
+            case Tag(key):
+                self._set_tag(ino, key, value)
+            case Plain():
+                self._set_plain(ino, name, value)
+            case Fact(field):
+                self._set_fact(ino, field, value)
+
+    def _set_tag(self, ino: int, key: str, value: bytes) -> None:
+        namespace.check_tag(key, value)
+        own = self._catalog.registers(ino, "tag:")
+        if f"tag:{key}" not in own and len(own) >= self._options.max_tags:
+            raise TagTooLarge(f"tag {key}: there are {len(own)} tags already; allowed: {self._options.max_tags}")
+        self._put(ino, f"tag:{key}", value)
+
+    def _set_plain(self, ino: int, name: bytes, value: bytes) -> None:
+        if len(value) > namespace.XATTR_VALUE_MAX:
+            raise TagTooLarge(f"an attribute of {len(value)} bytes; allowed: up to {namespace.XATTR_VALUE_MAX}")
+        register = f"xattr:{name.decode('utf-8', 'surrogateescape')}"
+        own = self._catalog.registers(ino, "xattr:")
+        if register not in own and len(own) >= PLAIN_MAX:
+            raise TagTooLarge(f"{len(own)} attributes already; allowed: {PLAIN_MAX}")
+        self._put(ino, register, value)
+
+    def _set_fact(self, ino: int, field: str, value: bytes) -> None:
+        if field in namespace.REQUEST_FACTS:
+            return  # nothing to carry anywhere while the store has no bucket
+        if field not in namespace.WRITABLE_FACTS:
+            raise Protected(f"user.mountfs.{field} is computed, not set")
+        checked = self._checked_fact(ino, field, value)
+        if checked:
+            self._put(ino, field, checked.encode())
+        else:
+            self._delete(ino, field)
+
+    def _checked_fact(self, ino: int, field: str, value: bytes) -> str:
+        try:
+            text = value.decode().rstrip("\n")
+        except UnicodeDecodeError:
+            raise InvalidArgument(f"user.mountfs.{field}: not UTF-8") from None
+        match field:
+            case "type":
+                return namespace.canonical_type(text, extra=self._options.types) if text else ""
+            case "mime_type":
+                if len(text) > 255 or not text.isprintable():
+                    raise InvalidArgument("user.mountfs.mime_type: at most 255 printable characters")
+                return text
+            case "expires_at":
+                moment = namespace.parse_expiry(text, now_ns=self._ledger.clock.now_ns())
+                return iso(moment) if moment is not None else ""
+            case "pinned":
+                if text not in ("0", "1", "true", "false", "yes", "no", ""):
+                    raise InvalidArgument("user.mountfs.pinned: allowed are 1 and 0")
+                return "1" if text in ("1", "true", "yes") else ""
+            case "codec":
+                return self._checked_codec(ino, text)
+            case _:
+                return self._checked_metadata(text)
+
+    def _checked_codec(self, ino: int, text: str) -> str:
+        if text != "none":
+            raise InvalidArgument("user.mountfs.codec: only `none` can be asked for")
+        entry = self._tree.entry(ino)
+        if entry.kind == Kind.FILE and entry.size > 0:
+            raise Protected("user.mountfs.codec is set before the first write")
+        return text
+
+    @staticmethod
+    def _checked_metadata(text: str) -> str:
+        if len(text) > namespace.XATTR_VALUE_MAX:
+            raise TagTooLarge(f"metadata of {len(text)} bytes; allowed: up to {namespace.XATTR_VALUE_MAX}")
+        try:
+            parsed = json.loads(text or "{}")
+        except (ValueError, RecursionError):
+            raise InvalidArgument("user.mountfs.metadata: not JSON") from None
+        if not isinstance(parsed, dict):
+            raise InvalidArgument("user.mountfs.metadata: a JSON object is expected")
+        return text
+
+    def remove(self, ino: int, name: bytes) -> None:
+        """Take away an attribute of the entry's own. Raises TagNotFound."""
+        match namespace.classify_xattr(name):
+            case Foreign():
+                raise TagNotFound(f"no attribute {name!r}")
+            case Tag(key):
+                register = f"tag:{key}"
+            case Plain():
+                register = f"xattr:{name.decode('utf-8', 'surrogateescape')}"
+            case Fact(field):
+                if field not in namespace.WRITABLE_FACTS:
+                    raise Protected(f"user.mountfs.{field} is computed, not set")
+                register = field
+        self._register(ino, register)
+        self._delete(ino, register)
+
+    def _put(self, ino: int, register: str, value: bytes) -> None:
+        self._tree.entry(ino)
+        with self._ledger.transaction():
+            self._catalog.set_register(ino, register, value, self._ledger.stamps.next())
+        self._changed(ino)
+
+    def _delete(self, ino: int, register: str) -> None:
+        with self._ledger.transaction():
+            self._catalog.delete_register(ino, register)
+        self._changed(ino)
+
+    def _changed(self, ino: int) -> None:
+        live = self._files.live.get(ino)
+        now = self._ledger.clock.now_ns()
+        if live is not None:
+            live.entry.ctime_ns = now
+            return
+        entry = self._tree.entry(ino).copy()
+        entry.ctime_ns = now
+        self._ledger.put(entry)

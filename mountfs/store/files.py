@@ -1,0 +1,409 @@
+"""Open files. A draft belongs to the inode: one live state for all who have the file open.
+
+A live file is in one of three forms: unchanged (a reader of the published content), in a buffer of up to 64 KiB,
+or in a draft file. `entry` is what readers and `stat` see now, `acknowledged` what close or fsync answered for.
+
+Locks: `lock` guards buffer, draft and sizes. Whoever holds it may be a worker thread; the event loop only ever
+tries to take it. Everything that touches the ledger (`open`, `publish`, `release`, …) runs on the loop's thread.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mountfs.contents import ContentFiles, PlainReader, ReadsRanges, in_memory
+from mountfs.drafts import DraftFile
+from mountfs.errors import ContentLost, MountfsError
+from mountfs.model import Content, Entry, Place, Standing
+from mountfs.settling import Behind
+from mountfs.store.ledger import Ledger
+from mountfs.store.options import Options
+from mountfs.store.room import Room
+
+log = logging.getLogger(__name__)
+
+BUFFER_BYTES = 64 << 10
+BUFFERED_PUBLISHES = 4  # published more often while open: a draft file, which costs what changed
+RETRY_SECONDS = 2.0  # after a publish failed when nobody was left to hear of it
+INLINE_WRITE_BYTES = 32 << 10  # pwrite of so much does not hold up the loop
+
+
+@dataclass(slots=True, eq=False)
+class LiveFile:
+    """The live state of one inode; see the module's docstring."""
+
+    entry: Entry
+    acknowledged: Entry
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    handles: int = 0
+    writers: int = 0
+    dirty: bool = False
+    unlinked: bool = False
+    buffer: bytearray | None = None
+    draft: DraftFile | None = None
+    draft_base: int | None = None
+    draft_noted: bool = False  # the catalog has a row of this draft
+    reader: ReadsRanges | None = None
+    behind: Behind | None = None
+    epoch: int = 0  # rises with every change of content: work begun on an older one is void
+    publishes: int = 0
+    reserved_bytes: int = 0
+    floor_bytes: int = 0  # size that is accounted for elsewhere: the settled content a draft was begun on
+    due: float | None = None  # monotonic time at which it may be settled
+    settling: bool = False
+
+    @property
+    def ino(self) -> int:
+        return self.entry.ino
+
+    @property
+    def changed(self) -> bool:
+        """Whether its content here is not the published, settled one."""
+        return self.buffer is not None or self.draft is not None
+
+
+class Files:
+    """All live files, by inode number."""
+
+    def __init__(
+        self, ledger: Ledger, contents: ContentFiles, room: Room, drafts: Path, options: Options,
+        compression: Callable[[int], tuple[bool, int]],
+    ) -> None:  # fmt: skip
+        self.live: dict[int, LiveFile] = {}
+        self._ledger = ledger
+        self._contents = contents
+        self._room = room
+        self.drafts = drafts
+        self._options = options
+        self.compression = compression
+        self._clock = ledger.clock
+        self.due: set[int] = set()  # inos that wait to be settled
+
+    # -- opening and closing ------------------------------------------------------------------------------
+
+    def open(self, entry: Entry, *, write: bool, truncate: bool = False) -> LiveFile:
+        """One more handle on a file. Raises what `truncate` raises."""
+        live = self.live.get(entry.ino)
+        if live is None:
+            live = self.live[entry.ino] = LiveFile(entry.copy(), entry)
+        live.handles += 1
+        live.writers += write
+        if truncate:
+            try:
+                self.truncate(live, 0)
+            except MountfsError:
+                self.release(live, write=write)
+                raise
+        return live
+
+    def release(self, live: LiveFile, *, write: bool) -> None:
+        """One handle less. What is still dirty then (a mapping written after close) is published here."""
+        live.handles -= 1
+        live.writers -= write
+        if live.handles and (live.writers or not write):
+            return
+        if live.unlinked:
+            if not live.handles:
+                self.discard(live)
+            return
+        if live.writers == 0:
+            self.publish_late(live)
+        if live.handles == 0 and not live.changed:
+            self._drop_changes(live)
+            self.live.pop(live.ino, None)
+
+    def publish_late(self, live: LiveFile) -> None:
+        """After the last close there is nobody to tell: log a failure, and try again later."""
+        try:
+            if live.dirty:
+                self.publish(live, Standing.CLOSED)
+        except MountfsError as error:
+            log.error("%s: what was written after close is not published yet: %s", live.entry.name, error)
+            live.due = self._clock.monotonic() + RETRY_SECONDS
+            self.due.add(live.ino)
+            return
+        if live.changed:
+            self._schedule(live)
+
+    def _schedule(self, live: LiveFile) -> None:
+        """Settle a file that was written once right away, one that is written again and again when it is quiet."""
+        if live.acknowledged.content is None or live.publishes == 0:
+            self._drop_changes(live)
+            return
+        wait = 0.0 if live.publishes <= 1 and live.draft_base is None else self._options.settle_seconds
+        live.due = self._clock.monotonic() + wait
+        self.due.add(live.ino)
+
+    def hurry(self, ino: int) -> None:
+        """Somebody waits for the digest of this file: do not wait for it to be quiet."""
+        live = self.live.get(ino)
+        if live is not None and live.due is not None:
+            live.due = 0.0
+
+    def discard(self, live: LiveFile) -> None:
+        """Forget a file that has no name and no handle any more."""
+        self._drop_changes(live)
+        live.reader = None
+        self.due.discard(live.ino)
+        if self.live.get(live.ino) is live:
+            del self.live[live.ino]
+
+    def _drop_changes(self, live: LiveFile) -> None:
+        """Let go of buffer and draft: their content is elsewhere, or nobody wants it."""
+        live.epoch += 1
+        self.due.discard(live.ino)
+        live.due = None
+        if live.behind is not None:
+            live.behind.close()
+            live.behind = None
+        if live.draft is not None:
+            if live.draft_noted:
+                live.draft.close()
+            else:
+                live.draft.remove()
+        live.draft, live.draft_base, live.draft_noted, live.buffer = None, None, False, None
+        live.floor_bytes, live.publishes = 0, 0
+        self._room.reserve(-live.reserved_bytes)
+        live.reserved_bytes = 0
+
+    def detach(self, live: LiveFile) -> None:
+        """The name goes, handles remain: keep the content readable for them."""
+        live.unlinked = True
+        if not live.handles:
+            self.discard(live)
+            return
+        try:
+            self.reader(live)
+        except MountfsError as error:
+            log.warning("%s", error)  # whoever reads on through the handle gets the error
+
+    def take_up(self, live: LiveFile) -> None:
+        """Go on with a draft that was found at start."""
+        self.live[live.ino] = live
+        self.due.add(live.ino)
+        live.reserved_bytes = live.entry.size
+        self._room.reserve_anyway(live.entry.size)
+
+    # -- reading ------------------------------------------------------------------------------------------
+
+    def reader(self, live: LiveFile) -> ReadsRanges | None:
+        """Open the published content; None while the file has none, or is changed. On the loop's thread."""
+        if live.changed or live.acknowledged.content is None:
+            return None
+        if live.reader is None:
+            live.reader = self.open_content(live.acknowledged.content)
+        return live.reader
+
+    def open_content(self, content_id: int) -> ReadsRanges:
+        """A reader of any settled or journaled content. Raises ContentLost, CorruptContent."""
+        content = self._ledger.content(content_id)
+        if content is None:
+            raise ContentLost(f"integrity check: content {content_id} is unknown to the catalog")
+        if content.place == Place.JOURNAL:
+            return PlainReader(self._ledger.journal.read_content(content.segment, content.offset))
+        if content.place == Place.CATALOG:
+            return in_memory(content, self._ledger.catalog.content_data(content_id))
+        if content.place == Place.FILE:
+            return self._contents.open(content)
+        raise ContentLost(f"integrity check: the draft of content {content_id} is not here")
+
+    def reads_at_once(self, live: LiveFile, offset: int, length: int) -> bool:
+        """Whether `read` answers without disk, decompression or another thread's lock."""
+        if live.buffer is not None:
+            return True
+        if live.draft is not None:
+            return length <= INLINE_WRITE_BYTES and live.draft.at_hand(offset, length)
+        return live.reader is None or live.reader.at_hand(offset, length)
+
+    def read(self, live: LiveFile, offset: int, length: int) -> bytes:
+        """Bytes of the current state; the caller holds the lock when the file is changed."""
+        if live.buffer is not None:
+            return bytes(live.buffer[offset : offset + length])
+        if live.draft is not None:
+            return live.draft.read(offset, length)
+        return live.reader.read(offset, length) if live.reader is not None else b""
+
+    # -- writing ------------------------------------------------------------------------------------------
+
+    def reserve(self, live: LiveFile, size: int) -> None:
+        """Before the file grows to `size`: limit, quota and disk. Raises, and then nothing is taken."""
+        self._room.check_size(size)
+        floor_bytes = live.floor_bytes if live.changed else live.entry.size
+        growth = size - live.reserved_bytes - floor_bytes
+        if growth > 0:
+            self._room.reserve(growth)
+            live.reserved_bytes += growth
+
+    def prepare_write(self, live: LiveFile, offset: int, length: int) -> None:
+        """What a write needs from the ledger: limits, room, a draft to write into. On the loop, with the lock."""
+        end = offset + length
+        self.reserve(live, end)
+        self._room.take_disk(length)
+        if not live.changed:
+            self._begin_draft(live, end)
+        if live.buffer is not None and (end > BUFFER_BYTES or live.publishes >= BUFFERED_PUBLISHES):
+            self._spill(live)
+
+    def writes_at_once(self, live: LiveFile, offset: int, length: int) -> bool:
+        if live.draft is None:
+            return True
+        return length <= INLINE_WRITE_BYTES and live.draft.at_hand(offset, length)
+
+    def write(self, live: LiveFile, offset: int, data: bytes) -> None:
+        """Put bytes into the draft that `prepare_write` made ready. Any thread, with the lock. Raises CacheFull."""
+        if live.buffer is not None:
+            if offset > len(live.buffer):
+                live.buffer.extend(bytes(offset - len(live.buffer)))
+            live.buffer[offset : offset + len(data)] = data
+        else:
+            assert live.draft is not None
+            live.draft.write(offset, data)
+        self._changed(live, max(live.entry.size, offset + len(data)))
+
+    def _changed(self, live: LiveFile, size: int) -> None:
+        now = self._clock.now_ns()
+        live.entry.size = size
+        live.entry.mtime_ns = live.entry.ctime_ns = now
+        live.dirty = True
+        live.epoch += 1
+
+    def _begin_draft(self, live: LiveFile, end: int) -> None:
+        reader = self.reader(live)
+        size = live.entry.size
+        live.reader = None
+        live.floor_bytes = size
+        if reader is None or (size <= BUFFER_BYTES and end <= BUFFER_BYTES):
+            live.buffer = bytearray(reader.read(0, size) if reader is not None else b"")
+            return
+        live.draft_base = live.acknowledged.content
+        live.draft = DraftFile(self.drafts, self._ledger.new_content_id(), reader)
+
+    def _spill(self, live: LiveFile) -> None:
+        """From the buffer into a draft file."""
+        assert live.buffer is not None
+        draft = DraftFile(self.drafts, self._ledger.new_content_id(), None)
+        try:
+            draft.write(0, live.buffer)
+        except MountfsError:
+            draft.remove()
+            raise
+        live.draft, live.buffer = draft, None
+
+    def behind(self, live: LiveFile) -> Behind:
+        """The work behind the writers of a draft file."""
+        assert live.draft is not None
+        if live.behind is None:
+            compress, level = self.compression(live.ino)
+            live.behind = Behind(live.draft, live.lock, level=level, compress=compress)
+        return live.behind
+
+    def truncate(self, live: LiveFile, size: int) -> None:
+        """Set the size; on the loop, with the lock. Raises as `prepare_write` does."""
+        if size == live.entry.size and not (size == 0 and live.changed):
+            self._changed(live, size)
+            if not live.changed:
+                self._begin_draft(live, size)
+            return
+        if size == 0:
+            self._empty(live)
+        else:
+            self._resize(live, size)
+        self._changed(live, size)
+
+    def _empty(self, live: LiveFile) -> None:
+        publishes = live.publishes
+        live.reader = None
+        self._drop_changes(live)
+        live.buffer = bytearray()
+        live.publishes = publishes
+
+    def _resize(self, live: LiveFile, size: int) -> None:
+        self.reserve(live, size)
+        if not live.changed:
+            self._begin_draft(live, size)
+        if live.buffer is not None and size > BUFFER_BYTES:
+            self._spill(live)
+        if live.buffer is None:
+            assert live.draft is not None
+            live.draft.truncate(size)
+        elif size < len(live.buffer):
+            del live.buffer[size:]
+        else:
+            live.buffer.extend(bytes(size - len(live.buffer)))
+
+    # -- publishing ---------------------------------------------------------------------------------------
+
+    def publish(self, live: LiveFile, standing: Standing) -> None:
+        """Make the current state the acknowledged one; it survives kill -9 on return. On the loop, with the lock.
+
+        Costs what changed since the last time. On any error the draft stays dirty and the published content as it was.
+        """
+        if live.unlinked:
+            return
+        if not live.dirty:
+            if live.acknowledged.standing == Standing.PROVISIONAL and standing == Standing.CLOSED:
+                self.put_attributes(live, standing=standing)
+            return
+        entry = live.entry.copy()
+        entry.standing = standing
+        entry.mode_stamp = entry.mode_stamp or entry.stamp
+        entry.owner_stamp = entry.owner_stamp or entry.stamp
+        entry.mtime_stamp = None
+        entry.stamp = self._ledger.stamps.next()
+        if live.draft is not None:
+            self._publish_draft(live, entry, live.draft)
+        else:
+            assert live.buffer is not None
+            entry.content = self._ledger.new_content_id() if live.buffer else None
+            self._ledger.put(entry, bytes(live.buffer) if live.buffer else None)
+        live.publishes += 1
+        self._acknowledge(live, entry)
+
+    def _publish_draft(self, live: LiveFile, entry: Entry, draft: DraftFile) -> None:
+        size, generation, log_bytes = draft.prepare_publish()
+        entry.content = draft.content_id
+        catalog = self._ledger.catalog
+        with self._ledger.transaction():
+            if live.draft_noted:
+                catalog.resize_content(draft.content_id, size)
+            else:
+                catalog.insert_content(draft.content_id, place=Place.DRAFT, size=size, stored=size)
+            catalog.put_draft(
+                draft.content_id, base=live.draft_base, size=size, log=generation, log_bytes=log_bytes,
+                closed=entry.standing == Standing.CLOSED or live.draft_base is not None,
+            )  # fmt: skip
+            catalog.put_entries([entry])
+        live.draft_noted = True
+        draft.published()
+
+    def _acknowledge(self, live: LiveFile, entry: Entry) -> None:
+        entry.stored = max(1, entry.size)
+        live.acknowledged = entry
+        live.entry = entry.copy()
+        live.dirty = False
+
+    def put_attributes(self, live: LiveFile, **values: object) -> None:
+        """Change mode, owner, times… of an open file: now for everybody, and durably for what is acknowledged."""
+        acknowledged = live.acknowledged.copy()
+        for target in (acknowledged, live.entry):
+            for name, value in values.items():
+                setattr(target, name, value)
+        if not live.unlinked:
+            self._ledger.put(acknowledged)
+        live.acknowledged = acknowledged
+
+    # -- after settling -----------------------------------------------------------------------------------
+
+    def settled(self, live: LiveFile, entry: Entry) -> None:
+        """The published content is in its final form: go on from there. With the lock."""
+        reader = PlainReader(bytes(live.buffer)) if live.buffer is not None and live.handles else None
+        if live.draft is not None and live.draft_noted:
+            live.draft_noted = False  # its row is gone: the files go too
+        self._drop_changes(live)
+        live.acknowledged = entry
+        live.entry = entry.copy()
+        live.reader = reader
+        if not live.handles:
+            self.live.pop(live.ino, None)

@@ -1,0 +1,258 @@
+"""The newest state of every entry: what the journal holds and the catalog does not yet, and the catalog below it.
+
+Whoever asks for an entry asks here. A new state (`put`) goes into the journal and waits in memory; it reaches the
+catalog in groups (`drain`). Operations that the journal has no word for (remove, rename, tags, drafts) run in
+`transaction`, which drains first: so whatever follows the last applied record number may be replayed in order.
+"""
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from mountfs.catalog import Catalog
+from mountfs.clock import Clock, Stamps
+from mountfs.journal import Journal
+from mountfs.model import ROOT_INO, Content, Entry, Place
+from mountfs.settling import Settled
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A content that only the journal holds."""
+
+    segment: int
+    offset: int
+    size: int
+    ino: int
+    settled: Settled | None = None
+
+
+class Ledger:
+    """Entries by ino and by name. Values handed out are not to be changed; `put` takes a changed copy."""
+
+    def __init__(self, catalog: Catalog, journal: Journal, clock: Clock, stamps: Stamps) -> None:
+        self.catalog = catalog
+        self.journal = journal
+        self.clock = clock
+        self.stamps = stamps
+        self._entries: dict[int, Entry] = {}
+        self._numbers: dict[int, int] = {}  # of the journal record that holds each waiting entry
+        self._names: dict[tuple[int, bytes], int] = {}  # entries that the catalog has no row of
+        self._children: Counter[int] = Counter()
+        self._contents: dict[int, _Waiting] = {}
+        self._directory_times: dict[int, int] = {}
+        self.waiting_since: float | None = None
+        self.changes = 0  # names that came or went: a listing that was read ahead compares it
+        ino, content = catalog.last_ids()
+        self._next_ino, self._next_content = ino + 1, content + 1
+
+    # -- identity -----------------------------------------------------------------------------------------
+
+    def new_ino(self) -> int:
+        self._next_ino += 1
+        return self._next_ino - 1
+
+    def new_content_id(self) -> int:
+        self._next_content += 1
+        return self._next_content - 1
+
+    def reserve_ids(self, *, ino: int, content: int) -> None:
+        """Never give these, or lower ones, out again."""
+        self._next_ino = max(self._next_ino, ino + 1)
+        self._next_content = max(self._next_content, content + 1)
+
+    # -- questions ----------------------------------------------------------------------------------------
+
+    def entry(self, ino: int) -> Entry | None:
+        found = self._entries.get(ino)
+        if found is None:
+            found = self.catalog.entry(ino)
+        return self._with_times(found) if found is not None else None
+
+    def child(self, parent: int, name: bytes) -> Entry | None:
+        ino = self._names.get((parent, name))
+        if ino is not None:
+            return self._with_times(self._entries[ino])
+        found = self.catalog.child(parent, name)
+        if found is None:
+            return None
+        return self._with_times(self._entries.get(found.ino, found))
+
+    def children(self, parent: int, *, after: bytes, limit: int) -> list[Entry]:
+        """The next entries of a directory in byte order of their names."""
+        if self._children[parent]:
+            self.drain()
+        found = self.catalog.children(parent, after=after, limit=limit)
+        waiting = self._entries
+        if not waiting and not self._directory_times:
+            return found
+        return [self._with_times(waiting.get(e.ino, e)) for e in found]
+
+    def has_children(self, parent: int) -> bool:
+        return self._children[parent] > 0 or self.catalog.has_children(parent)
+
+    def _with_times(self, entry: Entry) -> Entry:
+        time_ns = self._directory_times.get(entry.ino)
+        if time_ns is None:
+            return entry
+        entry = entry.copy()
+        entry.mtime_ns = entry.ctime_ns = time_ns
+        return entry
+
+    def content(self, content_id: int) -> Content | None:
+        waiting = self._contents.get(content_id)
+        if waiting is None:
+            return self.catalog.content(content_id)
+        return Content(
+            content_id, Place.JOURNAL, None, waiting.size, waiting.size, "none", b"", waiting.segment, waiting.offset, False
+        )
+
+    def is_waiting(self, content_id: int) -> bool:
+        return content_id in self._contents
+
+    def waiting_count(self) -> int:
+        return len(self._entries)
+
+    def path(self, ino: int) -> tuple[bytes, ...]:
+        """The names from the root down to an entry; () for the root. Of an entry without a name: ()."""
+        names: list[bytes] = []
+        while ino != ROOT_INO:
+            entry = self._entries.get(ino) or self.catalog.entry(ino)
+            if entry is None:
+                return ()
+            names.append(entry.name)
+            ino = entry.parent
+        return tuple(reversed(names))
+
+    # -- changes ------------------------------------------------------------------------------------------
+
+    def put(self, entry: Entry, content: bytes | None = None, *, is_new: bool = False) -> None:
+        """Make this the state of the entry; survives the death of the daemon on return. Raises CacheFull.
+
+        `content` are the plain bytes of `entry.content` when that id is new.
+        """
+        segment, offset = self.journal.append(entry, content)
+        old = self._entries.get(entry.ino)
+        if old is not None and old.content != entry.content and old.content in self._contents:
+            del self._contents[old.content]
+        if content is not None and entry.content is not None:
+            self._contents[entry.content] = _Waiting(segment, offset, len(content), entry.ino)
+        self._entries[entry.ino] = entry
+        self._numbers[entry.ino] = self.journal.number
+        if self.waiting_since is None:
+            self.waiting_since = self.clock.monotonic()
+        if is_new:
+            self._names[entry.parent, entry.name] = entry.ino
+            self._children[entry.parent] += 1
+            self.changes += 1
+
+    def touch_directory(self, ino: int) -> None:
+        """The entries of a directory changed: its mtime and ctime move; written with the next group."""
+        self._directory_times[ino] = self.clock.now_ns()
+
+    def forget_time(self, ino: int) -> None:
+        """The times of a directory were set on purpose: what was to be written no longer counts."""
+        self._directory_times.pop(ino, None)
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything that waits, and what the caller does, all or nothing.
+
+        What waits is forgotten only once it is committed: a full disk costs the caller's change, not what was
+        acknowledged before it.
+        """
+        with self.catalog.transaction():
+            drained = self._write_all_waiting()
+            yield
+            self._write_directory_times()
+            self.catalog.set_meta("applied", str(self.journal.number))
+        self._forget(drained)
+        self._directory_times.clear()
+
+    def drain(self) -> None:
+        """Bring everything that waits into the catalog."""
+        if self._entries or self._directory_times:
+            with self.transaction():
+                pass
+
+    def drain_settled(self, results: list[Settled]) -> list[Settled]:
+        """Bring in what needs no more work: entries without new content, and these. Returns those it knew not."""
+        others = []
+        for result in results:
+            waiting = self._contents.get(result.content_id)
+            if waiting is None:
+                others.append(result)
+            else:
+                waiting.settled = result
+        ready = [e for e in self._entries.values() if self._is_ready(e)]
+        if not ready:
+            return others
+        with self.catalog.transaction():
+            self._write(ready)
+            rest = self._numbers.keys() - {e.ino for e in ready}
+            applied = min((self._numbers[i] for i in rest), default=self.journal.number + 1) - 1
+            self.catalog.set_meta("applied", str(applied))
+            self._write_directory_times()
+        self._forget(ready)
+        self._directory_times.clear()
+        return others
+
+    def _is_ready(self, entry: Entry) -> bool:
+        waiting = self._contents.get(entry.content) if entry.content is not None else None
+        return waiting is None or waiting.settled is not None
+
+    def _write_all_waiting(self) -> list[Entry]:
+        waiting = list(self._entries.values())
+        if waiting:
+            self._write(waiting)
+        return waiting
+
+    def _write(self, entries: list[Entry]) -> None:
+        """Rows for these entries; the values in memory stay as they are until the transaction is through."""
+        rows = []
+        for entry in entries:
+            waiting = self._contents.get(entry.content) if entry.content is not None else None
+            if waiting is not None and entry.content is not None:
+                known = self._write_content(entry.content, waiting)
+                if known != entry.content:
+                    entry = replace(entry, content=known)
+            rows.append(entry)
+        self.catalog.put_entries(rows)
+
+    def _write_content(self, content_id: int, waiting: _Waiting) -> int:
+        """Insert a content in the form it has by now; the id of an equal one that was there before."""
+        done = waiting.settled
+        if done is None:
+            self.catalog.insert_content(
+                content_id, place=Place.JOURNAL, size=waiting.size, stored=waiting.size,
+                segment=waiting.segment, offset=waiting.offset,
+            )  # fmt: skip
+            return content_id
+        same = self.catalog.content_by_digest(done.digest)
+        if same is not None:
+            return same.id
+        place = Place.FILE if done.data is None else Place.CATALOG
+        self.catalog.insert_content(
+            content_id, place=place, size=done.size, stored=done.stored, digest=done.digest, codec=done.codec,
+            sums=done.sums, data=done.data,
+        )  # fmt: skip
+        return content_id
+
+    def _write_directory_times(self) -> None:
+        if self._directory_times:
+            self.catalog.touch_directories((time_ns, ino) for ino, time_ns in self._directory_times.items())
+
+    def _forget(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            if self._entries.get(entry.ino) is not entry:
+                continue
+            del self._entries[entry.ino], self._numbers[entry.ino]
+            if self._names.pop((entry.parent, entry.name), None) is not None:
+                self._children[entry.parent] -= 1
+        waiting = {e.content for e in self._entries.values()}
+        for content_id in [c for c in self._contents if c not in waiting]:
+            del self._contents[content_id]
+        if not self._entries:
+            self.waiting_since = None
+            self._children.clear()

@@ -1,0 +1,25 @@
+"""What the store needs to know of the settings, as plain values: the store knows no settings library."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+def _empty() -> Mapping[str, str]:
+    return MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Limits are 0 where there is none. `type_levels` maps a type to its zstd level, None for stored raw."""
+
+    compress: bool = True
+    level: int = 3
+    type_levels: Mapping[str, int | None] = field(default_factory=lambda: MappingProxyType({}))
+    types: Mapping[str, str] = field(default_factory=_empty)  # alias (stem, directory or glob) → type slug, from the settings
+    max_artifact_bytes: int = 0
+    quota_bytes: int = 0
+    warn_threshold: float = 0.8
+    max_tags: int = 64
+    settle_seconds: float = 2.0
+    job_tags: Mapping[str, str] = field(default_factory=_empty)  # put on every job created here
+    owner: tuple[int, int] = (0, 0)  # uid and gid of the mounting user: the owner of the root

@@ -1,0 +1,151 @@
+"""What is done before a store serves: replay the journal, put drafts back to what was acknowledged, clear leftovers.
+
+Everything here may be cut off at any point and run again.
+"""
+
+import logging
+import os
+from itertools import islice
+
+from mountfs import journal
+from mountfs.catalog import Catalog
+from mountfs.contents import ContentFiles, ReadsRanges
+from mountfs.drafts import DraftFile, remove_draft
+from mountfs.errors import CorruptContent, MountfsError
+from mountfs.journal import Journal, Record
+from mountfs.model import Entry, Place, Standing
+from mountfs.statedir import StateDirectory, boot_id
+from mountfs.store.files import Files, LiveFile
+from mountfs.store.settler import Settler
+
+log = logging.getLogger(__name__)
+GROUP = 500
+
+
+def replay_journal(catalog: Catalog, state: StateDirectory) -> None:
+    """Bring what was acknowledged and never reached the catalog into it."""
+    applied = int(catalog.meta("applied") or 0)
+    records = journal.replay(state.journal, after=applied)
+    while group := list(islice(records, GROUP)):
+        with catalog.transaction():
+            for record in group:
+                _apply(catalog, record)
+            catalog.set_meta("applied", str(group[-1].number))
+    if (last := int(catalog.meta("applied") or 0)) > applied:
+        log.info("replayed %d records of the journal", last - applied)
+
+
+def _apply(catalog: Catalog, record: Record) -> None:
+    entry = record.entry
+    if entry.content is not None and record.content_bytes and catalog.content(entry.content) is None:
+        catalog.insert_content(
+            entry.content, place=Place.JOURNAL, size=record.content_bytes, stored=record.content_bytes,
+            segment=record.segment, offset=record.offset,
+        )  # fmt: skip
+    elif entry.content is not None and catalog.content(entry.content) is None:
+        return  # a newer state of an entry whose content was settled under another id; the catalog has it
+    catalog.put_entries([entry])
+
+
+def recover(
+    catalog: Catalog, files: Files, settler: Settler, contents: ContentFiles, state: StateDirectory, segments: Journal
+) -> None:
+    """After the journal was replayed: drafts, marks, leftovers, and the list of what is still to be settled."""
+    same_boot = catalog.meta("boot_id") == boot_id()
+    with catalog.transaction():
+        catalog.mark_recovered()
+    if not same_boot:
+        _check_unsynced(catalog, segments)
+    _recover_drafts(catalog, files, state, same_boot=same_boot)
+    _clear_leftovers(catalog, contents, state)
+    settler.backlog.extend(
+        (content.id, owner.ino)
+        for content in catalog.unsettled()
+        if content.place == Place.JOURNAL
+        for owner in catalog.entries_of(content.id)[:1]
+    )
+    with catalog.transaction():
+        catalog.set_meta("boot_id", boot_id())
+
+
+def _check_unsynced(catalog: Catalog, segments: Journal) -> None:
+    """After power loss: what was closed but never synced may be damaged; a name without its bytes goes."""
+    for content in catalog.unsettled():
+        if content.place != Place.JOURNAL:
+            continue
+        try:
+            segments.read_content(content.segment, content.offset)
+        except CorruptContent as error:
+            for entry in catalog.entries_of(content.id):
+                log.warning("%r was closed but not yet synced when the machine went down, and is lost: %s", entry.name, error)
+                with catalog.transaction():
+                    catalog.delete_entry(entry.ino)
+
+
+def _recover_drafts(catalog: Catalog, files: Files, state: StateDirectory, *, same_boot: bool) -> None:
+    for content_id, base, size, generation, log_bytes, closed in catalog.drafts():
+        owners = catalog.entries_of(content_id)
+        if not owners:
+            with catalog.transaction():
+                catalog.delete_draft(content_id)
+            continue
+        try:
+            reader = files.open_content(base) if base is not None else None
+            draft = _reopen(state, content_id, reader, (size, generation, log_bytes), as_found=not closed)
+        except (MountfsError, FileNotFoundError) as error:
+            log.error("the draft of %r is lost: %s", owners[0].name, error)
+            with catalog.transaction():
+                catalog.mark_damaged(content_id)
+            continue
+        _take_up(catalog, files, owners[0], draft, base, recovered=not closed or not same_boot)
+
+
+def _reopen(
+    state: StateDirectory, content_id: int, base: ReadsRanges | None, noted: tuple[int, int, int], *, as_found: bool
+) -> DraftFile:
+    size, generation, log_bytes = noted
+    return DraftFile.recover(
+        state.drafts, content_id, base, size=size, log=generation, log_bytes=log_bytes, as_found=as_found
+    )
+
+
+def _take_up(
+    catalog: Catalog, files: Files, entry: Entry, draft: DraftFile, base: int | None, *, recovered: bool
+) -> None:
+    """Make a recovered draft a live file that waits to be settled."""
+    if draft.size != entry.size and draft.size > 0:
+        entry.size = draft.size
+        with catalog.transaction():
+            catalog.resize_content(draft.content_id, draft.size)
+            catalog.put_draft(
+                draft.content_id, base=base, size=draft.size, log=draft.log, log_bytes=draft.log_bytes, closed=True
+            )
+    if recovered:
+        entry.standing = Standing.RECOVERED
+    with catalog.transaction():
+        catalog.put_entries([entry])
+    live = LiveFile(entry.copy(), entry, draft=draft, draft_base=base, draft_noted=True, publishes=1, due=0.0)
+    files.take_up(live)
+
+
+def _clear_leftovers(catalog: Catalog, contents: ContentFiles, state: StateDirectory) -> None:
+    known = {str(row[0]) for row in catalog.drafts()}
+    for name in os.listdir(state.drafts):
+        number = name.partition(".")[0]
+        if number not in known and number.isdigit():
+            remove_draft(state.drafts, int(number))
+        elif name.endswith(".frames"):
+            (state.drafts / name).unlink(missing_ok=True)
+    doomed = catalog.doomed()
+    for path in doomed:
+        if not _in_use(catalog, path):
+            (contents.state / path).unlink(missing_ok=True)
+    with catalog.transaction():
+        catalog.spare(doomed)
+
+
+def _in_use(catalog: Catalog, path: str) -> bool:
+    name = path.rpartition("/")[2]
+    known = catalog.content_by_hex(name.removesuffix(".zst"))
+    return known is not None and known.place == Place.FILE and (known.codec == "zstd") == name.endswith(".zst")
+

@@ -1,0 +1,78 @@
+"""Space: reserved before it is written, so that a limit is met by the write that would cross it.
+
+The quota counts stored bytes of settled content and plain bytes of everything not settled yet. The disk keeps a
+reserve that ordinary writes may not use, so that removing still works when it is full.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from mountfs.errors import ArtifactTooLarge, CacheFull, QuotaExceeded
+
+RESERVE_BYTES = 16 << 20  # free bytes that ordinary writes leave: one full write-ahead log of removals
+CHECK_BYTES = 8 << 20  # the disk is asked again after this many bytes at the latest
+
+
+class Room:
+    """Reservations in plain bytes. `stored_bytes` asks the catalog; it is asked only after something settled."""
+
+    def __init__(
+        self, state: Path, *, quota_bytes: int, max_artifact_bytes: int, stored_bytes: Callable[[], int]
+    ) -> None:
+        self._state = state
+        self.quota_bytes = quota_bytes
+        self.max_artifact_bytes = max_artifact_bytes
+        self._ask_stored_bytes = stored_bytes
+        self._stored_bytes: int | None = None
+        self.reserved_bytes = 0
+        self._disk_allowance = 0
+        self.reclaim: Callable[[], None] = lambda: None
+
+    def check_size(self, size: int) -> None:
+        """Refuse a file larger than the limit, before a byte of it is written."""
+        if self.max_artifact_bytes and size > self.max_artifact_bytes:
+            raise ArtifactTooLarge(f"{size} bytes exceeds limit of {self.max_artifact_bytes} bytes for one artifact")
+
+    def reserve(self, growth: int) -> None:
+        """Take `growth` plain bytes, or raise QuotaExceeded or CacheFull and take nothing."""
+        if growth <= 0:
+            self.reserved_bytes += growth
+            return
+        if self.quota_bytes and self.used_bytes() + growth > self.quota_bytes:
+            self.reclaim()
+            if self.used_bytes() + growth > self.quota_bytes:
+                raise QuotaExceeded(
+                    f"the quota of {self.quota_bytes} bytes is used up ({self.used_bytes()} bytes): remove something"
+                )
+        self.reserved_bytes += growth
+
+    def reserve_anyway(self, growth: int) -> None:
+        """Count bytes that are there already."""
+        self.reserved_bytes += growth
+
+    def take_disk(self, length: int) -> None:
+        """Before `length` bytes are written: leave the reserve of the disk alone. Raises CacheFull."""
+        if length <= self._disk_allowance:
+            self._disk_allowance -= length
+            return
+        free, reserve = self._free_and_reserve()
+        if free - reserve < length:
+            self.reclaim()
+            free, reserve = self._free_and_reserve()
+            if free - reserve < length:
+                raise CacheFull("no space left on the disk that holds the state directory")
+        self._disk_allowance = max(0, min(CHECK_BYTES, (free - reserve - length) // 4))
+
+    def _free_and_reserve(self) -> tuple[int, int]:
+        found = os.statvfs(self._state)
+        return found.f_bavail * found.f_frsize, min(RESERVE_BYTES, found.f_blocks * found.f_frsize // 8)
+
+    def used_bytes(self) -> int:
+        if self._stored_bytes is None:
+            self._stored_bytes = self._ask_stored_bytes()
+        return self._stored_bytes + self.reserved_bytes
+
+    def stored_changed(self) -> None:
+        """Something settled or went: ask the catalog again when it matters."""
+        self._stored_bytes = None

@@ -1,0 +1,301 @@
+"""From acknowledged to stored: which files are settled when, and what of it goes into the catalog.
+
+The daemon drives it: `take` on the loop, `work` in a worker, `doom` on the loop, `adopt` in a worker, `commit` on
+the loop; without a daemon `settle_all` does the same in a row. Files are written and named before the row that
+points at them, and every name that a crash could leave behind is noted first (`doom`).
+"""
+
+import logging
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mountfs.contents import ContentFiles
+from mountfs.drafts import remove_draft
+from mountfs.errors import MountfsError
+from mountfs.model import Content, Place
+from mountfs.settling import Abandoned, Behind, Settled, settle_small
+from mountfs.store.files import Files, LiveFile
+from mountfs.store.ledger import Ledger
+from mountfs.store.room import Room
+
+log = logging.getLogger(__name__)
+
+BATCH = 64  # small contents settled at a time: 64 × 25 µs in one transaction
+RETRY_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Job:
+    """One content to settle: `plain` or its place in the journal when small, else the work behind a draft."""
+
+    content_id: int
+    ino: int
+    epoch: int
+    compress: bool
+    level: int
+    plain: bytes | None = None
+    segment: int = 0
+    offset: int = 0
+    behind: Behind | None = None
+    live: LiveFile | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A content that could not be settled now."""
+
+    job: Job
+    error: MountfsError | None  # None: written to meanwhile
+
+
+class Settler:
+    """See the module's docstring. Not thread-safe but for `work` and `adopt`."""
+
+    def __init__(self, ledger: Ledger, files: Files, contents: ContentFiles, room: Room) -> None:
+        self._ledger = ledger
+        self._files = files
+        self._contents = contents
+        self._room = room
+        self._catalog = ledger.catalog
+        self.backlog: deque[tuple[int, int]] = deque()  # (content, ino) found unsettled at start
+
+    # -- choosing -----------------------------------------------------------------------------------------
+
+    def idle(self) -> bool:
+        """Whether nothing is left to settle."""
+        return not self._files.due and not self.backlog
+
+    def next_due(self) -> float | None:
+        """The monotonic time at which there is something to do; None when there is nothing."""
+        times = [live.due or 0.0 for ino in self._files.due if (live := self._files.live.get(ino)) is not None]
+        return 0.0 if self.backlog else min(times, default=None)
+
+    def take(self, *, hurry: bool = False) -> list[Job]:
+        """The next small contents, or one large one. `hurry` waits for nobody to be quiet."""
+        now = self._ledger.clock.monotonic()
+        jobs: list[Job] = []
+        for ino in list(self._files.due):
+            live = self._files.live.get(ino)
+            if live is None or live.writers:
+                self._files.due.discard(ino)
+                continue
+            if live.settling or (not hurry and (live.due or 0.0) > now):
+                continue
+            if live.dirty:
+                self._files.publish_late(live)
+                continue
+            if live.draft is not None and jobs:
+                continue
+            self._files.due.discard(ino)
+            jobs.append(self._job(live))
+            if live.draft is not None or len(jobs) >= BATCH:
+                break
+        while self.backlog and not jobs:
+            jobs.extend(self._from_backlog())
+        return jobs
+
+    def _job(self, live: LiveFile) -> Job:
+        assert live.acknowledged.content is not None
+        live.settling = True
+        compress, level = self._files.compression(live.ino)
+        job = Job(live.acknowledged.content, live.ino, live.epoch, compress, level, live=live)
+        if live.draft is not None:
+            job.behind = self._files.behind(live)
+        else:
+            job.plain = bytes(live.buffer or b"")
+        return job
+
+    def _from_backlog(self) -> Iterable[Job]:
+        for _ in range(min(BATCH, len(self.backlog))):
+            content_id, ino = self.backlog.popleft()
+            content = self._ledger.content(content_id)
+            if content is not None and content.place == Place.JOURNAL:
+                compress, level = self._files.compression(ino)
+                yield Job(content_id, ino, 0, compress, level, segment=content.segment, offset=content.offset)
+
+    # -- working ------------------------------------------------------------------------------------------
+
+    def work(self, jobs: list[Job]) -> list[Settled | Failed]:
+        """Hash, compress, write files. In a worker thread."""
+        return [self._work(job) for job in jobs]
+
+    def _work(self, job: Job) -> Settled | Failed:
+        try:
+            if job.behind is not None:
+                return job.behind.finish(
+                    job.ino, epoch=job.epoch, incoming=self._contents.incoming, abandoned=lambda: self._is_void(job)
+                )
+            plain = job.plain
+            if plain is None:
+                plain = self._ledger.journal.read_content(job.segment, job.offset)
+            return settle_small(
+                job.content_id, job.ino, plain, level=job.level, compress=job.compress, incoming=self._contents.incoming
+            )
+        except Abandoned:
+            return Failed(job, None)
+        except MountfsError as error:
+            return Failed(job, error)
+
+    @staticmethod
+    def _is_void(job: Job) -> bool:
+        return job.live is not None and (job.live.epoch != job.epoch or job.live.unlinked)
+
+    def doom(self, results: list[Settled | Failed]) -> bool:
+        """Note the names that `adopt` is about to make; whether there are any."""
+        names = [self._contents.doom_name(r.digest, r.codec) for r in results if isinstance(r, Settled) and r.path]
+        if names:
+            with self._catalog.transaction():
+                self._catalog.doom(names)
+        return bool(names)
+
+    def adopt(self, results: list[Settled | Failed]) -> None:
+        """Give the written files their names. In a worker thread."""
+        for result in results:
+            if isinstance(result, Settled) and result.path is not None:
+                self._contents.adopt(result.path, result.digest, result.codec)
+
+    # -- committing ---------------------------------------------------------------------------------------
+
+    def commit(self, jobs: list[Job], results: list[Settled | Failed]) -> None:
+        """Point at what was settled; what was overtaken meanwhile is dropped."""
+        done: list[Settled] = []
+        for job, result in zip(jobs, results, strict=True):
+            if job.live is not None:
+                job.live.settling = False
+            if isinstance(result, Failed):
+                self._again(job, result.error)
+            elif job.behind is not None and not self._still(job):
+                self._discard_unused(result)
+                self._again(job, None)
+            else:
+                done.append(result)
+        others = self._ledger.drain_settled(done)
+        if others:
+            with self._ledger.transaction():
+                for result in others:
+                    self._apply(result)
+        self._spare(done)
+        self._room.stored_changed()
+        for job in jobs:
+            self._go_on(job, {r.content_id for r in done})
+
+    def _still(self, job: Job) -> bool:
+        live = job.live
+        return live is not None and live.epoch == job.epoch and not live.dirty and not live.unlinked
+
+    def _again(self, job: Job, error: MountfsError | None) -> None:
+        live = job.live
+        if error is not None:
+            log.error("content %d is not settled yet: %s", job.content_id, error)
+        if live is None:
+            if error is not None and error.waiting_helps:
+                self.backlog.append((job.content_id, job.ino))
+            return
+        if live.changed and not live.writers and not live.unlinked:
+            live.due = self._ledger.clock.monotonic() + (RETRY_SECONDS if error else 0.0)
+            self._files.due.add(live.ino)
+
+    def _apply(self, result: Settled) -> None:
+        content = self._catalog.content(result.content_id)
+        if content is None or content.digest is not None:
+            return
+        same = self._catalog.content_by_digest(result.digest)
+        if same is not None:
+            self._catalog.repoint(result.ino, old=content.id, new=same.id)
+            live = self._files.live.get(result.ino)
+            if live is not None and live.draft_base == content.id:
+                live.draft_base = same.id
+        else:
+            place = Place.FILE if result.data is None else Place.CATALOG
+            self._catalog.settle_content(
+                content.id, place=place, digest=result.digest, stored=result.stored, codec=result.codec,
+                sums=result.sums, data=result.data,
+            )  # fmt: skip
+        if content.place == Place.DRAFT:
+            self._catalog.delete_draft(content.id)
+
+    def _spare(self, results: list[Settled]) -> None:
+        """Strike from the list of doomed files those that are in use now; delete the others."""
+        for result in results:
+            self._discard_unused(result)
+
+    def _discard_unused(self, result: Settled) -> None:
+        if result.path is None:
+            return
+        known = self._catalog.content_by_digest(result.digest)
+        if known is None or known.place != Place.FILE or known.codec != result.codec:
+            self._contents.remove(result.digest, result.codec)
+        with self._catalog.transaction():
+            self._catalog.spare([self._contents.doom_name(result.digest, result.codec)])
+
+    def _go_on(self, job: Job, done: set[int]) -> None:
+        live = job.live
+        if live is None or job.content_id not in done or not self._still(job):
+            return
+        if live.acknowledged.content != job.content_id or not live.lock.acquire(blocking=False):
+            return
+        try:
+            entry = self._ledger.entry(live.ino)
+            if entry is not None:
+                if job.behind is not None:
+                    remove_draft(job.behind.draft.directory, job.content_id)
+                self._files.settled(live, entry)
+        finally:
+            live.lock.release()
+
+    # -- what nobody needs any more -----------------------------------------------------------------------
+
+    def dead(self, limit: int = 256) -> list[Content]:
+        """Forget contents without links, noting their files; pass them to `bury` and `buried`."""
+        contents = self._catalog.dead(limit)
+        if contents:
+            with self._ledger.transaction():
+                self._catalog.doom(self._file_names(contents))
+                for content in contents:
+                    if content.place == Place.DRAFT:
+                        self._catalog.delete_draft(content.id)
+                self._catalog.forget_contents(c.id for c in contents)
+            self._room.stored_changed()
+        return contents
+
+    def _file_names(self, contents: list[Content]) -> list[str]:
+        return [
+            self._contents.doom_name(c.digest, c.codec) for c in contents if c.place == Place.FILE and c.digest is not None
+        ]
+
+    def bury(self, contents: list[Content]) -> None:
+        """Delete the files of forgotten contents. In a worker thread; follow with `buried`."""
+        for content in contents:
+            if content.place == Place.FILE and content.digest is not None:
+                self._contents.remove(content.digest, content.codec)
+            elif content.place == Place.DRAFT:
+                remove_draft(self._files.drafts, content.id)
+
+    def buried(self, contents: list[Content]) -> None:
+        """Strike the names of buried files from the list of what a crash leaves behind."""
+        names = self._file_names(contents)
+        if names:
+            with self._catalog.transaction():
+                self._catalog.spare(names)
+
+    def reclaim(self) -> None:
+        """Give back the room of everything that nobody needs."""
+        while contents := self.dead():
+            self.bury(contents)
+            self.buried(contents)
+
+    def settle_all(self) -> None:
+        """Settle everything now, in this thread: for stores without a daemon, and at the end of one."""
+        while not self.idle():
+            jobs = self.take(hurry=True)
+            if not jobs:
+                return
+            results = self.work(jobs)
+            if self.doom(results):
+                self.adopt(results)
+            self.commit(jobs, results)
+            if any(isinstance(r, Failed) and r.error for r in results):
+                return
+        self.reclaim()
+

@@ -1,0 +1,156 @@
+"""One store on this machine: opened under its lock, recovered, and put together from its parts.
+
+`Store` is plain and synchronous: a test, or a command where nothing is mounted, drives it directly; the daemon calls
+the same parts from its handlers.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from mountfs import namespace
+from mountfs.catalog import Catalog, checkpoint
+from mountfs.clock import Clock, Stamps, SystemClock
+from mountfs.contents import ContentFiles
+from mountfs.errors import CorruptContent
+from mountfs.journal import Journal
+from mountfs.statedir import StateDirectory
+from mountfs.store import recovery
+from mountfs.store.attributes import Attributes
+from mountfs.store.facts import Facts
+from mountfs.store.files import Files, LiveFile
+from mountfs.store.ledger import Ledger
+from mountfs.store.options import Options
+from mountfs.store.room import Room
+from mountfs.store.settler import Settler
+from mountfs.store.tree import Tree
+
+WAL_BYTES = 4 << 20  # a write-ahead log longer than this is carried into the catalog
+
+
+class Store:
+    """The parts, wired: `tree` for names, `files` for bytes, `attributes`, `settler` for what happens behind."""
+
+    def __init__(self, state: StateDirectory, options: Options, *, mountpoint: Path | None, clock: Clock | None) -> None:
+        self.state = state
+        self.options = options
+        self.mountpoint = mountpoint
+        clock = clock or SystemClock()
+        self.catalog = Catalog.open(state.catalog)
+        self.contents = ContentFiles(state.path)
+        recovery.replay_journal(self.catalog, state)
+        applied = int(self.catalog.meta("applied") or 0)
+        self.journal = Journal(state.journal, first_number=applied + 1)
+        self.stamps = Stamps(clock)
+        self.stamps.observe(self.catalog.last_stamp())
+        self.ledger = Ledger(self.catalog, self.journal, clock, self.stamps)
+        self.room = Room(
+            state.path, quota_bytes=options.quota_bytes, max_artifact_bytes=options.max_artifact_bytes,
+            stored_bytes=self.catalog.stored_bytes,
+        )  # fmt: skip
+        self.raw_inos = self.catalog.inos_with("codec")
+        self.files = Files(self.ledger, self.contents, self.room, state.drafts, options, self.compression)
+        self.tree = Tree(self.ledger, self.files, self.room, state, options)
+        self.facts = Facts(self.catalog, mountpoint=mountpoint, types=options.types)
+        self.attributes = Attributes(self.ledger, self.tree, self.files, self.facts, options)
+        self.settler = Settler(self.ledger, self.files, self.contents, self.room)
+        self.room.reclaim = self.settler.reclaim
+        recovery.recover(self.catalog, self.files, self.settler, self.contents, state, self.journal)
+        state.make_ballast()
+
+    @classmethod
+    def open(
+        cls, path: Path, options: Options | None = None, *, mountpoint: Path | None = None, clock: Clock | None = None
+    ) -> "Store":
+        """Take the lock, recover, serve. Raises AlreadyMounted, CatalogError, EnvironmentProblem."""
+        state = StateDirectory(path)
+        state.make(mountpoint=mountpoint)
+        state.lock()
+        try:
+            state.make_rooms()
+            return cls(state, options or Options(owner=(os.getuid(), os.getgid())), mountpoint=mountpoint, clock=clock)
+        except BaseException:
+            state.unlock()
+            raise
+
+    def close(self) -> None:
+        """Bring everything into the catalog and let go of the lock."""
+        self.ledger.drain()
+        self.journal.sync(self.journal.take_unsynced())
+        checkpoint(self.state.catalog, truncate=True)
+        for segment in self.removable_segments():
+            self.journal.remove_segment(segment)
+        self.journal.close()
+        self.catalog.close()
+        self.state.unlock()
+
+    def compression(self, ino: int) -> tuple[bool, int]:
+        """Whether, and at which level, the content of an entry is compressed."""
+        if not self.options.compress or ino in self.raw_inos:
+            return False, self.options.level
+        if self.options.type_levels:
+            names = self.ledger.path(ino)
+            kind = self.facts.type_of(names, self.catalog.register(ino, "type")) if names else ""
+            level = self.options.type_levels.get(kind, self.options.level)
+            return level is not None, level or self.options.level
+        return True, self.options.level
+
+    # -- durability ---------------------------------------------------------------------------------------
+
+    def unsynced_drafts(self, parent: int | None) -> list[LiveFile]:
+        """Open drafts in a directory (everywhere: None) whose bytes are not on the disk yet."""
+        return [
+            live
+            for live in self.files.live.values()
+            if live.draft is not None and live.draft.unsynced and parent in (None, live.entry.parent)
+        ]
+
+    def sync(self, drafts: list[LiveFile], segments: set[int]) -> None:
+        """Make drafts, journal segments and the catalog's log durable, in this order; for a worker thread."""
+        for live in drafts:
+            with live.lock:
+                if live.draft is not None:
+                    live.draft.unsynced = False
+                    live.draft.sync()
+        if drafts:
+            _sync_path(self.state.drafts)
+        self.journal.sync(segments)
+        with contextlib.suppress(FileNotFoundError):
+            _sync_path(Path(f"{self.state.catalog}-wal"))
+
+    def removable_segments(self) -> list[int]:
+        """Journal segments without the only copy of anything, once what was applied from them is durable."""
+        if self.ledger.waiting_count():
+            return []
+        used = self.catalog.used_segments()
+        return [s for s in self.journal.old_segments() if s not in used]
+
+    def report_damage(self, live: LiveFile, error: CorruptContent) -> str:
+        """Mark the content of a file as damaged; the sentence for the log."""
+        content = live.acknowledged.content
+        if content is not None:
+            with self.ledger.transaction():
+                self.catalog.mark_damaged(content)
+        names = self.ledger.path(live.ino)
+        key = namespace.join_key(names) if names else f"inode {live.ino}"
+        return f"{key}: {error}"
+
+
+def _sync_path(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def opened(path: Path, options: Options | None = None) -> Iterator[Store]:
+    """A store for the length of a block."""
+    store = Store.open(path, options)
+    try:
+        yield store
+    finally:
+        store.settler.settle_all()
+        store.close()

@@ -1,0 +1,323 @@
+"""The namespace: look up, create, remove, rename, change attributes. Runs on the loop's thread.
+
+The root holds jobs, and only jobs: a file or symlink directly in it is refused, names with a leading dot are
+reserved for views. Whoever may do what by permission bits is the kernel's business (`default_permissions`).
+"""
+
+from dataclasses import dataclass
+
+from mountfs import namespace
+from mountfs.errors import (
+    AlreadyExists,
+    CacheFull,
+    InvalidArgument,
+    InvalidName,
+    IsADirectory,
+    NotADirectory,
+    NotEmpty,
+    NotFound,
+    Protected,
+)
+from mountfs.model import ROOT_INO, Entry, Kind, Standing
+from mountfs.statedir import StateDirectory
+from mountfs.store.files import Files, LiveFile
+from mountfs.store.ledger import Ledger
+from mountfs.store.options import Options
+from mountfs.store.room import Room
+
+TARGET_BYTES = 4095
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whom a new entry belongs to."""
+
+    uid: int
+    gid: int
+
+
+class Tree:
+    """Entries by inode and by name; raises the errors of the table in DESIGN §5."""
+
+    def __init__(
+        self, ledger: Ledger, files: Files, room: Room, state: StateDirectory, options: Options
+    ) -> None:
+        self._ledger = ledger
+        self._files = files
+        self._room = room
+        self._state = state
+        self._options = options
+
+    # -- looking ------------------------------------------------------------------------------------------
+
+    def find(self, parent: int, name: bytes) -> Entry | None:
+        """The entry of that name as it is now, open files included."""
+        if len(name) > namespace.NAME_MAX:
+            namespace.check_name(name)
+        found = self._ledger.child(parent, name)
+        if found is None:
+            return None
+        live = self._files.live.get(found.ino)
+        return found if live is None else live.entry
+
+    def lookup(self, parent: int, name: bytes) -> Entry:
+        found = self.find(parent, name)
+        if found is None:
+            raise NotFound(f"not found: {name.decode(errors='replace')}")
+        return found
+
+    def entry(self, ino: int) -> Entry:
+        live = self._files.live.get(ino)
+        if live is not None:
+            return live.entry
+        found = self._ledger.entry(ino)
+        if found is None:
+            raise NotFound(f"not found: inode {ino}")
+        return found
+
+    def links(self, ino: int) -> int:
+        live = self._files.live.get(ino)
+        return 0 if live is not None and live.unlinked else 1
+
+    def page(self, parent: int, *, after: bytes, limit: int) -> list[Entry]:
+        """The next entries of a directory in byte order of their names, as they are now."""
+        live = self._files.live
+        found = self._ledger.children(parent, after=after, limit=limit)
+        return [live[e.ino].entry if e.ino in live else e for e in found] if live else found
+
+    def walk(self, names: tuple[bytes, ...]) -> Entry:
+        """The entry at a path below the root."""
+        entry = self.entry(ROOT_INO)
+        for name in names:
+            if entry.kind != Kind.DIRECTORY:
+                raise NotADirectory(f"not a directory: {entry.name.decode(errors='replace')}")
+            entry = self.lookup(entry.ino, name)
+        return entry
+
+    # -- making -------------------------------------------------------------------------------------------
+
+    def make_directory(self, parent: int, name: bytes, mode: int, owner: Owner) -> Entry:
+        if parent == ROOT_INO:
+            namespace.check_job_name(name)
+        entry = self._new(parent, name, Kind.DIRECTORY, mode, owner)
+        self._put_new(entry)
+        if parent == ROOT_INO and self._options.job_tags:
+            with self._ledger.transaction():
+                for key, value in self._options.job_tags.items():
+                    self._ledger.catalog.set_register(entry.ino, f"tag:{key}", value.encode(), entry.stamp)
+        return entry
+
+    def make_symlink(self, parent: int, name: bytes, target: bytes, owner: Owner) -> Entry:
+        self._refuse_in_root(parent, name)
+        if not target or len(target) > TARGET_BYTES:
+            raise InvalidArgument(f"a symlink's target has 1 to {TARGET_BYTES} bytes")
+        entry = self._new(parent, name, Kind.SYMLINK, 0o777, owner)
+        entry.target, entry.size = target, len(target)
+        self._put_new(entry)
+        return entry
+
+    def create_file(self, parent: int, name: bytes, mode: int, owner: Owner) -> LiveFile:
+        """A new, empty file with one writing handle. It is on record at once, and published when it is closed."""
+        self._refuse_in_root(parent, name)
+        entry = self._new(parent, name, Kind.FILE, mode, owner)
+        entry.standing = Standing.PROVISIONAL
+        self._room.take_disk(len(name))
+        self._put_new(entry)
+        return self._files.open(entry, write=True)
+
+    def _refuse_in_root(self, parent: int, name: bytes) -> None:
+        if parent == ROOT_INO:
+            raise Protected(
+                f"{name.decode(errors='replace')}: the root holds jobs only; make a directory for the job and write into it"
+            )
+
+    def _new(self, parent: int, name: bytes, kind: Kind, mode: int, owner: Owner) -> Entry:
+        namespace.check_name(name)
+        directory = self.entry(parent)
+        if directory.kind != Kind.DIRECTORY:
+            raise NotADirectory(f"not a directory: {directory.name.decode(errors='replace')}")
+        if self._ledger.child(parent, name) is not None:
+            raise AlreadyExists(f"exists already: {name.decode(errors='replace')}")
+        gid = owner.gid
+        if directory.mode & 0o2000:
+            gid = directory.gid
+            if kind == Kind.DIRECTORY:
+                mode |= 0o2000
+        now = self._ledger.clock.now_ns()
+        return Entry(
+            self._ledger.new_ino(), parent, name, kind, mode & 0o7777, owner.uid, gid, 0, now, now, now, now, None, None,
+            self._ledger.stamps.next(),
+        )  # fmt: skip
+
+    def _put_new(self, entry: Entry) -> None:
+        self._ledger.put(entry, is_new=True)
+        self._ledger.touch_directory(entry.parent)
+
+    # -- removing -----------------------------------------------------------------------------------------
+
+    def unlink(self, parent: int, name: bytes) -> Entry:
+        """Remove a file or symlink; who has it open goes on reading and writing it."""
+        entry = self.lookup(parent, name)
+        if entry.kind == Kind.DIRECTORY:
+            raise IsADirectory(f"is a directory: {name.decode(errors='replace')}")
+        self._remove(entry)
+        return entry
+
+    def remove_directory(self, parent: int, name: bytes) -> Entry:
+        entry = self.lookup(parent, name)
+        if entry.kind != Kind.DIRECTORY:
+            raise NotADirectory(f"not a directory: {name.decode(errors='replace')}")
+        if self._ledger.has_children(entry.ino):
+            raise NotEmpty(f"not empty: {name.decode(errors='replace')}")
+        self._remove(entry)
+        return entry
+
+    def _remove(self, entry: Entry) -> None:
+        try:
+            self._delete_row(entry)
+        except CacheFull:
+            if not self._state.drop_ballast():
+                raise
+            self._delete_row(entry)
+        self._ledger.changes += 1
+        self._forget_live(entry.ino)
+
+    def _delete_row(self, entry: Entry) -> None:
+        with self._ledger.transaction():
+            self._ledger.catalog.delete_entry(entry.ino)
+            self._ledger.forget_time(entry.ino)
+            self._ledger.touch_directory(entry.parent)
+
+    def _forget_live(self, ino: int) -> None:
+        live = self._files.live.get(ino)
+        if live is not None:
+            live.entry.ctime_ns = self._ledger.clock.now_ns()
+            self._files.detach(live)
+
+    def remove_tree(self, entry: Entry) -> int:
+        """Remove an entry and all below it, deepest first; how many artifacts went."""
+        gone = 0
+        if entry.kind == Kind.DIRECTORY:
+            while page := self.page(entry.ino, after=b"", limit=256):
+                gone += sum(self.remove_tree(child) for child in page)
+        if entry.ino == ROOT_INO:
+            return gone
+        self._remove(entry)
+        return gone + (entry.kind != Kind.DIRECTORY)
+
+    # -- renaming -----------------------------------------------------------------------------------------
+
+    def rename(
+        self, parent: int, name: bytes, new_parent: int, new_name: bytes, *, replace: bool = True, exchange: bool = False
+    ) -> None:
+        """Give an entry another name; what had that name goes, or with `exchange` gets the old one."""
+        namespace.check_name(new_name)
+        source = self.lookup(parent, name)
+        target = self.find(new_parent, new_name)
+        if exchange and target is None:
+            raise NotFound(f"not found: {new_name.decode(errors='replace')}")
+        if target is not None and not replace:
+            raise AlreadyExists(f"exists already: {new_name.decode(errors='replace')}")
+        self._check_place(source, new_parent, new_name)
+        if target is not None and target.ino == source.ino:
+            return
+        if exchange and target is not None:
+            self._check_place(target, parent, name)
+            self._exchange(source, target)
+            return
+        if target is not None:
+            self._check_replaceable(source, target)
+        self._move(source, target, new_parent, new_name)
+
+    def _check_place(self, entry: Entry, parent: int, name: bytes) -> None:
+        if parent == ROOT_INO:
+            if entry.kind != Kind.DIRECTORY:
+                self._refuse_in_root(parent, name)
+            namespace.check_job_name(name)
+        ancestor = parent
+        while entry.kind == Kind.DIRECTORY and ancestor != ROOT_INO:
+            if ancestor == entry.ino:
+                raise InvalidArgument("a directory cannot be moved below itself")
+            ancestor = self.entry(ancestor).parent
+
+    def _check_replaceable(self, source: Entry, target: Entry) -> None:
+        name = target.name.decode(errors="replace")
+        if source.kind == Kind.DIRECTORY:
+            if target.kind != Kind.DIRECTORY:
+                raise NotADirectory(f"not a directory: {name}")
+            if self._ledger.has_children(target.ino):
+                raise NotEmpty(f"not empty: {name}")
+        elif target.kind == Kind.DIRECTORY:
+            raise IsADirectory(f"is a directory: {name}")
+
+    def _move(self, source: Entry, target: Entry | None, parent: int, name: bytes) -> None:
+        now = self._ledger.clock.now_ns()
+        with self._ledger.transaction():
+            if target is not None:
+                self._ledger.catalog.delete_entry(target.ino)
+                self._ledger.forget_time(target.ino)
+            self._ledger.catalog.move_entry(source.ino, parent=parent, name=name, ctime_ns=now)
+            self._ledger.touch_directory(source.parent)
+            self._ledger.touch_directory(parent)
+        self._ledger.changes += 1
+        if target is not None:
+            self._forget_live(target.ino)
+        self._renamed(source.ino, parent, name, now)
+
+    def _exchange(self, a: Entry, b: Entry) -> None:
+        now = self._ledger.clock.now_ns()
+        place_a, place_b = (a.parent, a.name), (b.parent, b.name)
+        with self._ledger.transaction():
+            self._ledger.catalog.exchange_entries(a, b, ctime_ns=now)
+            self._ledger.touch_directory(a.parent)
+            self._ledger.touch_directory(b.parent)
+        self._ledger.changes += 1
+        self._renamed(a.ino, *place_b, now)
+        self._renamed(b.ino, *place_a, now)
+
+    def _renamed(self, ino: int, parent: int, name: bytes, now: int) -> None:
+        live = self._files.live.get(ino)
+        if live is not None:
+            live.acknowledged = live.acknowledged.copy()
+            for entry in (live.entry, live.acknowledged):
+                entry.parent, entry.name, entry.ctime_ns = parent, name, now
+
+    # -- attributes ---------------------------------------------------------------------------------------
+
+    def set_attributes(
+        self, ino: int, *, mode: int | None = None, uid: int | None = None, gid: int | None = None,
+        atime_ns: int | None = None, mtime_ns: int | None = None,
+    ) -> Entry:  # fmt: skip
+        """Change what is given; durable on return."""
+        if ino == ROOT_INO and (mode, uid, gid) != (None, None, None):
+            raise Protected("mode and owner of the root are those of the mount")
+        values = self._changes(mode=mode, uid=uid, gid=gid, atime_ns=atime_ns, mtime_ns=mtime_ns)
+        live = self._files.live.get(ino)
+        if live is not None:
+            self._files.put_attributes(live, **values)
+            return live.entry
+        entry = self.entry(ino).copy()
+        if mtime_ns is not None:
+            self._ledger.forget_time(ino)
+        for name, value in values.items():
+            setattr(entry, name, value)
+        self._ledger.put(entry)
+        return entry
+
+    def _changes(self, **given: int | None) -> dict[str, object]:
+        values: dict[str, object] = {name: value for name, value in given.items() if value is not None}
+        stamp = self._ledger.stamps.next()
+        for names, register in ((("mode",), "mode_stamp"), (("uid", "gid"), "owner_stamp"), (("mtime_ns",), "mtime_stamp")):
+            if any(name in values for name in names):
+                values[register] = stamp
+        values["ctime_ns"] = self._ledger.clock.now_ns()
+        return values
+
+
+def check_key(key: str) -> tuple[bytes, ...]:
+    """The names of a key that may be written to. Raises InvalidName, NameTooLong, Protected."""
+    names = namespace.split_key(key)
+    namespace.check_job_name(names[0])
+    if len(names) < 2:
+        raise InvalidName(f"{key}: an artifact's key is <job>/<name>")
+    return names

@@ -1,0 +1,75 @@
+"""fio with checksums, verified again after a remount with cold caches; stress-ng's file-system stressors.
+
+`STRESS_SECONDS` (2) is how long each stressor runs, four of a kind at once.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.mount.programs import run
+from tests.mounting import Ground, drop_caches
+
+STRESS_SECONDS = int(os.environ.get("STRESS_SECONDS", "2"))
+
+NOT_RUN = {
+    "bind-mount": "makes mounts of its own, never touches ours; stress-ng itself runs it only as pathological",
+    "binderfs": "tests the kernel's binderfs, never touches ours",
+    "eventfd": "tests eventfd(2), never touches a file system",
+    "procfs": "tests /proc, never touches ours",
+    "fiemap": "ioctl FS_IOC_FIEMAP: pyfuse3 has no ioctl (FACTS)",
+    "verity": "ioctl FS_IOC_ENABLE_VERITY: pyfuse3 has no ioctl (FACTS)",
+    "link": "hard links are refused (DESIGN §2)",
+    "mknod": "device nodes, sockets and FIFOs are refused (DESIGN §2)",
+}
+
+FIO_JOBS = {
+    "sequential": ["--ioengine=psync", "--rw=write", "--bs=64k"],
+    "random": ["--ioengine=psync", "--rw=randwrite", "--bs=4k"],
+    "mixed": ["--ioengine=psync", "--rw=randrw", "--bs=8k"],
+    "mmap": ["--ioengine=mmap", "--rw=randwrite", "--bs=4k"],
+    "compressible": ["--ioengine=psync", "--rw=write", "--bs=128k", "--buffer_compress_percentage=80"],
+}
+
+
+def fio(folder: Path, name: str, *options: str) -> None:
+    """Run one job of `FIO_JOBS` in `folder`; damage ends fio with an error."""
+    shape = ["--size=24m", "--numjobs=2", "--fallocate=none", "--randseed=7"]
+    checks = ["--verify=crc32c", "--verify_fatal=1", "--verify_state_save=0"]
+    run("fio", f"--name={name}", f"--directory={folder}", *FIO_JOBS[name], *shape, *checks, *options)
+
+
+@pytest.mark.parametrize("name", FIO_JOBS)
+def test_what_fio_wrote_verifies_at_once_and_after_a_remount_with_cold_caches(
+    ground: Ground, name: str
+) -> None:
+    folder = ground.path / "fio"
+    folder.mkdir()
+    fio(folder, name, "--do_verify=1", "--end_fsync=1")
+    ground.settle()
+    fio(folder, name, "--verify_only")
+    ground.restart()
+    drop_caches()
+    fio(folder, name, "--verify_only")
+
+
+def stressors() -> list[str]:
+    """Every file-system stressor that this machine's stress-ng has, without those of `NOT_RUN`."""
+    try:
+        said = subprocess.run(["stress-ng", "--class", "filesystem?"], capture_output=True, text=True)
+    except FileNotFoundError:
+        return ["none: stress-ng is missing"]
+    names = said.stdout.partition("stressors:")[2].split()
+    return [name for name in names if name not in NOT_RUN] or ["none: stress-ng names no stressor"]
+
+
+@pytest.mark.parametrize("name", stressors())
+def test_four_stressors_at_once_find_nothing_wrong(job: Path, name: str) -> None:
+    words = ["--temp-path", str(job), f"--{name}", "4", "--timeout", f"{STRESS_SECONDS}s", "--verify"]
+    done = subprocess.run(["stress-ng", *words], capture_output=True, text=True, timeout=STRESS_SECONDS + 200)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert "stress-ng: fail:" not in said
+    assert "skipp" not in said, f"{name} tested nothing: {said}"
