@@ -62,6 +62,11 @@ def file(tmp_path: Path) -> Write:
     return write
 
 
+def short(value: object) -> str:
+    """An id of a test that a terminal can hold."""
+    return repr(value)[:24]
+
+
 def load(source: object, home: dict[str, str], work: Path, **environ: str) -> Loaded:
     assert isinstance(source, Path | dict)
     return load_settings(source, environ=home | environ, cwd=work)
@@ -180,6 +185,11 @@ def test_where_ci_is_set_sync_is_lazy_unless_said(home: dict[str, str], work: Pa
     modes = [load({}, home, work, CI=value).settings.sync.mode for value in ("true", "", "false")]
     assert modes == ["lazy", "full", "full"]
     assert load({"sync": {"mode": "full"}}, home, work, CI="true").settings.sync.mode == "full"
+
+
+def test_a_caller_may_say_paths_and_tuples(home: dict[str, str], work: Path) -> None:
+    found = load({"mountpoint": Path("m"), "heads": ("release",)}, home, work).settings
+    assert (found.mountpoint, found.heads) == (work / "m", ("release",))
 
 
 def test_compression_is_said_by_type(home: dict[str, str], work: Path) -> None:
@@ -444,6 +454,7 @@ def test_no_key_reaches_the_arguments_of_the_settings_library(
         ("a: " + "[" * 100_000, "nested too deep"),
         ("a: [" + "1," * 30_000 + "]", "too many values"),
     ],
+    ids=short,
 )
 @pytest.mark.parametrize("loader", [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)])
 def test_a_file_that_is_no_settings_is_told_plainly(
@@ -508,6 +519,7 @@ def test_json_is_read_by_the_same_rules_with_lines() -> None:
         '{"a": "\\ud800"}',
         '{"a": ' + "9" * 5000 + "}",
     ],
+    ids=short,
 )
 def test_a_bad_json_file_is_told_plainly(text: str) -> None:
     with pytest.raises(ConfigError, match=r"^f\.json:"):
@@ -751,6 +763,17 @@ def test_trust_is_for_one_path_only(home: dict[str, str], work: Path) -> None:
     assert not is_trusted(copy, environ=home)
 
 
+def test_a_file_that_is_not_there_cannot_be_trusted(home: dict[str, str], work: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        trust(work / "mountfs.yml", environ=home)
+
+
+def test_a_state_directory_that_cannot_be_written_is_told(home: dict[str, str], work: Path) -> None:
+    write_file(Path(home["HOME"]) / ".local/state", "a file where a directory belongs")
+    with pytest.raises(ConfigError, match="allowed: a state directory"):
+        trust(write_file(work / "mountfs.yml", ""), environ=home)
+
+
 def test_untrust_forgets(home: dict[str, str], work: Path) -> None:
     path = write_file(work / "mountfs.yml", "trash_days: 3")
     trust(path, environ=home)
@@ -825,6 +848,11 @@ def test_each_mountpoint_has_a_state_directory_of_its_own(home: dict[str, str], 
     assert re.fullmatch(r"\.artifacts-[0-9a-f]{16}", one.name)
 
 
+def test_xdg_state_home_holds_the_state_directories(home: dict[str, str], work: Path) -> None:
+    found = load({}, home, work).settings
+    assert state_dir_for(work, found, home | {"XDG_STATE_HOME": "/x"}).parent == Path("/x/mountfs")
+
+
 def test_state_of_the_settings_is_the_state_directory(home: dict[str, str], work: Path) -> None:
     found = load({"state": "/var/lib/x"}, home, work).settings
     assert state_dir_for(work, found, home) == Path("/var/lib/x")
@@ -858,6 +886,7 @@ def test_anything_else_is_no_size(text: str) -> None:
         parse_size(text)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**63 - 1))
 def test_an_exact_size_reads_back(size_bytes: int) -> None:
     assert parse_size(exact_size(size_bytes)) == size_bytes

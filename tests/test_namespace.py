@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mountfs import namespace as ns
@@ -63,6 +63,7 @@ def test_a_refused_key_is_shown_without_control_characters() -> None:
     assert str(caught.value).isprintable()
 
 
+@settings(deadline=None)
 @given(st.lists(names, min_size=1, max_size=6).map(tuple))
 def test_split_key_gives_back_what_join_key_joined(components: tuple[bytes, ...]) -> None:
     assert ns.split_key(ns.join_key(components)) == components
@@ -95,6 +96,7 @@ def test_normalize_key_refuses_what_leads_elsewhere(key: str) -> None:
         ns.normalize_key(key)
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab./\\\0é\udc80", max_size=24))
 def test_normalize_key_is_idempotent_and_its_answer_splits(key: str) -> None:
     try:
@@ -216,6 +218,7 @@ def test_without_a_telling_name_the_caller_may_ask_the_content() -> None:
     assert ns.type_by_name((b"results", b"out.bin")) is None
 
 
+@settings(deadline=None)
 @given(st.lists(names, min_size=1, max_size=4).map(tuple))
 def test_every_path_has_a_type(path: tuple[bytes, ...]) -> None:
     assert ns.type_of_path(path, explicit=None) in ns.BUILTIN_TYPES
@@ -327,6 +330,7 @@ def test_any_other_expiry_is_refused(text: str) -> None:
         ns.parse_expiry(text, now_ns=NOW_NS)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_an_expiry_never_fails_in_another_way(text: str) -> None:
     with contextlib.suppress(InvalidArgument):

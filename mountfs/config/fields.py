@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from types import UnionType
 from typing import Annotated, Final, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Le
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
@@ -109,14 +108,8 @@ def allowed_in(field: FieldInfo) -> str:
 
 def _bounds(field: FieldInfo, *, whole: bool) -> str:
     words = ["a whole number" if whole else "a number"]
-    for note in field.metadata:
-        match note:
-            case Ge():
-                words.append(f"from {note.ge}")
-            case Gt():
-                words.append(f"above {note.gt}")
-            case Le():
-                words.append(f"up to {note.le}")
+    for word, name in (("from", "ge"), ("above", "gt"), ("up to", "le")):
+        words.extend(f"{word} {getattr(note, name)}" for note in field.metadata if hasattr(note, name))
     return " ".join(words)
 
 

@@ -50,7 +50,7 @@ R = TypeVar("R")
 
 PAGE = 256  # entries of a directory read at a time
 _REFUSED = (Protected, Unsupported, ArtifactTooLarge, TagTooLarge, QuotaExceeded, CacheFull)
-_NO_ATTRIBUTE = errno.ENODATA
+_NO_ATTRIBUTE = FUSEError(errno.ENODATA)
 
 
 def answers(handler: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
@@ -98,8 +98,6 @@ class DirectoryHandle:
 
 class Operations(pyfuse3.Operations):
     """The handlers. All run on one loop; what waits goes through `Waiting`."""
-
-    enable_acl = True  # the kernel then remembers that there is no ACL: `ls -l` asks once a file, not at each look
 
     def __init__(self, store: Store, *, handler_seconds: float, nursery: trio.Nursery, wake: Callable[[], None]) -> None:
         super().__init__()
@@ -464,7 +462,7 @@ class Operations(pyfuse3.Operations):
     async def getxattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> bytes:
         """`security.capability` is asked for before every write: the cheapest answer of all."""
         if not name.startswith(b"user."):
-            raise FUSEError(_NO_ATTRIBUTE)
+            raise _NO_ATTRIBUTE.with_traceback(None)
         return await self._getxattr(inode, name)
 
     @answers

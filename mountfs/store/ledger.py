@@ -13,8 +13,11 @@ from dataclasses import dataclass, replace
 from mountfs.catalog import Catalog
 from mountfs.clock import Clock, Stamps
 from mountfs.journal import Journal
-from mountfs.model import ROOT_INO, Content, Entry, Place
+from mountfs.model import ROOT_INO, Content, Entry, Kind, Place
 from mountfs.settling import Settled
+
+
+DIRECTORIES_KEPT = 10_000
 
 
 @dataclass(slots=True)
@@ -41,6 +44,8 @@ class Ledger:
         self._names: dict[tuple[int, bytes], int] = {}  # entries that the catalog has no row of
         self._children: Counter[int] = Counter()
         self._contents: dict[int, _Waiting] = {}
+        self._directories: dict[int, Entry] = {}  # rows read from the catalog: every create asks for its directory
+        self._absent: tuple[int, bytes] | None = None  # the name last looked for in vain: create asks after lookup did
         self._directory_times: dict[int, int] = {}
         self.waiting_since: float | None = None
         self.changes = 0  # names that came or went: a listing that was read ahead compares it
@@ -65,17 +70,22 @@ class Ledger:
     # -- questions ----------------------------------------------------------------------------------------
 
     def entry(self, ino: int) -> Entry | None:
-        found = self._entries.get(ino)
+        found = self._entries.get(ino) or self._directories.get(ino)
         if found is None:
             found = self.catalog.entry(ino)
+            if found is not None and found.kind == Kind.DIRECTORY and len(self._directories) < DIRECTORIES_KEPT:
+                self._directories[ino] = found
         return self._with_times(found) if found is not None else None
 
     def child(self, parent: int, name: bytes) -> Entry | None:
         ino = self._names.get((parent, name))
         if ino is not None:
             return self._with_times(self._entries[ino])
+        if self._absent == (parent, name):
+            return None
         found = self.catalog.child(parent, name)
         if found is None:
+            self._absent = (parent, name)
             return None
         return self._with_times(self._entries.get(found.ino, found))
 
@@ -144,6 +154,7 @@ class Ledger:
             self.waiting_since = self.clock.monotonic()
         if is_new:
             self._names[entry.parent, entry.name] = entry.ino
+            self._absent = None
             self._children[entry.parent] += 1
             self.changes += 1
 
@@ -169,6 +180,8 @@ class Ledger:
             self.catalog.set_meta("applied", str(self.journal.number))
         self._forget(drained)
         self._directory_times.clear()
+        self._directories.clear()
+        self._absent = None
 
     def drain(self) -> None:
         """Bring everything that waits into the catalog."""
@@ -195,6 +208,8 @@ class Ledger:
             self.catalog.set_meta("applied", str(applied))
             self._write_directory_times()
         self._forget(ready)
+        for ino in self._directory_times:
+            self._directories.pop(ino, None)
         self._directory_times.clear()
         return others
 
@@ -248,6 +263,7 @@ class Ledger:
             if self._entries.get(entry.ino) is not entry:
                 continue
             del self._entries[entry.ino], self._numbers[entry.ino]
+            self._directories.pop(entry.ino, None)
             if self._names.pop((entry.parent, entry.name), None) is not None:
                 self._children[entry.parent] -= 1
         waiting = {e.content for e in self._entries.values()}

@@ -2,6 +2,7 @@
 
 import random
 import sysconfig
+from functools import cache
 from pathlib import Path
 
 _MODULES = ("http.server", "db.pool", "scheduler", "worker", "auth.session", "cache", "storage.s3", "mailer")
@@ -32,16 +33,17 @@ def source_corpus(target: Path, *, limit_bytes: int = 24 << 20) -> Path:
 
 
 def log_file(target: Path, *, size_bytes: int) -> Path:
-    """Timestamped lines with varying fields; after 128 MiB they repeat, far beyond any window of zstd -3."""
+    """Timestamped lines with varying fields; after 32 MiB they repeat, far beyond any window of zstd -3."""
     if not target.exists():
-        block = _log_block(min(size_bytes, 128 << 20))
+        block = _log_block()
         with target.open("wb") as log:
             while (left := size_bytes - log.tell()) > 0:
                 log.write(block[:left])
     return target
 
 
-def _log_block(size_bytes: int) -> bytes:
+@cache
+def _log_block(size_bytes: int = 32 << 20) -> bytes:
     draw = random.Random(20_261_121)
     lines: list[str] = []
     milliseconds = length = 0

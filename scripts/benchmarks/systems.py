@@ -40,6 +40,11 @@ def drop_caches() -> None:
         raise BenchmarkFailed("Cold rows need root or sudo, to drop the kernel's caches.")
 
 
+def _unmount(path: Path, how: str) -> None:
+    command = ["fusermount3", how, str(path)]
+    subprocess.run(command, check=True, timeout=STOP_SECONDS, stderr=subprocess.DEVNULL)
+
+
 class System:
     """A plain directory on the disk: the reference, and what the others are started beside."""
 
@@ -118,12 +123,13 @@ class Mount(System):
             return
         process, self._process = self._process, None
         try:
-            subprocess.run(["fusermount3", "-u", str(self.root)], check=True, timeout=STOP_SECONDS)
+            _unmount(self.root, "-u")
             process.wait(STOP_SECONDS)
         except (subprocess.SubprocessError, OSError):
             process.kill()
             process.wait()
-            subprocess.run(["fusermount3", "-u", "-z", str(self.root)], check=False)
+            if os.path.ismount(self.root):
+                _unmount(self.root, "-uz")
         self._let_go(process)
 
     def make_cold(self) -> None:

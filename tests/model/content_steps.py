@@ -6,7 +6,17 @@ import subprocess
 from dataclasses import dataclass
 
 from tests.model.steps import pattern, summary
-from tests.model.tree import EventKind, Mapping, Skipped, Tree, Value, can_write, kind_of, visible
+from tests.model.tree import (
+    EventKind,
+    Mapping,
+    Skipped,
+    Tree,
+    Value,
+    can_write,
+    forget_pages,
+    kind_of,
+    visible,
+)
 from tests.mount.syscalls import SharedMapping
 
 
@@ -258,13 +268,16 @@ class Save:
 
 @dataclass(frozen=True)
 class ReadFile:
-    """`cat file`."""
+    """`cat file`, from the page cache or, `cold`, from the file system itself."""
 
     path: str
+    cold: bool = False
 
     def run(self, tree: Tree) -> Value:
         path = tree.path(self.path)
         with open(path, "rb", buffering=0) as file:
+            if self.cold:
+                forget_pages(file.fileno())
             content = file.read()
         tree.note(EventKind.PEEKED, path)
         return summary(content)

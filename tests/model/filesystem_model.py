@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.model.acknowledged import Ledger
-from tests.model.steps import Compare, Kill, Restart, Step
+from tests.model.steps import Compare, Kill, Restart, Settle, Step
 from tests.model.tree import Node, Outcome, Tree
 from tests.model.walk import Walk
 from tests.mounting import Ground, Mounted
@@ -38,6 +38,10 @@ class Divergence:
     step: Step
     reason: str
 
+    def is_like(self, other: "Divergence") -> bool:
+        """Whether the same kind of step shows it, or trees that differ."""
+        return isinstance(self.step, type(other.step) | Compare)
+
     def __str__(self) -> str:
         return f"{self.step!r}: {self.reason}"
 
@@ -57,6 +61,9 @@ class Duel:
         match step:
             case Compare():
                 return Outcome(), self._compare()
+            case Settle():
+                self._ground.settle()
+                return Outcome(), None
             case Restart():
                 return Outcome(), self._restart()
             case Kill():

@@ -49,10 +49,12 @@ def as_python(steps: list[Step]) -> str:
 
 def shortest_failure(
     ground: Ground, reference: Path, report: Report, *, make: TreeMaker = Tree, budget_seconds: float = 120
-) -> tuple[list[Step], Divergence | None]:
+) -> tuple[list[Step], Divergence]:
     """The steps of a failed report, shrunk, and how they fail; each try has jobs of its own."""
+    if report.divergence is None:
+        raise ValueError("nothing failed")
     tries = count()
-    last: list[Divergence | None] = [report.divergence]
+    last = [report.divergence]
 
     def fails(candidate: list[Step]) -> bool:
         revive(ground)
@@ -62,9 +64,10 @@ def shortest_failure(
                 divergence = replay(duel, candidate)
         finally:
             duel.close()
-        if divergence is not None:
-            last[0] = divergence
-        return divergence is not None
+        if divergence is None or not divergence.is_like(last[0]):
+            return False
+        last[0] = divergence
+        return True
 
     shortest = shrink(report.steps, fails, budget_seconds=budget_seconds)
     return shortest, last[0]

@@ -46,6 +46,14 @@ class Compare:
 
 
 @dataclass(frozen=True)
+class Settle:
+    """Wait, with everything open, until what was written is stored in its final form."""
+
+    def run(self, tree: Tree) -> Value:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
 class Restart:
     """Close everything, stop cleanly, start again, compare."""
 

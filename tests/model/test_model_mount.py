@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.model.content_steps import StoreThroughMapping, TruncatePath, WriteAt, WriteFile
+from tests.model.content_steps import Close, StoreThroughMapping, TruncatePath, WriteAt, WriteFile
 from tests.model.filesystem_model import (
     Duel,
     Report,
@@ -25,7 +25,7 @@ from tests.model.filesystem_model import (
     replay,
 )
 from tests.model.name_steps import MakeDirectory, Rename, Unlink
-from tests.model.shrinking import as_python, shortest_failure
+from tests.model.shrinking import as_python, shortest_failure, shrink
 from tests.model.steps import Compare, Kill, Step
 from tests.model.tree import Outcome, Tree, attributes_of
 from tests.model.walk import WEIGHTS
@@ -181,11 +181,19 @@ def test_a_planted_bug_is_found(tmp_path: Path, planted: type[Tree]) -> None:
     assert report.divergence is not None
 
 
-def test_a_failure_is_shrunk_to_the_steps_that_make_it(tmp_path: Path) -> None:
+def test_shrinking_keeps_exactly_the_steps_that_are_needed() -> None:
+    steps: list[Step] = [Close(number) for number in range(500)]
+    needed = {Close(3), Close(250), Close(251), Close(499)}
+    assert set(shrink(steps, lambda tried: needed <= set(tried), budget_seconds=60)) == needed
+
+
+def test_a_failure_is_shrunk_to_a_list_that_still_fails(tmp_path: Path) -> None:
     ground = Plain(tmp_path / "plain")
-    report = campaign(ground, tmp_path / "reference", seed=7, steps=3_000, make=ExchangeForgetsTarget)
-    shortest, _ = shortest_failure(ground, tmp_path / "shrinking", report, make=ExchangeForgetsTarget)
-    assert len(shortest) <= 4, as_python(shortest)
+    report = campaign(ground, tmp_path / "reference", seed=SEED, steps=3_000, make=DirtyGap)
+    shortest, _ = shortest_failure(ground, tmp_path / "shrinking", report, make=DirtyGap)
+    duel = Duel(ground, tmp_path / "again", prefix="again-", make=DirtyGap)
+    assert replay(duel, shortest) is not None
+    assert len(shortest) < 20, as_python(shortest)
 
 
 def test_a_written_down_list_of_steps_can_be_replayed(tmp_path: Path) -> None:

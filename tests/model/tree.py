@@ -251,8 +251,15 @@ def can_write(fd: int) -> bool:
 
 
 def digest_of(path: str) -> str:
+    """Of what the file system itself answers, not the pages the kernel has kept of it."""
     with open(path, "rb", buffering=0) as file:
+        forget_pages(file.fileno())
         return hashlib.file_digest(file, "sha256").hexdigest()[:20]
+
+
+def forget_pages(fd: int) -> None:
+    """Make the kernel drop the clean pages of this file, so that the next read asks the file system."""
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def attributes_of(path: str) -> tuple[tuple[str, bytes], ...]:

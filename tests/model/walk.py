@@ -50,7 +50,7 @@ WEIGHTS: dict[str, float] = {
     "make_directory": 4, "remove_directory": 2, "remove_tree": 0.5, "symlink": 2, "read_link": 1, "list": 2,
     "sync_directory": 0.5, "stat": 4, "change_mode": 2, "set_times": 3,
     "set_attribute": 4, "get_attribute": 2, "remove_attribute": 1.5, "list_attributes": 1,
-    "restart": 0.4, "kill": 0.4,
+    "settle": 0.5, "restart": 0.4, "kill": 0.4,
 }  # fmt: skip
 """How often each is drawn, of their sum; the rarest happen more than 100 times in 50,000 steps."""
 
@@ -217,7 +217,7 @@ class Walk:
         return content.Save(self._file(), self._length(), self._seed())
 
     def _read_file(self) -> Step:
-        return content.ReadFile(self._file())
+        return content.ReadFile(self._file(), cold=self._chance(0.5))
 
     def _truncate_path(self) -> Step:
         return content.TruncatePath(self._file(), self._offset())
@@ -333,6 +333,9 @@ class Walk:
         return names.ListAttributes(self._path())
 
     # --- the file system
+
+    def _settle(self) -> Step:
+        return steps.Settle()
 
     def _restart(self) -> Step:
         return steps.Restart()

@@ -97,7 +97,7 @@ def slow_disk(mounted: MountFactory, tmp_path: Path) -> Ground:
 
 def stat_seconds(folder: Path, *, for_seconds: float) -> list[float]:
     """How long each look at a name took that the kernel does not know yet."""
-    took = []
+    took: list[float] = []
     end = time.monotonic() + for_seconds
     while (began := time.monotonic()) < end:
         os.path.lexists(folder / f"unknown-{len(took)}")
