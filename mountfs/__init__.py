@@ -1,3 +1,52 @@
-"""mountfs."""
+"""mountfs: a directory whose files are artifacts. Plain files in; compressed, hashed, tagged, indexed artifacts out.
+
+The house, from the kernel's request down to the disk; imports go down only, and import-linter holds that:
+
+    cli                       the command line: words in, tables and exit codes out
+    api, aio                  the public Python API: `open_store`, with and without a mount
+    daemon                    the process of a mount: start, background work, control socket, end
+    fuse                      the kernel's words and ours; the only room that knows pyfuse3 (trio: here and in daemon)
+    store                     use cases: names, open files, attributes, settling, recovery. Plain synchronous Python
+    settling                  from plain to stored bytes, in worker threads, as values
+    drafts                    a file that is being written, and how its published state survives
+    catalog · journal · contents · statedir   what is true · what is on its way there · the bytes · where all that lies
+    codec · namespace · config · clock        rules: seekable zstd, names and types, settings, stamps
+    model, errors             the words, and what can go wrong
+
+The law: a pointer is written after the thing it points at, and removed before it. A crash leaves garbage, never a
+dangling name.
+
+To read it: `model`, `errors`, then a write from the top: `fuse/operations.py` (create, write, flush),
+`store/files.py` (drafts, publish), `store/ledger.py` (journal and catalog), `store/settler.py` and `settling.py` (what
+happens behind), `store/recovery.py` (what a start does). Then `catalog/schema.py` for the meaning of each column.
+"""
+
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from mountfs.api import open_store
+    from mountfs.errors import MountfsError
+    from mountfs.model import Artifact
+    from mountfs.namespace import ArtifactType, build_key, normalize_key
+
+__all__ = ["Artifact", "ArtifactType", "MountfsError", "__version__", "build_key", "normalize_key", "open_store"]
+
+_HOMES = {
+    "open_store": "mountfs.api",
+    "MountfsError": "mountfs.errors",
+    "Artifact": "mountfs.model",
+    "ArtifactType": "mountfs.namespace",
+    "build_key": "mountfs.namespace",
+    "normalize_key": "mountfs.namespace",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import what is public when it is first asked for: `mountfs --help` needs none of it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mountfs' has no attribute {name!r}")
+    import importlib
+
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -90,9 +90,7 @@ class FrameTable:
                 raise ValueError(f"{frame} does not follow the frame before it")
 
     @classmethod
-    def from_sizes(
-        cls, stored: Iterable[int], plain: Iterable[int], checksums: Iterable[int]
-    ) -> "FrameTable":
+    def from_sizes(cls, stored: Iterable[int], plain: Iterable[int], checksums: Iterable[int]) -> "FrameTable":
         """Lay frames of these sizes one after another."""
         table = cls.__new__(cls)
         table._lay_out(stored, plain, checksums)
@@ -210,9 +208,7 @@ def decompress_frame(stored: Buffer, frame: Frame) -> bytes:
         raise _corrupt(frame, f"{len(stored)} stored bytes instead of {frame.stored_bytes}")
     try:
         _check_claims(zstandard.get_frame_parameters(stored), frame)
-        plain = _workbench.decompressor.decompress(
-            stored, max_output_size=frame.plain_bytes, allow_extra_data=False
-        )
+        plain = _workbench.decompressor.decompress(stored, max_output_size=frame.plain_bytes, allow_extra_data=False)
     except zstandard.ZstdError as error:
         raise _corrupt(frame, str(error)) from error
     # zstd has just compared the plain bytes with the size and the checksum in the frame; this compares the
@@ -225,9 +221,7 @@ def decompress_frame(stored: Buffer, frame: Frame) -> bytes:
 def _check_claims(claimed: zstandard.FrameParameters, frame: Frame) -> None:
     """Refuse a header before memory is taken for it: zstd buys its size, or its window if it says no size."""
     if claimed.content_size != frame.plain_bytes:
-        raise _corrupt(
-            frame, f"a header that says {claimed.content_size} plain bytes, not {frame.plain_bytes}"
-        )
+        raise _corrupt(frame, f"a header that says {claimed.content_size} plain bytes, not {frame.plain_bytes}")
     if not claimed.has_checksum:
         raise _corrupt(frame, "a frame without a checksum")
 

@@ -161,7 +161,9 @@ class ContentFiles:
         try:
             fd = os.open(self.path(content.digest, content.codec), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as error:
-            raise ContentLost(f"integrity check: the content {content.digest.hex()} is missing on this machine") from error
+            raise ContentLost(
+                f"integrity check: the content {content.digest.hex()} is missing on this machine"
+            ) from error
         stored = _StoredFile(fd)
         return framed(content, fetch=stored.fetch, stored_bytes=os.fstat(fd).st_size)
 
@@ -195,7 +197,9 @@ def framed(content: Content, *, fetch: Callable[[int, int], bytes], stored_bytes
     tail = fetch(stored_bytes - extent, extent)
     table = codec.parse_seek_table(tail, stored_file_bytes=stored_bytes)
     if table.plain_bytes != content.size:
-        raise CorruptContent(f"integrity check: {table.plain_bytes} plain bytes are stored, {content.size} were written")
+        raise CorruptContent(
+            f"integrity check: {table.plain_bytes} plain bytes are stored, {content.size} were written"
+        )
     return FramedReader(table, raw=False, fetch=fetch)
 
 
@@ -218,7 +222,7 @@ def write_durably(path: Path, parts: list[bytes]) -> None:
         os.close(fd)
 
 
-def write_all(fd: int, data: bytes | memoryview) -> None:
+def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]

@@ -95,7 +95,7 @@ class DraftFile:
         """Whether a read needs no decompression; it may still touch the disk."""
         return self.base is None or offset >= self.base_limit or self.base.at_hand(offset, length)
 
-    def write(self, offset: int, data: bytes | memoryview) -> None:
+    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         end = offset + len(data)
         if not data:
             return
@@ -236,9 +236,17 @@ class DraftFile:
 
     @classmethod
     def recover(
-        cls, directory: Path, content_id: int, base: ReadsRanges | None, *, size: int, log: int, log_bytes: int, as_found: bool
+        cls,
+        directory: Path,
+        content_id: int,
+        base: ReadsRanges | None,
+        *,
+        size: int,
+        log: int,
+        log_bytes: int,
+        as_found: bool,
     ) -> "DraftFile":
-        """Reopen a draft after a crash in the state of its last publish, or as found: then with all that was written."""
+        """Reopen a draft after a crash in the state of its last publish; `as_found`: with all that was written."""
         draft = cls(directory, content_id, base, existing=True)
         draft.log = log
         raw = draft._log_path(log).read_bytes() if draft._log_path(log).exists() else b""
@@ -291,7 +299,7 @@ def _padded(data: bytes, length: int) -> bytes:
     return data if len(data) == length else data + bytes(length - len(data))
 
 
-def _pwrite_all(fd: int, data: bytes | memoryview, offset: int) -> None:
+def _pwrite_all(fd: int, data: bytes | bytearray | memoryview, offset: int) -> None:
     written = os.pwrite(fd, data, offset)
     view = memoryview(data)
     while written < len(view):

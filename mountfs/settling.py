@@ -44,9 +44,7 @@ class Abandoned(Exception):
     """The draft was written to, or deleted, while it was being settled; the work so far is kept for the next try."""
 
 
-def settle_small(
-    content_id: int, ino: int, plain: bytes, *, level: int, compress: bool, incoming: Path
-) -> Settled:
+def settle_small(content_id: int, ino: int, plain: bytes, *, level: int, compress: bool, incoming: Path) -> Settled:
     """Hash and compress a content held in memory. Raises CacheFull."""
     done = codec.encode(plain, level=level, compress=compress)
     path = None
@@ -54,9 +52,7 @@ def settle_small(
         path = incoming / str(content_id)
         write_durably(path, [done.stored])
     data = None if path else done.stored
-    return Settled(
-        content_id, ino, done.digest, done.codec, len(plain), len(done.stored), done.sums, data, path
-    )
+    return Settled(content_id, ino, done.digest, done.codec, len(plain), len(done.stored), done.sums, data, path)
 
 
 @dataclass(slots=True)
@@ -174,7 +170,11 @@ class Behind:
         else:
             plain, version = self._read(chunk)
             stored = self._compressed(plain)
-            checksum, raw_checksum, plain_bytes = codec.frame_checksum(stored), codec.raw_sum(plain), len(plain)
+            checksum, raw_checksum, plain_bytes = (
+                codec.frame_checksum(stored),
+                codec.raw_sum(plain),
+                len(plain),
+            )
         with self._lock:
             offset, self._end = self._end, self._end + len(stored)
             if self._fd < 0:
@@ -230,14 +230,31 @@ class Behind:
         return self._settled(ino, digest, Codec.ZSTD, size, stored, b"", path, epoch)
 
     def _settled(
-        self, ino: int, digest: Digest, kind: Codec, size: int, stored: int, sums: bytes, path: Path, epoch: int
+        self,
+        ino: int,
+        digest: Digest,
+        kind: Codec,
+        size: int,
+        stored: int,
+        sums: bytes,
+        path: Path,
+        epoch: int,
     ) -> Settled:
         data = None
         if stored <= INLINE_BYTES:
             data = path.read_bytes()
             path.unlink()
         return Settled(
-            self.draft.content_id, ino, digest, kind, size, stored, sums, data, None if data is not None else path, epoch
+            self.draft.content_id,
+            ino,
+            digest,
+            kind,
+            size,
+            stored,
+            sums,
+            data,
+            None if data is not None else path,
+            epoch,
         )
 
     def _drop_stale(self) -> None:

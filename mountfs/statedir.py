@@ -1,11 +1,11 @@
 """The state directory: where it may be, who holds it, what lies in it.
 
-    lock          flock of the process that holds the store; its pid inside
-    control.sock  the daemon's control socket
-    catalog.db    what is true (and -wal, -shm)
-    journal/      what close acknowledged and the catalog does not hold yet
-    drafts/       files being written; contents/, incoming/  settled bytes
-    ballast       room for removing when the disk is full
+lock          flock of the process that holds the store; its pid inside
+control.sock  the daemon's control socket
+catalog.db    what is true (and -wal, -shm)
+journal/      what close acknowledged and the catalog does not hold yet
+drafts/       files being written; contents/, incoming/  settled bytes
+ballast       room for removing when the disk is full
 """
 
 import errno
@@ -15,7 +15,9 @@ from pathlib import Path
 
 from mountfs.errors import AlreadyMounted, EnvironmentProblem
 
-NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "fuse.s3fs"})
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "fuse.s3fs"}
+)
 BALLAST_BYTES = 4 << 20
 
 
@@ -38,7 +40,7 @@ class StateDirectory:
             os.chmod(self.path, 0o700)
         except OSError as error:
             raise EnvironmentProblem(
-                f"the state directory {self.path} cannot be used: {error.strerror}; set `state:` to a directory of yours"
+                f"the state directory {self.path} cannot be used: {error.strerror}; set `state:` to one of yours"
             ) from error
 
     def make_rooms(self) -> None:
@@ -113,7 +115,7 @@ def check_place(path: Path, *, mountpoint: Path | None) -> None:
     kind = file_system_of(resolved)
     if kind in NETWORK_FILE_SYSTEMS:
         raise EnvironmentProblem(
-            f"the state directory {path} is on {kind}, where SQLite and locks are not safe: set `state:` to a local disk"
+            f"the state directory {path} is on {kind}, where SQLite and locks are unsafe: set `state:` to a local disk"
         )
 
 

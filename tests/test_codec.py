@@ -43,9 +43,7 @@ BORDER_SIZES = [0, 1, FRAME_BYTES - 1, FRAME_BYTES, FRAME_BYTES + 1, 3 * FRAME_B
 
 def text_of(size: int) -> bytes:
     """Compressible bytes whose frames all differ."""
-    lines = b"".join(
-        b"%d %s\n" % (number, TEXT[number % 997 : number % 997 + 90]) for number in range(size // 90 + 1)
-    )
+    lines = b"".join(b"%d %s\n" % (number, TEXT[number % 997 : number % 997 + 90]) for number in range(size // 90 + 1))
     return lines[:size]
 
 
@@ -131,9 +129,7 @@ def test_source_text_shrinks_by_70_to_90_percent() -> None:
     assert 0.7 <= saved <= 0.9
 
 
-@pytest.mark.parametrize(
-    ("stored", "enough"), [(979, True), (980, True), (981, False), (1000, False), (1029, False)]
-)
+@pytest.mark.parametrize(("stored", "enough"), [(979, True), (980, True), (981, False), (1000, False), (1029, False)])
 def test_two_percent_is_enough(stored: int, enough: bool) -> None:
     assert codec.shrinks_enough(1000, stored) is enough
 
@@ -194,9 +190,7 @@ def written_by_pyzstd(plain: bytes) -> bytes:
     """A seekable file of frames with checksums under a table without: pyzstd never writes those."""
     file = io.BytesIO()
     options: dict[int, int] = {pyzstd.CParameter.checksumFlag: 1}
-    with pyzstd.SeekableZstdFile(
-        file, "w", level_or_option=options, max_frame_content_size=FRAME_BYTES
-    ) as theirs:
+    with pyzstd.SeekableZstdFile(file, "w", level_or_option=options, max_frame_content_size=FRAME_BYTES) as theirs:
         theirs.write(plain)
     return file.getvalue()
 
@@ -295,9 +289,7 @@ def test_frames_that_changed_places_are_refused() -> None:
         codec.decode(two + one + table, codec=Codec.ZSTD, plain_bytes=2000, sums=b"")
 
 
-@pytest.mark.parametrize(
-    "change", [{"stored_bytes": 1}, {"plain_bytes": 1}, {"plain_bytes": -1}, {"checksum": 1}]
-)
+@pytest.mark.parametrize("change", [{"stored_bytes": 1}, {"plain_bytes": 1}, {"plain_bytes": -1}, {"checksum": 1}])
 def test_a_frame_that_is_not_as_recorded_is_refused(change: dict[str, int]) -> None:
     stored, frame = frame_of(SMALL)
     expected = {name: getattr(frame, name) + difference for name, difference in change.items()}
@@ -335,11 +327,7 @@ HOSTILE_FRAMES = {
     "claims a tebibyte": MAGIC + b"\xe4" + struct.pack("<Q", 1 << 40) + zeros(4) + b"sums",
     "a bomb that claims one frame": MAGIC + b"\xa4" + struct.pack("<I", FRAME_BYTES) + zeros(512) + b"sums",
     "a bomb without a claim": MAGIC + b"\x04" + WINDOW_128_MIB + zeros(512) + b"sums",
-    "a huge window, cut off": MAGIC
-    + b"\x84"
-    + WINDOW_128_MIB
-    + struct.pack("<I", FRAME_BYTES)
-    + block(0, 1 << 17),
+    "a huge window, cut off": MAGIC + b"\x84" + WINDOW_128_MIB + struct.pack("<I", FRAME_BYTES) + block(0, 1 << 17),
     "a skippable frame": struct.pack("<II", 0x184D2A50, FRAME_BYTES),
 }
 
@@ -374,18 +362,14 @@ def test_a_hostile_frame_is_refused_within_the_memory_of_one_frame(name: str) ->
 
 
 def test_the_hostile_frames_are_hostile_to_a_trusting_reader() -> None:
-    bomb = (
-        zstandard.ZstdDecompressor().decompressobj().decompress(HOSTILE_FRAMES["a bomb without a claim"][:-4])
-    )
+    bomb = zstandard.ZstdDecompressor().decompressobj().decompress(HOSTILE_FRAMES["a bomb without a claim"][:-4])
     assert len(bomb) == (1 << 26) + 1
 
 
 def test_a_frame_larger_than_frames_are_is_refused_though_sound() -> None:
     stored = zstandard.ZstdCompressor(write_checksum=True).compress(bytes(FRAME_BYTES + 1))
     with pytest.raises(CorruptContent, match="in one frame"):
-        codec.decompress_frame(
-            stored, Frame(0, len(stored), 0, FRAME_BYTES + 1, codec.frame_checksum(stored))
-        )
+        codec.decompress_frame(stored, Frame(0, len(stored), 0, FRAME_BYTES + 1, codec.frame_checksum(stored)))
 
 
 def test_bytes_behind_a_frame_are_refused_though_they_end_like_it() -> None:
@@ -403,9 +387,7 @@ def test_a_frame_without_a_checksum_is_refused() -> None:
 
 # Frame tables
 
-sizes = st.lists(
-    st.tuples(st.integers(1, 50), st.integers(1, 50), st.integers(0, 2**32 - 1)), min_size=1, max_size=30
-)
+sizes = st.lists(st.tuples(st.integers(1, 50), st.integers(1, 50), st.integers(0, 2**32 - 1)), min_size=1, max_size=30)
 
 
 def tiled(parts: list[tuple[int, int, int]]) -> FrameTable:
@@ -602,9 +584,7 @@ def test_raw_content_has_a_crc_32_for_each_mebibyte() -> None:
     encoded = codec.encode(NOISE, level=3)
     expected = [zlib.crc32(NOISE[at : at + FRAME_BYTES]) for at in range(0, len(NOISE), FRAME_BYTES)]
     assert codec.unpack_sums(encoded.sums) == expected
-    assert [
-        codec.raw_sum(NOISE[at : at + FRAME_BYTES]) for at in range(0, len(NOISE), FRAME_BYTES)
-    ] == expected
+    assert [codec.raw_sum(NOISE[at : at + FRAME_BYTES]) for at in range(0, len(NOISE), FRAME_BYTES)] == expected
 
 
 def test_raw_pieces_lie_where_they_do_in_the_plain_bytes() -> None:

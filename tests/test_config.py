@@ -150,9 +150,7 @@ def test_settings_cannot_be_changed_after_loading(home: dict[str, str], work: Pa
         ("qe-fleet", lambda s: s.retention.default_ttl_days == 90 and s.retention.keep_latest_n == 100),
         (
             "qe-fleet",
-            lambda s: (
-                s.retention.types == {"test-results": 30, "coverage-report": 90, "security-findings": 365}
-            ),
+            lambda s: s.retention.types == {"test-results": 30, "coverage-report": 90, "security-findings": 365},
         ),
         ("agent", lambda s: s.retention.types == {"diff": 30, "build-logs": 7, "test-results": 14}),
         ("agent", lambda s: s.limits.quota == 100 * 1000**3 and s.limits.warn_threshold == 0.8),
@@ -172,9 +170,7 @@ def test_every_preset_that_is_allowed_exists(home: dict[str, str], work: Path) -
     assert all(name in problem for name in PRESETS)
 
 
-def test_an_explicit_key_wins_over_the_preset_also_under_another_name(
-    home: dict[str, str], work: Path
-) -> None:
+def test_an_explicit_key_wins_over_the_preset_also_under_another_name(home: dict[str, str], work: Path) -> None:
     said = {"preset": "qe-fleet", "retention": {"types": {"tests": 5}, "keep_latest_n": 1}}
     retention = load(said, home, work).settings.retention
     assert (retention.types["test-results"], retention.types["coverage-report"]) == (5, 90)
@@ -292,9 +288,7 @@ def test_reserved_variables_are_no_settings(home: dict[str, str], work: Path) ->
     load_settings(environ=home | {f"MOUNTFS_{name}": "x" for name in reserved}, cwd=work)
 
 
-def test_an_unknown_variable_is_a_problem_with_the_nearest_known_one(
-    home: dict[str, str], work: Path
-) -> None:
+def test_an_unknown_variable_is_a_problem_with_the_nearest_known_one(home: dict[str, str], work: Path) -> None:
     (problem,) = problems({}, home, work, MOUNTFS_CASHE__MAX_SIZE="1")
     assert problem.startswith("MOUNTFS_CASHE__MAX_SIZE: ")
     assert "MOUNTFS_CACHE__MAX_SIZE" in problem
@@ -356,9 +350,7 @@ def test_a_broken_reference_is_a_problem(text: str, home: dict[str, str], work: 
 
 
 def test_what_a_variable_brought_in_is_never_shown(home: dict[str, str], work: Path, file: Write) -> None:
-    path = file(
-        "cache: {max_size: '${S}'}\nlimits: '${S}'\nviews: '${S}'\ntypes: {a: ['${S}/']}\nstate: ['${S}']"
-    )
+    path = file("cache: {max_size: '${S}'}\nlimits: '${S}'\nviews: '${S}'\ntypes: {a: ['${S}/']}\nstate: ['${S}']")
     found = problems(path, home, work, S="hunter2")
     assert len(found) == 5
     assert "hunter2" not in "".join(found)
@@ -425,9 +417,7 @@ def test_an_unknown_key_is_told_with_the_nearest_known_one(
 @pytest.mark.parametrize(
     "key", ["_cli_parse_args", "_secrets_dir", "_env_file", "self", "__pydantic_self__", "model_config"]
 )
-def test_no_key_reaches_the_arguments_of_the_settings_library(
-    key: str, home: dict[str, str], work: Path
-) -> None:
+def test_no_key_reaches_the_arguments_of_the_settings_library(key: str, home: dict[str, str], work: Path) -> None:
     (problem,) = problems({key: ["--help"]}, home, work)
     assert f"{key}: unknown key" in problem
 
@@ -498,9 +488,7 @@ def test_keys_are_text_and_dates_are_not_guessed() -> None:
 
 
 def test_json_is_read_by_the_same_rules_with_lines() -> None:
-    document = parse_document(
-        b'{\n\t"cache":\t{"max_size": 1e3},\n "tags": {"a": "\\ud83d\\ude80"}\n}', name="f.json"
-    )
+    document = parse_document(b'{\n\t"cache":\t{"max_size": 1e3},\n "tags": {"a": "\\ud83d\\ude80"}\n}', name="f.json")
     assert document.tree == {"cache": {"max_size": 1000.0}, "tags": {"a": "🚀"}}
     assert document.lines["tags", "a"] == 3
 
@@ -531,9 +519,7 @@ def test_a_bad_json_file_is_told_plainly(text: str) -> None:
     raw=st.one_of(
         st.binary(max_size=60),
         st.text(alphabet="a:- \n\t[]{}\"'&*!|>#%@`?,$1.~\\u", max_size=60).map(str.encode),
-        st.sampled_from(
-            [b"cache", b"tags", b"types", b"storage", b"mountpoint", b"retention", b"signing"]
-        ).flatmap(
+        st.sampled_from([b"cache", b"tags", b"types", b"storage", b"mountpoint", b"retention", b"signing"]).flatmap(
             lambda key: st.text(max_size=30).map(lambda text: key + b": " + text.encode("utf-8", "replace"))
         ),
     ),
@@ -688,9 +674,7 @@ def test_a_relative_xdg_directory_is_ignored(home: dict[str, str], work: Path) -
 
 
 @pytest.mark.parametrize("name", ["missing.yml", "", "nul\0.yml"])
-def test_a_named_file_that_cannot_be_read_is_a_config_error(
-    name: str, home: dict[str, str], work: Path
-) -> None:
+def test_a_named_file_that_cannot_be_read_is_a_config_error(name: str, home: dict[str, str], work: Path) -> None:
     with pytest.raises(ConfigError, match="allowed: a settings file"):
         load_settings(environ=home, cwd=work, cli_path=Path(name))
 
@@ -704,9 +688,7 @@ def test_paths_of_a_named_file_are_meant_from_the_working_directory(
     assert found.signing.key_file == work.parent / "k"
 
 
-STRANGER = (
-    "types: {load-tests: [k6]}\ntags: {team: x}\nlayouts: ['{a}']\ncompression: {level: 5}\nmountpoint: out\n"
-)
+STRANGER = "types: {load-tests: [k6]}\ntags: {team: x}\nlayouts: ['{a}']\ncompression: {level: 5}\nmountpoint: out\n"
 
 
 def test_a_found_file_may_set_what_stays_in_the_checkout(home: dict[str, str], work: Path) -> None:
@@ -736,9 +718,7 @@ def test_a_found_file_may_not_read_the_environment(home: dict[str, str], work: P
 
 
 @pytest.mark.parametrize("mountpoint", ["/tmp/x", "../x", "a/../../x", "~/x", ".", "link/x", "link", "./"])
-def test_the_mountpoint_of_a_found_file_stays_below_it(
-    mountpoint: str, home: dict[str, str], work: Path
-) -> None:
+def test_the_mountpoint_of_a_found_file_stays_below_it(mountpoint: str, home: dict[str, str], work: Path) -> None:
     (work / "link").symlink_to(work.parent)
     write_file(work / "mountfs.yml", f"mountpoint: {mountpoint}")
     with pytest.raises(ConfigError, match="mountfs config trust"):

@@ -124,9 +124,7 @@ def kinds(recording: powerloss.Recording) -> list[Kind]:
 # ---- the library -------------------------------------------------------------------------------------------
 
 
-def test_without_a_compiler_the_build_fails_with_a_sentence(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_compiler_the_build_fails_with_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(shim.ShimError, match="No C compiler named cc was found"):
         shim.build(tmp_path)
@@ -166,9 +164,7 @@ def test_a_slow_disk_makes_every_sync_wait(library: Path, root: Path, call: str)
     assert float(shim.run(program(TIMED_SYNC.format(call=call)), root, variables).stdout) >= 0.15
 
 
-def test_a_slow_disk_does_not_delay_writes_of_other_threads(
-    tmp_path: Path, library: Path, root: Path
-) -> None:
+def test_a_slow_disk_does_not_delay_writes_of_other_threads(tmp_path: Path, library: Path, root: Path) -> None:
     control = shim.Control(tmp_path / "control")
     scenario = program("""
         fd = put("file", b"content")
@@ -268,9 +264,7 @@ def test_a_full_disk_still_removes_renames_and_opens(prompted: Prompted, control
     assert answers == ["ok"] * 3
 
 
-def test_a_failing_sync_leaves_writes_alone(
-    prompted: Prompted, control: shim.Control, count: shim.Count
-) -> None:
+def test_a_failing_sync_leaves_writes_alone(prompted: Prompted, control: shim.Control, count: shim.Count) -> None:
     with control.during("fail=EIO-fsync"):
         answers = [prompted(call) for call in ("os.write(fd, b'more')", "os.fsync(fd)", "os.fdatasync(fd)")]
     prompted.close()
@@ -292,9 +286,7 @@ def saved_is_whole(root: Path, acknowledged: list[str]) -> None:
     assert (root / "saved").read_bytes() in ([NEW] if acknowledged else [OLD, NEW])
 
 
-def test_a_save_by_rename_survives_death_at_every_step(
-    tmp_path: Path, library: Path, saved_root: Path
-) -> None:
+def test_a_save_by_rename_survives_death_at_every_step(tmp_path: Path, library: Path, saved_root: Path) -> None:
     copies = shim.copies_of(saved_root, tmp_path / "copies")
     deaths = shim.crash_at_every_step(saving(), copies, saved_is_whole, library=library)
     assert deaths == {"before": 4, "after": 4, "torn": 1}  # create, write, rename, unlink; one write to tear
@@ -339,9 +331,7 @@ def test_only_whole_lines_count_as_acknowledged(tmp_path: Path, library: Path, r
     assert seen == [["whole"]]
 
 
-def test_when_one_process_dies_the_others_change_nothing_more(
-    tmp_path: Path, library: Path, root: Path
-) -> None:
+def test_when_one_process_dies_the_others_change_nothing_more(tmp_path: Path, library: Path, root: Path) -> None:
     scenario = program("""
         child = os.fork()
         if child == 0:
@@ -411,9 +401,7 @@ def test_every_call_is_in_the_trace_with_its_effect(record: Recorder, root: Path
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_trace_of_threads_and_processes_has_the_order_of_the_effects(
-    record: Recorder, root: Path, seed: int
-) -> None:
+def test_a_trace_of_threads_and_processes_has_the_order_of_the_effects(record: Recorder, root: Path, seed: int) -> None:
     scenario = program(f"""
         def work(seed):
             rng = random.Random(seed)
@@ -452,9 +440,7 @@ def test_a_shared_mapping_is_noted(record: Recorder, root: Path) -> None:
     assert record(scenario, root).trace.shared_mappings() == ["file"]
 
 
-def test_writes_and_syncs_of_sqlite_are_seen_and_its_shm_file_is_not(
-    record: Recorder, database_root: Path
-) -> None:
+def test_writes_and_syncs_of_sqlite_are_seen_and_its_shm_file_is_not(record: Recorder, database_root: Path) -> None:
     events = record(committing("FULL"), database_root).trace.events
     assert {(Kind.WRITE, "data.db-wal"), (Kind.FSYNC, "data.db-wal"), (Kind.WRITE, "data.db")} <= {
         (event.kind, event.path) for event in events
@@ -580,9 +566,7 @@ def test_on_a_kinder_disk_fsync_keeps_the_name_too(record: Recorder, root: Path,
     assert (left / "file").read_bytes() == b"content"
 
 
-def contents(
-    recording: powerloss.Recording, name: str, target: Path, style: powerloss.Style, seeds: int
-) -> set[bytes]:
+def contents(recording: powerloss.Recording, name: str, target: Path, style: powerloss.Style, seeds: int) -> set[bytes]:
     end = [len(recording.trace.events)]
     states = powerloss.crash_states(
         recording.trace, recording.initial_tree, target, at=end, styles=[style], seeds=range(seeds)
@@ -601,9 +585,7 @@ def test_a_random_power_loss_tears_a_write_at_pages(record: Recorder, root: Path
 def test_a_reordering_power_loss_keeps_later_writes_and_loses_earlier_ones(
     record: Recorder, root: Path, tmp_path: Path
 ) -> None:
-    recording = record(
-        program("fd = put('file', b'1'); sync('.'); os.write(fd, b'2'); os.write(fd, b'3')"), root
-    )
+    recording = record(program("fd = put('file', b'1'); sync('.'); os.write(fd, b'2'); os.write(fd, b'3')"), root)
     assert contents(recording, "file", tmp_path / "state", "reordered", 20) == {b"\0" + b"23", b"\0\0" + b"3"}
 
 
@@ -645,9 +627,7 @@ def damaged(state: powerloss.CrashState) -> bool:
     return found != [*range(1, len(found) + 1)]
 
 
-def test_power_loss_damages_a_database_that_never_syncs(
-    tmp_path: Path, record: Recorder, database_root: Path
-) -> None:
+def test_power_loss_damages_a_database_that_never_syncs(tmp_path: Path, record: Recorder, database_root: Path) -> None:
     recording = record(committing("OFF"), database_root)
     states = powerloss.crash_states(recording.trace, recording.initial_tree, tmp_path / "state")
     assert any(damaged(state) for state in states)

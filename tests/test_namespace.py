@@ -44,9 +44,7 @@ def test_split_key_answers_job_first() -> None:
     assert ns.split_key("build-7/coverage/é.xml") == (b"build-7", b"coverage", "é.xml".encode())
 
 
-@pytest.mark.parametrize(
-    "key", ["", "/a", "a//b", "a/", "./a", "a/.", "a/../b", "..", "a/b\0", "/", "a/\ud800", "//"]
-)
+@pytest.mark.parametrize("key", ["", "/a", "a//b", "a/", "./a", "a/.", "a/../b", "..", "a/b\0", "/", "a/\ud800", "//"])
 def test_split_key_refuses_what_is_not_canonical(key: str) -> None:
     with pytest.raises(InvalidName):
         ns.split_key(key)
@@ -153,9 +151,7 @@ def test_an_unknown_type_is_refused_with_the_known_ones() -> None:
 
 def test_types_of_the_settings_resolve_before_the_builtin_ones() -> None:
     extra = {"k6": "load-tests", "load-tests": "load-tests"}
-    assert (
-        ns.canonical_type("K6", extra=extra) == ns.canonical_type("load_tests", extra=extra) == "load-tests"
-    )
+    assert ns.canonical_type("K6", extra=extra) == ns.canonical_type("load_tests", extra=extra) == "load-tests"
 
 
 @pytest.mark.parametrize(
@@ -269,9 +265,7 @@ def test_an_xattr_is_a_tag_a_fact_plain_or_foreign(name: bytes, meaning: ns.Xatt
 
 def test_only_a_tag_has_a_tag_key() -> None:
     assert ns.tag_key(b"user.branch") == "branch"
-    assert [ns.tag_key(name) for name in (b"user.mountfs.type", b"user.Branch", b"branch", b"user.a\n")] == [
-        None
-    ] * 4
+    assert [ns.tag_key(name) for name in (b"user.mountfs.type", b"user.Branch", b"branch", b"user.a\n")] == [None] * 4
 
 
 def test_writable_facts_are_facts_and_requests_are_not() -> None:

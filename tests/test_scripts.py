@@ -29,8 +29,8 @@ GIVES_THE_SERVICE_A_MOUNT_NAMESPACE = {
     "BindPaths", "BindReadOnlyPaths", "DynamicUser", "ExecPaths", "InaccessiblePaths", "MountFlags",
     "NoExecPaths", "PrivateDevices", "PrivateIPC", "PrivateMounts", "PrivateTmp", "PrivateUsers",
     "ProcSubset", "ProtectControlGroups", "ProtectHome", "ProtectHostname", "ProtectKernelLogs",
-    "ProtectKernelModules", "ProtectKernelTunables", "ProtectProc", "ProtectSystem", "ReadOnlyPaths", "ReadWritePaths",
-    "RootDirectory", "RootImage", "TemporaryFileSystem",
+    "ProtectKernelModules", "ProtectKernelTunables", "ProtectProc", "ProtectSystem", "ReadOnlyPaths",
+    "ReadWritePaths", "RootDirectory", "RootImage", "TemporaryFileSystem",
 }  # fmt: skip
 
 
@@ -191,8 +191,7 @@ def test_what_is_tested_with_is_missing_only_with_dev(installed: Clone) -> None:
     installed.program("apt-get")
     assert installed.run("install").returncode == 0
     assert (
-        "rsync zstd fio stress-ng sqlite3 vim-tiny psmisc acl strace make"
-        in installed.run("install", "--dev").stderr
+        "rsync zstd fio stress-ng sqlite3 vim-tiny psmisc acl strace make" in installed.run("install", "--dev").stderr
     )
 
 
@@ -272,9 +271,7 @@ def gate_of(clone: Clone, **exits: int) -> subprocess.CompletedProcess[str]:
 def test_the_gate_passes_its_arguments_to_pytest_and_asks_for_90_percent(clone: Clone) -> None:
     answer = gate_of(clone)
     assert answer.returncode == 0
-    assert re.search(
-        r"^ran pytest .*--cov-branch .*--cov-fail-under=90 -k codec$", answer.stdout, re.MULTILINE
-    )
+    assert re.search(r"^ran pytest .*--cov-branch .*--cov-fail-under=90 -k codec$", answer.stdout, re.MULTILINE)
 
 
 def test_all_static_stages_run_before_a_failed_one_ends_the_gate(clone: Clone) -> None:
@@ -295,8 +292,7 @@ def test_failing_tests_fail_the_gate(clone: Clone) -> None:
 def locked_versions() -> dict[str, str]:
     text = (REPOSITORY / "requirements.lock").read_text()
     return {
-        canonicalize_name(name): version
-        for name, version in re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE)
+        canonicalize_name(name): version for name, version in re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE)
     }
 
 
@@ -321,9 +317,7 @@ def test_the_lock_holds_everything_pyproject_asks_for() -> None:
     for requirement in map(Requirement, wanted):
         version = locked.get(canonicalize_name(requirement.name))
         assert version is not None, f"{requirement.name} is not locked; run scripts/lock"
-        assert requirement.specifier.contains(version), (
-            f"{requirement} but {version} is locked; run scripts/lock"
-        )
+        assert requirement.specifier.contains(version), f"{requirement} but {version} is locked; run scripts/lock"
 
 
 # --- the unit ---
@@ -337,9 +331,7 @@ def unit_settings() -> list[tuple[str, str]]:
 def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.fail("systemd-analyze is missing, so the unit is unchecked; scripts/install --dev installs it")
-    program = (
-        Clone(tmp_path).programs / "env"
-    )  # any program there is: the installed place is the administrator's
+    program = Clone(tmp_path).programs / "env"  # any program there is: the installed place is the administrator's
     unit = tmp_path / UNIT.name
     unit.write_text(UNIT.read_text().replace("/usr/local/bin/mountfs", str(program)))
     answer = subprocess.run(

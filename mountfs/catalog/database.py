@@ -231,12 +231,20 @@ class Catalog:
         )
 
     def settle_content(
-        self, content_id: int, *, place: str, digest: Digest, stored: int, codec: str, sums: bytes, data: bytes | None
+        self,
+        content_id: int,
+        *,
+        place: str,
+        digest: Digest,
+        stored: int,
+        codec: str,
+        sums: bytes,
+        data: bytes | None,
     ) -> None:
         """Give a content its digest and its final place."""
         self._run(
-            "UPDATE content SET place = ?, digest = ?, stored = ?, codec = ?, sums = ?, data = ?, segment = 0, offset = 0"
-            " WHERE id = ?",
+            "UPDATE content SET place = ?, digest = ?, stored = ?, codec = ?, sums = ?, data = ?,"
+            " segment = 0, offset = 0 WHERE id = ?",
             (place, digest, stored, codec, sums, data, content_id),
         )
 
@@ -352,7 +360,10 @@ class Catalog:
 
 
 def checkpoint(path: Path, *, truncate: bool) -> tuple[int, int]:
-    """Carry the write-ahead log into the database, with fsync; for a worker thread. (frames in the log, of them carried)."""
+    """Carry the write-ahead log into the database, with fsync; for a worker thread.
+
+    Returns (frames in the log, of them carried over).
+    """
     connection = sqlite3.connect(path, isolation_level=None, timeout=0)
     try:
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -367,7 +378,9 @@ def checkpoint(path: Path, *, truncate: bool) -> tuple[int, int]:
 
 def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     uri = f"file:{_quoted(path)}?mode={'ro' if read_only else 'rwc'}"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5, cached_statements=256, check_same_thread=False)
+    connection = sqlite3.connect(
+        uri, uri=True, isolation_level=None, timeout=5, cached_statements=256, check_same_thread=False
+    )
     if not read_only:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -424,5 +437,14 @@ def _row(e: Entry) -> tuple[Value, ...]:
 def _content(row: tuple[int, str, bytes | None, int, int, str, bytes, int, int, int]) -> Content:
     i, place, digest, size, stored, codec, sums, segment, offset, damaged = row
     return Content(
-        i, place, Digest(digest) if digest is not None else None, size, stored, codec, sums, segment, offset, bool(damaged)
+        i,
+        place,
+        Digest(digest) if digest is not None else None,
+        size,
+        stored,
+        codec,
+        sums,
+        segment,
+        offset,
+        bool(damaged),
     )

@@ -5,6 +5,11 @@ catalog costs two pragmas.
 """
 
 import sqlite3
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import sqlite_utils
 
 APPLICATION_ID = 0x6D746673  # "mtfs"
 
@@ -24,7 +29,8 @@ CREATE TABLE content (
     sums    BLOB NOT NULL DEFAULT x'',          -- raw content: CRC-32 of each MiB, u32 little endian
     segment INTEGER NOT NULL DEFAULT 0,         -- journal segment that holds the plain bytes (place = journal)
     offset  INTEGER NOT NULL DEFAULT 0,         -- where in that segment its record begins
-    links   INTEGER NOT NULL DEFAULT 0 CHECK (links >= 0),  -- entries and drafts that need it; kept by the triggers below,
+    links   INTEGER NOT NULL DEFAULT 0 CHECK (links >= 0),  -- entries and drafts that need it; kept by the triggers
+                                                            -- below,
                                                 -- a foreign key would scan all entries when a content goes
     damaged INTEGER NOT NULL DEFAULT 0 CHECK (damaged IN (0, 1)),  -- an integrity check failed here
     data    BLOB,                               -- the stored bytes (place = catalog)
@@ -79,7 +85,8 @@ CREATE TABLE register (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE dead (content INTEGER PRIMARY KEY) STRICT;   -- contents without links: to be reclaimed
-CREATE TABLE doomed (path TEXT PRIMARY KEY) STRICT, WITHOUT ROWID; -- files below the state directory that a crash may leave behind
+CREATE TABLE doomed (path TEXT PRIMARY KEY) STRICT, WITHOUT ROWID; -- files below the state directory that a crash may
+                                                                   -- leave behind
 
 CREATE TABLE usage (
     id     INTEGER PRIMARY KEY CHECK (id = 1),
@@ -94,7 +101,8 @@ END;
 CREATE TRIGGER entry_unlinked AFTER DELETE ON entry WHEN old.content IS NOT NULL BEGIN
     UPDATE content SET links = links - 1 WHERE id = old.content;
 END;
-CREATE TRIGGER entry_relinked AFTER UPDATE OF content ON entry WHEN old.content IS NOT new.content BEGIN
+CREATE TRIGGER entry_relinked AFTER UPDATE OF content ON entry
+WHEN old.content IS NOT new.content BEGIN
     UPDATE content SET links = links + 1 WHERE id = new.content;
     UPDATE content SET links = links - 1 WHERE id = old.content;
 END;
@@ -115,15 +123,18 @@ CREATE TRIGGER content_dead AFTER UPDATE OF links ON content WHEN new.links = 0 
     INSERT OR IGNORE INTO dead VALUES (new.id);
     UPDATE usage SET stored = stored - new.stored WHERE new.digest IS NOT NULL;
 END;
-CREATE TRIGGER content_alive AFTER UPDATE OF links ON content WHEN new.links > 0 AND old.links = 0 AND new.digest IS NOT NULL BEGIN
+CREATE TRIGGER content_alive AFTER UPDATE OF links ON content
+WHEN new.links > 0 AND old.links = 0 AND new.digest IS NOT NULL BEGIN
     DELETE FROM dead WHERE content = new.id;
     UPDATE usage SET stored = stored + new.stored;
 END;
-CREATE TRIGGER content_settled AFTER UPDATE OF digest ON content WHEN old.digest IS NULL AND new.digest IS NOT NULL AND new.links > 0 BEGIN
+CREATE TRIGGER content_settled AFTER UPDATE OF digest ON content
+WHEN old.digest IS NULL AND new.digest IS NOT NULL AND new.links > 0 BEGIN
     UPDATE usage SET stored = stored + new.stored;
 END;
 
-INSERT INTO entry (ino, parent, name, kind, mode, uid, gid, size, atime_ns, mtime_ns, ctime_ns, birth_ns, stamp, standing)
+INSERT INTO entry (ino, parent, name, kind, mode, uid, gid, size, atime_ns, mtime_ns, ctime_ns, birth_ns,
+                   stamp, standing)
 VALUES (1, 1, x'', 2, 493, 0, 0, 0, 0, 0, 0, 0, '', 'closed');
 """
 
@@ -154,8 +165,8 @@ def migrate(connection: sqlite3.Connection) -> None:
     migrations.apply(sqlite_utils.Database(connection, execute_plugins=False))
 
 
-def _step(script: str, number: int):  # type: ignore[no-untyped-def]  # sqlite_utils.Database stays in `migrate`
-    def apply(db) -> None:  # type: ignore[no-untyped-def]
+def _step(script: str, number: int) -> "Callable[[sqlite_utils.Database], None]":
+    def apply(db: "sqlite_utils.Database") -> None:
         for statement in statements(script):
             db.conn.execute(statement)
         db.conn.execute(f"PRAGMA user_version = {number}")

@@ -211,9 +211,7 @@ def _parse_json(text: str, name: str) -> Document:
     except json.JSONDecodeError as error:
         raise ConfigError(f"{name}:{error.lineno}: not JSON: {error.msg}") from None
     except (RecursionError, ValueError):
-        raise ConfigError(
-            f"{name}: not JSON that can be read: nested too deep, or a number too long"
-        ) from None
+        raise ConfigError(f"{name}: not JSON that can be read: nested too deep, or a number too long") from None
     # JSON is YAML once its tabs are spaces (in JSON a tab is never part of a value) and its surrogate
     # pairs are characters: that reading knows the lines, what is written twice, and the limits.
     document = _Fold(name).run(_ESCAPES.sub(_joined_pair, text.replace("\t", " ")))

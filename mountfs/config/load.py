@@ -84,9 +84,7 @@ def load_settings(
     return _judge(given, overlay(environ), environ, cwd)
 
 
-def _find(
-    source: Path | None, environ: Environ, cwd: Path, cli_path: Path | None
-) -> tuple[Path | None, Origin]:
+def _find(source: Path | None, environ: Environ, cwd: Path, cli_path: Path | None) -> tuple[Path | None, Origin]:
     if source is not None:
         return cwd / source, Origin.CALLER
     if cli_path is not None:

@@ -44,9 +44,7 @@ class Sources:
 
     def hides(self, path: KeyPath) -> bool:
         """Whether the value at `path` must not be shown."""
-        return any(path[:end] in self.touched for end in range(1, len(path) + 1)) or is_secret(
-            field_at(path)[0]
-        )
+        return any(path[:end] in self.touched for end in range(1, len(path) + 1)) or is_secret(field_at(path)[0])
 
     def sentence(self, path: KeyPath, wrong: str) -> str:
         key = dotted(path)

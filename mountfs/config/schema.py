@@ -72,9 +72,7 @@ Days = Annotated[
     Allowed("whole days, such as 30, 30d or 4w; 0 = never"),
 ]
 FilePath = Annotated[Path, BeforeValidator(_reads(values.path_text)), Allowed("a path")]
-OptionalPath = Annotated[
-    Annotated[Path, BeforeValidator(_reads(values.path_text))] | None, Allowed("a path, or null")
-]
+OptionalPath = Annotated[Annotated[Path, BeforeValidator(_reads(values.path_text))] | None, Allowed("a path, or null")]
 TagKey = Annotated[str, AfterValidator(_reads(values.tag_key))]
 TagKeys = Annotated[tuple[TagKey, ...], Field(max_length=16), Allowed("a list of up to 16 tag keys")]
 TypeName = Annotated[str, AfterValidator(_reads(values.type_name))]
@@ -105,9 +103,7 @@ class Section(BaseModel):
 class S3(Section):
     """A bucket. Credentials come from where boto3 looks for them, never from here."""
 
-    bucket: Annotated[
-        str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$"), Allowed("the name of a bucket")
-    ]
+    bucket: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$"), Allowed("the name of a bucket")]
     prefix: Annotated[
         str, AfterValidator(_reads(values.key_prefix)), Allowed("a prefix such as qe/, without a leading /")
     ] = ""

@@ -114,9 +114,7 @@ def _write(entries: dict[str, str], environ: Mapping[str, str]) -> None:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _replace(file, text.encode())
     except OSError as error:
-        raise ConfigError(
-            f"{file}: {error.strerror}; allowed: a state directory that can be written"
-        ) from None
+        raise ConfigError(f"{file}: {error.strerror}; allowed: a state directory that can be written") from None
 
 
 def _replace(file: Path, content: bytes) -> None:

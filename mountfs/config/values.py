@@ -104,9 +104,7 @@ def type_name(value: str) -> str:
 def type_alias(value: str) -> str:
     word = namespace.type_word(value)
     if not 0 < len(word) <= namespace.NAME_MAX or "/" in word or "\0" in word:
-        raise InvalidName(
-            f"{value[:60]!r} is not an alias; allowed: a stem, a directory's name or a glob, no '/'"
-        )
+        raise InvalidName(f"{value[:60]!r} is not an alias; allowed: a stem, a directory's name or a glob, no '/'")
     return word
 
 
@@ -164,13 +162,7 @@ def endpoint_url(value: str) -> str:
         raise InvalidArgument("not a URL") from None
     if url.username is not None or url.password is not None:
         raise InvalidArgument("credentials in a URL; they come from the AWS environment or files")
-    if (
-        url.scheme not in ("http", "https")
-        or not url.hostname
-        or not port_is_good
-        or url.query
-        or url.fragment
-    ):
+    if url.scheme not in ("http", "https") or not url.hostname or not port_is_good or url.query or url.fragment:
         raise InvalidArgument(f"{value[:60]!r} is not an endpoint")
     return value
 

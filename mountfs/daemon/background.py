@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
 
 import trio
 
@@ -11,6 +13,8 @@ from mountfs.store.settler import BATCH
 from mountfs.store.store import WAL_BYTES, Store
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 GATHER_SECONDS = 0.008  # files closed within it are settled together
 DRAIN_SECONDS = 0.1  # what the journal holds is in the catalog after this time at the latest
@@ -71,9 +75,9 @@ class Background:
         """Settle what is due; with `hurry` also what is not quiet yet."""
         settler = self._store.settler
         while jobs := settler.take(hurry=hurry):
-            results = await _in_thread(lambda jobs=jobs: settler.work(jobs))
+            results = await _in_thread(partial(settler.work, jobs))
             if settler.doom(results):
-                await _in_thread(lambda results=results: settler.adopt(results))
+                await _in_thread(partial(settler.adopt, results))
             settler.commit(jobs, results)
             self._last_activity = trio.current_time()
             if len(jobs) < BATCH:
@@ -82,14 +86,16 @@ class Background:
     async def reclaim(self) -> None:
         settler = self._store.settler
         while contents := settler.dead():
-            await _in_thread(lambda contents=contents: settler.bury(contents))
+            await _in_thread(partial(settler.bury, contents))
             settler.buried(contents)
             self._last_activity = trio.current_time()
 
     async def settled(self, *, seconds: float) -> bool:
         """Wait until nothing is left to settle or to reclaim; whether that came true in time."""
         with trio.move_on_after(seconds):
-            while not self._store.settler.idle() or self.busy or any(j.settling for j in self._store.files.live.values()):
+            while (
+                not self._store.settler.idle() or self.busy or any(j.settling for j in self._store.files.live.values())
+            ):
                 for ino in list(self._store.files.due):
                     self._store.files.hurry(ino)
                 self.wake()
@@ -124,5 +130,5 @@ class Background:
             store.journal.remove_segment(segment)
 
 
-async def _in_thread(work: Callable[[], object]):  # type: ignore[no-untyped-def]
+async def _in_thread(work: Callable[[], T]) -> T:
     return await trio.to_thread.run_sync(work, abandon_on_cancel=False)

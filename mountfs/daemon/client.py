@@ -54,4 +54,6 @@ def _read_line(sock: socket.socket, state: Path) -> dict[str, object]:
 
 def _raised(answer: dict[str, object]) -> MountfsError:
     kind = getattr(errors, str(answer.get("error")), MountfsError)
-    return kind(str(answer.get("message"))) if issubclass(kind, MountfsError) else MountfsError(str(answer.get("message")))
+    return (
+        kind(str(answer.get("message"))) if issubclass(kind, MountfsError) else MountfsError(str(answer.get("message")))
+    )

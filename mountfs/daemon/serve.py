@@ -71,7 +71,10 @@ class Daemon:
             nursery.start_soon(control.serve, listener)
             nursery.start_soon(self._background.run)
             operations = Operations(
-                self._store, handler_seconds=self._service.handler_seconds, nursery=nursery, wake=self._background.wake
+                self._store,
+                handler_seconds=self._service.handler_seconds,
+                nursery=nursery,
+                wake=self._background.wake,
             )
             self._operations = operations
             with session.mounted(

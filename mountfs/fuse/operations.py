@@ -9,9 +9,9 @@ import functools
 import logging
 import os
 import stat
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar  # Any: what pyfuse3's own signatures say of coroutines
 
 import pyfuse3
 import trio
@@ -31,10 +31,20 @@ from pyfuse3 import (
     XAttrNameT,
 )
 
-from mountfs.contents import FramedReader
 from mountfs.codec import FRAME_BYTES
-from mountfs.errors import AlreadyExists, ArtifactTooLarge, CorruptContent, ContentLost, MountfsError, Protected, Unsupported
-from mountfs.errors import CacheFull, QuotaExceeded, TagTooLarge
+from mountfs.contents import FramedReader
+from mountfs.errors import (
+    AlreadyExists,
+    ArtifactTooLarge,
+    CacheFull,
+    ContentLost,
+    CorruptContent,
+    MountfsError,
+    Protected,
+    QuotaExceeded,
+    TagTooLarge,
+    Unsupported,
+)
 from mountfs.fuse.attributes import BLOCK_BYTES, to_kernel
 from mountfs.fuse.refusals import Refusals
 from mountfs.fuse.syncing import Syncing
@@ -53,7 +63,7 @@ _REFUSED = (Protected, Unsupported, ArtifactTooLarge, TagTooLarge, QuotaExceeded
 _NO_ATTRIBUTE = FUSEError(errno.ENODATA)
 
 
-def answers(handler: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+def answers(handler: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
     """Translate what a handler raises; see the module's docstring."""
 
     @functools.wraps(handler)
@@ -99,7 +109,9 @@ class DirectoryHandle:
 class Operations(pyfuse3.Operations):
     """The handlers. All run on one loop; what waits goes through `Waiting`."""
 
-    def __init__(self, store: Store, *, handler_seconds: float, nursery: trio.Nursery, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, store: Store, *, handler_seconds: float, nursery: trio.Nursery, wake: Callable[[], None]
+    ) -> None:
         super().__init__()
         self.store = store
         self.waiting = Waiting(handler_seconds)
@@ -129,7 +141,10 @@ class Operations(pyfuse3.Operations):
         live = self._files.live.get(entry.ino)
         settled = live is None and (entry.content is None or not self.store.ledger.is_waiting(entry.content))
         return to_kernel(
-            entry, links=0 if live is not None and live.unlinked else 1, owner=self.store.options.owner, settled=settled
+            entry,
+            links=0 if live is not None and live.unlinked else 1,
+            owner=self.store.options.owner,
+            settled=settled,
         )
 
     # -- names --------------------------------------------------------------------------------------------
@@ -154,7 +169,12 @@ class Operations(pyfuse3.Operations):
 
     @answers
     async def setattr(
-        self, inode: InodeT, attr: EntryAttributes, fields: SetattrFields, fh: FileHandleT | None, ctx: RequestContext
+        self,
+        inode: InodeT,
+        attr: EntryAttributes,
+        fields: SetattrFields,
+        fh: FileHandleT | None,
+        ctx: RequestContext,
     ) -> EntryAttributes:
         if fields.update_size:
             await self._resize(inode, attr.st_size, fh)
@@ -206,9 +226,7 @@ class Operations(pyfuse3.Operations):
         return self._attributes(live.entry)
 
     @answers
-    async def mkdir(
-        self, parent_inode: InodeT, name: FileNameT, mode: ModeT, ctx: RequestContext
-    ) -> EntryAttributes:
+    async def mkdir(self, parent_inode: InodeT, name: FileNameT, mode: ModeT, ctx: RequestContext) -> EntryAttributes:
         mode_bits = stat.S_IMODE(mode) & ~ctx.umask
         return self._attributes(self._tree.make_directory(parent_inode, name, mode_bits, Owner(ctx.uid, ctx.gid)))
 
@@ -325,10 +343,11 @@ class Operations(pyfuse3.Operations):
         """Decompress the next frame while a sequential reader is busy with this one."""
         sequential, handle.next_offset = offset == handle.next_offset and offset > 0, offset + length
         following = (offset + length) // FRAME_BYTES + 1
-        if sequential and not handle.warming and following < len(reader.table):
-            if not reader.at_hand(following * FRAME_BYTES, 1):
-                handle.warming = True
-                self._nursery.start_soon(self._warm, handle, reader, following)
+        if not sequential or handle.warming or following >= len(reader.table):
+            return
+        if not reader.at_hand(following * FRAME_BYTES, 1):
+            handle.warming = True
+            self._nursery.start_soon(self._warm, handle, reader, following)
 
     async def _warm(self, handle: Handle, reader: FramedReader, index: int) -> None:
         try:
@@ -442,7 +461,9 @@ class Operations(pyfuse3.Operations):
                 if not handle.ahead:
                     return
             for number, entry in enumerate(handle.ahead):
-                if not pyfuse3.readdir_reply(token, FileNameT(entry.name), self._attributes(entry), len(handle.names) + 3):
+                if not pyfuse3.readdir_reply(
+                    token, FileNameT(entry.name), self._attributes(entry), len(handle.names) + 3
+                ):
                     del handle.ahead[:number]
                     return
                 handle.names.append(entry.name)

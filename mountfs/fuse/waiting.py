@@ -41,7 +41,7 @@ class Waiting:
             raise DeadlineExceeded(f"not done within {self.seconds:g} seconds: the file is still being written")
 
     async def hop_locked(self, lock: threading.Lock, work: Callable[[], T]) -> T:
-        """Run in a worker thread with a lock that the caller holds; the thread lets go of it, also past the deadline."""
+        """Run in a worker thread with a lock that the caller holds; the thread lets go of it, late or not."""
 
         def locked() -> T:
             try:

@@ -108,7 +108,5 @@ def normalize_key(key: str) -> str:
 
 def build_key(deal_id: str, category: str, filename: str, subcategory: str | None = None) -> str:
     """`<deal_id>/<category>[/<subcategory>]/<filename>`; each part is one name (F-018)."""
-    parts = (
-        (deal_id, category, filename) if subcategory is None else (deal_id, category, subcategory, filename)
-    )
+    parts = (deal_id, category, filename) if subcategory is None else (deal_id, category, subcategory, filename)
     return join_key(encoded(part) for part in parts)

@@ -74,9 +74,7 @@ font/woff woff
 font/woff2 woff2
 font/ttf ttf
 """
-_MIME: Final = {
-    suffix: line.split()[0] for line in _MIME_TABLE.strip().splitlines() for suffix in line.split()[1:]
-}
+_MIME: Final = {suffix: line.split()[0] for line in _MIME_TABLE.strip().splitlines() for suffix in line.split()[1:]}
 _MAGIC: Final = (
     (0, b"\x89PNG\r\n\x1a\n", "image/png"),
     (0, b"\xff\xd8\xff", "image/jpeg"),

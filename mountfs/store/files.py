@@ -16,7 +16,7 @@ from pathlib import Path
 from mountfs.contents import ContentFiles, PlainReader, ReadsRanges, in_memory
 from mountfs.drafts import DraftFile
 from mountfs.errors import ContentLost, MountfsError
-from mountfs.model import Content, Entry, Place, Standing
+from mountfs.model import Entry, Place, Standing
 from mountfs.settling import Behind
 from mountfs.store.ledger import Ledger
 from mountfs.store.options import Options

@@ -16,7 +16,6 @@ from mountfs.journal import Journal
 from mountfs.model import ROOT_INO, Content, Entry, Kind, Place
 from mountfs.settling import Settled
 
-
 DIRECTORIES_KEPT = 10_000
 
 
@@ -115,7 +114,16 @@ class Ledger:
         if waiting is None:
             return self.catalog.content(content_id)
         return Content(
-            content_id, Place.JOURNAL, None, waiting.size, waiting.size, "none", b"", waiting.segment, waiting.offset, False
+            content_id,
+            Place.JOURNAL,
+            None,
+            waiting.size,
+            waiting.size,
+            "none",
+            b"",
+            waiting.segment,
+            waiting.offset,
+            False,
         )
 
     def is_waiting(self, content_id: int) -> bool:

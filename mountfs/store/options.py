@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+
 def _empty() -> Mapping[str, str]:
     return MappingProxyType({})
 
@@ -15,7 +16,9 @@ class Options:
     compress: bool = True
     level: int = 3
     type_levels: Mapping[str, int | None] = field(default_factory=lambda: MappingProxyType({}))
-    types: Mapping[str, str] = field(default_factory=_empty)  # alias (stem, directory or glob) → type slug, from the settings
+    types: Mapping[str, str] = field(
+        default_factory=_empty
+    )  # alias (stem, directory or glob) → type slug, from the settings
     max_artifact_bytes: int = 0
     quota_bytes: int = 0
     warn_threshold: float = 0.8

@@ -48,7 +48,12 @@ def _apply(catalog: Catalog, record: Record) -> None:
 
 
 def recover(
-    catalog: Catalog, files: Files, settler: Settler, contents: ContentFiles, state: StateDirectory, segments: Journal
+    catalog: Catalog,
+    files: Files,
+    settler: Settler,
+    contents: ContentFiles,
+    state: StateDirectory,
+    segments: Journal,
 ) -> None:
     """After the journal was replayed: drafts, marks, leftovers, and the list of what is still to be settled."""
     same_boot = catalog.meta("boot_id") == boot_id()
@@ -77,7 +82,11 @@ def _check_unsynced(catalog: Catalog, segments: Journal) -> None:
             segments.read_content(content.segment, content.offset)
         except CorruptContent as error:
             for entry in catalog.entries_of(content.id):
-                log.warning("%r was closed but not yet synced when the machine went down, and is lost: %s", entry.name, error)
+                log.warning(
+                    "%r was closed but not yet synced when the machine went down, and is lost: %s",
+                    entry.name,
+                    error,
+                )
                 with catalog.transaction():
                     catalog.delete_entry(entry.ino)
 
@@ -101,7 +110,12 @@ def _recover_drafts(catalog: Catalog, files: Files, state: StateDirectory, *, sa
 
 
 def _reopen(
-    state: StateDirectory, content_id: int, base: ReadsRanges | None, noted: tuple[int, int, int], *, as_found: bool
+    state: StateDirectory,
+    content_id: int,
+    base: ReadsRanges | None,
+    noted: tuple[int, int, int],
+    *,
+    as_found: bool,
 ) -> DraftFile:
     size, generation, log_bytes = noted
     return DraftFile.recover(
@@ -118,7 +132,12 @@ def _take_up(
         with catalog.transaction():
             catalog.resize_content(draft.content_id, draft.size)
             catalog.put_draft(
-                draft.content_id, base=base, size=draft.size, log=draft.log, log_bytes=draft.log_bytes, closed=True
+                draft.content_id,
+                base=base,
+                size=draft.size,
+                log=draft.log,
+                log_bytes=draft.log_bytes,
+                closed=True,
             )
     if recovered:
         entry.standing = Standing.RECOVERED
@@ -148,4 +167,3 @@ def _in_use(catalog: Catalog, path: str) -> bool:
     name = path.rpartition("/")[2]
     known = catalog.content_by_hex(name.removesuffix(".zst"))
     return known is not None and known.place == Place.FILE and (known.codec == "zstd") == name.endswith(".zst")
-

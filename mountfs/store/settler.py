@@ -124,13 +124,21 @@ class Settler:
         try:
             if job.behind is not None:
                 return job.behind.finish(
-                    job.ino, epoch=job.epoch, incoming=self._contents.incoming, abandoned=lambda: self._is_void(job)
+                    job.ino,
+                    epoch=job.epoch,
+                    incoming=self._contents.incoming,
+                    abandoned=lambda: self._is_void(job),
                 )
             plain = job.plain
             if plain is None:
                 plain = self._ledger.journal.read_content(job.segment, job.offset)
             return settle_small(
-                job.content_id, job.ino, plain, level=job.level, compress=job.compress, incoming=self._contents.incoming
+                job.content_id,
+                job.ino,
+                plain,
+                level=job.level,
+                compress=job.compress,
+                incoming=self._contents.incoming,
             )
         except Abandoned:
             return Failed(job, None)
@@ -261,7 +269,9 @@ class Settler:
 
     def _file_names(self, contents: list[Content]) -> list[str]:
         return [
-            self._contents.doom_name(c.digest, c.codec) for c in contents if c.place == Place.FILE and c.digest is not None
+            self._contents.doom_name(c.digest, c.codec)
+            for c in contents
+            if c.place == Place.FILE and c.digest is not None
         ]
 
     def bury(self, contents: list[Content]) -> None:
@@ -298,4 +308,3 @@ class Settler:
             if any(isinstance(r, Failed) and r.error for r in results):
                 return
         self.reclaim()
-

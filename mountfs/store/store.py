@@ -13,7 +13,7 @@ from mountfs import namespace
 from mountfs.catalog import Catalog, checkpoint
 from mountfs.clock import Clock, Stamps, SystemClock
 from mountfs.contents import ContentFiles
-from mountfs.errors import CorruptContent
+from mountfs.errors import ContentLost, CorruptContent
 from mountfs.journal import Journal
 from mountfs.statedir import StateDirectory
 from mountfs.store import recovery
@@ -32,7 +32,9 @@ WAL_BYTES = 4 << 20  # a write-ahead log longer than this is carried into the ca
 class Store:
     """The parts, wired: `tree` for names, `files` for bytes, `attributes`, `settler` for what happens behind."""
 
-    def __init__(self, state: StateDirectory, options: Options, *, mountpoint: Path | None, clock: Clock | None) -> None:
+    def __init__(
+        self, state: StateDirectory, options: Options, *, mountpoint: Path | None, clock: Clock | None
+    ) -> None:
         self.state = state
         self.options = options
         self.mountpoint = mountpoint
@@ -61,7 +63,12 @@ class Store:
 
     @classmethod
     def open(
-        cls, path: Path, options: Options | None = None, *, mountpoint: Path | None = None, clock: Clock | None = None
+        cls,
+        path: Path,
+        options: Options | None = None,
+        *,
+        mountpoint: Path | None = None,
+        clock: Clock | None = None,
     ) -> "Store":
         """Take the lock, recover, serve. Raises AlreadyMounted, CatalogError, EnvironmentProblem."""
         state = StateDirectory(path)
@@ -69,7 +76,12 @@ class Store:
         state.lock()
         try:
             state.make_rooms()
-            return cls(state, options or Options(owner=(os.getuid(), os.getgid())), mountpoint=mountpoint, clock=clock)
+            return cls(
+                state,
+                options or Options(owner=(os.getuid(), os.getgid())),
+                mountpoint=mountpoint,
+                clock=clock,
+            )
         except BaseException:
             state.unlock()
             raise
@@ -126,7 +138,7 @@ class Store:
         used = self.catalog.used_segments()
         return [s for s in self.journal.old_segments() if s not in used]
 
-    def report_damage(self, live: LiveFile, error: CorruptContent) -> str:
+    def report_damage(self, live: LiveFile, error: CorruptContent | ContentLost) -> str:
         """Mark the content of a file as damaged; the sentence for the log."""
         content = live.acknowledged.content
         if content is not None:

@@ -39,9 +39,7 @@ class Owner:
 class Tree:
     """Entries by inode and by name; raises the errors of the table in DESIGN §5."""
 
-    def __init__(
-        self, ledger: Ledger, files: Files, room: Room, state: StateDirectory, options: Options
-    ) -> None:
+    def __init__(self, ledger: Ledger, files: Files, room: Room, state: StateDirectory, options: Options) -> None:
         self._ledger = ledger
         self._files = files
         self._room = room
@@ -127,9 +125,7 @@ class Tree:
 
     def _refuse_in_root(self, parent: int, name: bytes) -> None:
         if parent == ROOT_INO:
-            raise Protected(
-                f"{name.decode(errors='replace')}: the root holds jobs only; make a directory for the job and write into it"
-            )
+            raise Protected(f"{name.decode(errors='replace')}: the root holds jobs only; make a directory for the job")
 
     def _new(self, parent: int, name: bytes, kind: Kind, mode: int, owner: Owner) -> Entry:
         namespace.check_name(name)
@@ -145,8 +141,8 @@ class Tree:
                 mode |= 0o2000
         now = self._ledger.clock.now_ns()
         return Entry(
-            self._ledger.new_ino(), parent, name, kind, mode & 0o7777, owner.uid, gid, 0, now, now, now, now, None, None,
-            self._ledger.stamps.next(),
+            self._ledger.new_ino(), parent, name, kind, mode & 0o7777, owner.uid, gid, 0, now, now, now, now,
+            None, None, self._ledger.stamps.next(),
         )  # fmt: skip
 
     def _put_new(self, entry: Entry) -> None:
@@ -208,7 +204,14 @@ class Tree:
     # -- renaming -----------------------------------------------------------------------------------------
 
     def rename(
-        self, parent: int, name: bytes, new_parent: int, new_name: bytes, *, replace: bool = True, exchange: bool = False
+        self,
+        parent: int,
+        name: bytes,
+        new_parent: int,
+        new_name: bytes,
+        *,
+        replace: bool = True,
+        exchange: bool = False,
     ) -> None:
         """Give an entry another name; what had that name goes, or with `exchange` gets the old one."""
         namespace.check_name(new_name)
@@ -307,7 +310,11 @@ class Tree:
     def _changes(self, **given: int | None) -> dict[str, object]:
         values: dict[str, object] = {name: value for name, value in given.items() if value is not None}
         stamp = self._ledger.stamps.next()
-        for names, register in ((("mode",), "mode_stamp"), (("uid", "gid"), "owner_stamp"), (("mtime_ns",), "mtime_stamp")):
+        for names, register in (
+            (("mode",), "mode_stamp"),
+            (("uid", "gid"), "owner_stamp"),
+            (("mtime_ns",), "mtime_stamp"),
+        ):
             if any(name in values for name in names):
                 values[register] = stamp
         values["ctime_ns"] = self._ledger.clock.now_ns()

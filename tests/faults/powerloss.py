@@ -50,9 +50,7 @@ class CrashState:
     marks: list[str]
 
 
-def record(
-    scenario: Sequence[str], root: Path, *, library: Path, into: Path, timeout_seconds: float = 60
-) -> Recording:
+def record(scenario: Sequence[str], root: Path, *, library: Path, into: Path, timeout_seconds: float = 60) -> Recording:
     """Run the scenario on `root` and keep, below `into`, its trace and a copy of what `root` held before."""
     into.mkdir(parents=True, exist_ok=True)
     initial = shutil.copytree(root, into / "initial", symlinks=True)
@@ -176,11 +174,7 @@ def differences(expected: Path, found: Path) -> list[str]:
 
 
 def _listing(tree: Path) -> dict[str, str]:
-    return {
-        str(path.relative_to(tree)): _described(path)
-        for path in tree.rglob("*")
-        if not path.name.endswith("-shm")
-    }
+    return {str(path.relative_to(tree)): _described(path) for path in tree.rglob("*") if not path.name.endswith("-shm")}
 
 
 def _described(path: Path) -> str:

@@ -173,9 +173,7 @@ class Step:
     acknowledged: list[str]
 
 
-def _step(
-    scenario: Sequence[str], root: Path, library: Path, *, n: int, how: How, timeout_seconds: float
-) -> Step:
+def _step(scenario: Sequence[str], root: Path, library: Path, *, n: int, how: How, timeout_seconds: float) -> Step:
     count = Count(root.parent / f"{root.name}.count")
     variables = env(root, library=library, die_at=n, die_how=how, count=count, fake_sync=True)
     ended = run(scenario, root, variables, timeout_seconds=timeout_seconds)

@@ -29,9 +29,7 @@ def shrink(steps: list[Step], fails: Callable[[list[Step]], bool], *, budget_sec
     return steps
 
 
-def _without_pieces(
-    steps: list[Step], piece: int, fails: Callable[[list[Step]], bool], deadline: float
-) -> list[Step]:
+def _without_pieces(steps: list[Step], piece: int, fails: Callable[[list[Step]], bool], deadline: float) -> list[Step]:
     """`steps` after one pass that left out each piece of this length that is not needed, from the end on."""
     start = len(steps)
     while start > 0 and time.monotonic() < deadline:

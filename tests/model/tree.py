@@ -226,9 +226,7 @@ class Tree:
                 return replace(node, target=os.readlink(path), size=found.st_size)
             case "file":
                 self.note(EventKind.PEEKED, path)
-                return replace(
-                    node, digest=digest_of(path), size=found.st_size, attributes=attributes_of(path)
-                )
+                return replace(node, digest=digest_of(path), size=found.st_size, attributes=attributes_of(path))
             case _:
                 return replace(node, attributes=attributes_of(path))
 

@@ -93,9 +93,7 @@ class Walk:
         self._names = Names()
         self._drawn = 0
         self._weights = {name: weight for name, weight in WEIGHTS.items() if name not in leave_out}
-        self._draw: dict[str, Callable[[], Step]] = {
-            name: getattr(self, f"_{name}") for name in self._weights
-        }
+        self._draw: dict[str, Callable[[], Step]] = {name: getattr(self, f"_{name}") for name in self._weights}
 
     def next(self) -> tuple[str, Step]:
         """The name under which the step is counted, and the step."""

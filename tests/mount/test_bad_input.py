@@ -86,9 +86,7 @@ def test_a_damaged_content_is_an_io_error_for_that_artifact_alone(
     assert (job / "damaged").read_bytes() == b"written anew"
 
 
-def test_a_lost_content_is_an_io_error_and_its_name_stays(
-    mounted: MountFactory, expected_log: ExpectedLog
-) -> None:
+def test_a_lost_content_is_an_io_error_and_its_name_stays(mounted: MountFactory, expected_log: ExpectedLog) -> None:
     expected_log("integrity check")
     ground = mounted()
     content = os.urandom(2 * MIB)
@@ -146,9 +144,7 @@ def test_a_mountpoint_that_is_mounted_already_is_refused(mounted: MountFactory, 
     first = mounted()
     (first.path / "job").mkdir()
     second = Mounted(first.path, tmp_path / "state")
-    ended = subprocess.run(
-        second.command(), cwd=REPOSITORY, env=second.environment(), capture_output=True, timeout=30
-    )
+    ended = subprocess.run(second.command(), cwd=REPOSITORY, env=second.environment(), capture_output=True, timeout=30)
     assert ended.returncode == 8
     assert os.listdir(first.path) == ["job"]
 

@@ -219,9 +219,7 @@ def test_vim_saves(job: Path, backupcopy: str) -> None:
     (job / "notes").write_text("alpha\nbeta\n")
     (job / "notes").chmod(0o640)
     settings = f"set backup writebackup fsync backupcopy={backupcopy} backupskip= directory=."
-    run(
-        "vim.tiny", "-es", "-u", "NONE", "-c", settings, "-c", "%s/alpha/gamma/", "-c", "wq", "notes", cwd=job
-    )
+    run("vim.tiny", "-es", "-u", "NONE", "-c", settings, "-c", "%s/alpha/gamma/", "-c", "wq", "notes", cwd=job)
     assert (job / "notes").read_text() == "gamma\nbeta\n"
     assert (job / "notes~").read_text() == "alpha\nbeta\n"
     assert (job / "notes").stat().st_mode & 0o777 == 0o640
@@ -364,9 +362,7 @@ def test_make_and_a_compiler_work(job: Path) -> None:
 
 def test_python_imports_and_compiles_from_the_mount(job: Path) -> None:
     (job / "module.py").write_text("VALUE = 42\n")
-    code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import module; print(module.VALUE, module.__cached__)"
-    )
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import module; print(module.VALUE, module.__cached__)"
     for _ in range(2):
         value, cached = run(sys.executable, "-c", code, job).split()
         assert value == "42"

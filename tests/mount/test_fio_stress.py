@@ -42,9 +42,7 @@ def fio(folder: Path, name: str, *options: str) -> None:
 
 
 @pytest.mark.parametrize("name", FIO_JOBS)
-def test_what_fio_wrote_verifies_at_once_and_after_a_remount_with_cold_caches(
-    ground: Ground, name: str
-) -> None:
+def test_what_fio_wrote_verifies_at_once_and_after_a_remount_with_cold_caches(ground: Ground, name: str) -> None:
     folder = ground.path / "fio"
     folder.mkdir()
     fio(folder, name, "--do_verify=1", "--end_fsync=1")

@@ -135,9 +135,7 @@ def test_the_quota_is_the_size_of_the_file_system(quota: Mounted) -> None:
     after = os.statvfs(quota.path)
     used = (after.f_blocks - after.f_bfree) * after.f_frsize
     assert 2 * MIB <= used < 2.5 * MIB
-    said = subprocess.run(
-        ["df", "-B1", "--output=size", str(job)], capture_output=True, text=True, check=True
-    )
+    said = subprocess.run(["df", "-B1", "--output=size", str(job)], capture_output=True, text=True, check=True)
     assert said.stdout.split()[-1] == str(4 * MIB)
 
 

@@ -68,9 +68,7 @@ def seconds_of(path: Path, *, forks: bool) -> float:
     return time.monotonic() - began
 
 
-def test_a_log_of_5000_children_costs_no_more_than_three_times_the_log_alone(
-    job: Path, tmp_path: Path
-) -> None:
+def test_a_log_of_5000_children_costs_no_more_than_three_times_the_log_alone(job: Path, tmp_path: Path) -> None:
     alone = min(seconds_of(job / "alone.log", forks=False) for _ in range(3))
     # What the children themselves cost is measured beside the mount, and taken off.
     children = min(seconds_of(tmp_path / "plain.log", forks=True) for _ in range(2))
@@ -110,9 +108,7 @@ def test_stat_stays_quick_while_every_fsync_takes_200_ms(slow_disk: Ground) -> N
         writers: list[Companion] = []
         for number in range(4):
             (slow_disk.path / f"writer-{number}").mkdir()
-            writers.append(
-                stack.enter_context(companion(WRITE_AND_SYNC, slow_disk.path / f"writer-{number}"))
-            )
+            writers.append(stack.enter_context(companion(WRITE_AND_SYNC, slow_disk.path / f"writer-{number}")))
         (slow_disk.path / "seen").mkdir()
         for writer in writers:
             writer.wait_for("writing")

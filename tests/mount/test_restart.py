@@ -118,16 +118,12 @@ def test_writers_lose_nothing_they_closed_when_the_daemon_is_killed(
 ) -> None:
     ground, job = ground_and_job
     with contextlib.ExitStack() as stack:
-        writers = {
-            letter: stack.enter_context(companion(WRITE_UNTIL_KILLED, job, letter)) for letter in "abcd"
-        }
+        writers = {letter: stack.enter_context(companion(WRITE_UNTIL_KILLED, job, letter)) for letter in "abcd"}
         writers["a"].wait_for("1")
         for number in range(2, 200):
             writers["a"].wait_for(str(number))
         ground.kill()
-        done = {
-            letter: int(writer.process.communicate()[0].split()[-1]) for letter, writer in writers.items()
-        }
+        done = {letter: int(writer.process.communicate()[0].split()[-1]) for letter, writer in writers.items()}
     ground.start()
     for letter, count in done.items():
         for number in range(count):
