@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +83,8 @@ class Behind:
         self._end = 0
         self._fd = -1
         self._recomputed = 0
+        self._users = 0
+        self._retired: Callable[[], None] | None = None
         self._restart_hash()
 
     def _restart_hash(self) -> None:
@@ -91,11 +93,39 @@ class Behind:
         self._hashed_versions: list[int] = []
         self._hashing = False
 
-    def close(self) -> None:
+    def retire(self, after: Callable[[], None]) -> None:
+        """Stop for good, then call `after` (it closes the draft): at once, or when the last worker has left.
+
+        A descriptor closed under a worker could be somebody else's by its next write.
+        """
+        with self._lock:
+            self._retired = after
+            if self._users:
+                return
+        self._clean_up()
+
+    @contextlib.contextmanager
+    def _used(self) -> Iterator[None]:
+        with self._lock:
+            if self._retired is not None:
+                raise Abandoned
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                last = self._users == 0 and self._retired is not None
+            if last:
+                self._clean_up()
+
+    def _clean_up(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
         self.path.unlink(missing_ok=True)
+        if self._retired is not None:
+            self._retired()
 
     def worthwhile(self) -> bool:
         """Whether whole chunks wait to be done behind a writer that goes on at the end."""
@@ -105,14 +135,14 @@ class Behind:
 
     def advance(self, *, whole: bool, abandoned: Callable[[], bool]) -> None:
         """Do what can be done: all full chunks, with `whole` the last one too. Raises Abandoned, CacheFull."""
-        while not abandoned():
+        while not abandoned() and self._retired is None:
             if not (self._hash_one(whole=whole) or self._compress_one(whole=whole)):
                 return
         raise Abandoned
 
     def advance_quietly(self, *, abandoned: Callable[[], bool]) -> None:
         """As `advance` for full chunks; what stops it is met again, and told, when the draft is settled."""
-        with contextlib.suppress(Abandoned, MountfsError):
+        with contextlib.suppress(Abandoned, MountfsError), self._used():
             self.advance(whole=False, abandoned=abandoned)
 
     def _chunks(self, *, whole: bool) -> int:
@@ -207,6 +237,10 @@ class Behind:
 
     def finish(self, ino: int, *, epoch: int, incoming: Path, abandoned: Callable[[], bool]) -> Settled:
         """The stored content of the draft as it is. Raises Abandoned when it was written to meanwhile."""
+        with self._used():
+            return self._finish(ino, epoch=epoch, incoming=incoming, abandoned=abandoned)
+
+    def _finish(self, ino: int, *, epoch: int, incoming: Path, abandoned: Callable[[], bool]) -> Settled:
         self._drop_stale()
         while True:
             self.advance(whole=True, abandoned=abandoned)

@@ -280,8 +280,14 @@ class Mounted:
             timer.join()
 
     def _abort(self) -> None:
-        if self._daemon is not None:
-            self._daemon.send_signal(signal.SIGABRT)
+        daemon = self._daemon
+        if daemon is None:
+            return
+        daemon.send_signal(signal.SIGABRT)
+        try:
+            daemon.wait(5)
+        except subprocess.TimeoutExpired:
+            daemon.kill()
 
     def _assert_not_ended(self) -> None:
         try:
@@ -393,7 +399,7 @@ def _users_of(path: Path) -> str:
     if shutil.which("fuser") is None:
         return ""
     said = subprocess.run(["fuser", "-v", "-m", str(path)], capture_output=True, text=True, timeout=20)
-    return said.stderr + said.stdout
+    return "\n".join(line for line in said.stderr.splitlines() if "Cannot stat" not in line)
 
 
 def _unescape(word: bytes) -> bytes:

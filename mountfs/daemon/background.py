@@ -54,6 +54,9 @@ class Background:
             except MountfsError as error:
                 log.error("settling failed and is tried again: %s", error)
                 await trio.sleep(1.0)
+            except Exception:  # a bug here must not take the mount away from its users
+                log.exception("a bug in settling; tried again")
+                await trio.sleep(1.0)
 
     def _pause(self) -> float:
         due = self._store.settler.next_due()

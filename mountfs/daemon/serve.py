@@ -9,7 +9,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import trio
@@ -17,11 +16,11 @@ import trio
 from mountfs import __version__, namespace
 from mountfs.daemon.background import Background
 from mountfs.daemon.control import Answer, Control, listen
+from mountfs.daemon.service import Service
 from mountfs.errors import MountfsError
 from mountfs.fuse import session
 from mountfs.fuse.operations import Operations
 from mountfs.model import Standing
-from mountfs.store.options import Options
 from mountfs.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -31,25 +30,16 @@ SWITCH_SECONDS = 0.0005  # a busy worker thread hands the interpreter back to th
 OPEN_FILES = 65536
 
 
-@dataclass(frozen=True, slots=True)
-class Service:
-    """What to serve, and where."""
-
-    mountpoint: Path
-    state: Path
-    options: Options
-    handler_seconds: float = 10.0
-    allow_other: bool = False
-    auto_unmount: bool = False
-
-
 class Daemon:
     """One mount, from open to close."""
 
-    def __init__(self, service: Service, store: Store, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, service: Service, store: Store, ready: Callable[[], None], stopping: Callable[[], None]
+    ) -> None:
         self._service = service
         self._store = store
         self._ready = ready
+        self._stopping_said = stopping
         self._started = time.time()
         self._background = Background(store)
         self._stopping = False
@@ -80,12 +70,14 @@ class Daemon:
             with session.mounted(
                 operations,
                 self._service.mountpoint,
+                source=self._service.state,
                 allow_other=self._service.allow_other,
                 auto_unmount=self._service.auto_unmount,
             ):
                 nursery.start_soon(self._announce)
                 await session.serve()
                 self._stopping = True
+                self._stopping_said()
             await self._finish()
             nursery.cancel_scope.cancel()
 
@@ -125,7 +117,7 @@ class Daemon:
         if request.get("settled"):
             return {"settled": await self._background.settled(seconds=float(str(request.get("seconds", 600))))}
         self._store.ledger.drain()
-        return {}
+        return {"types": dict(self._store.options.types)}
 
     async def _status(self, request: dict[str, object]) -> Answer:
         store = self._store
@@ -170,14 +162,14 @@ def _resident_bytes() -> int:
     return pages * resource.getpagesize()
 
 
-def serve(service: Service, ready: Callable[[], None]) -> None:
+def serve(service: Service, ready: Callable[[], None], stopping: Callable[[], None] = lambda: None) -> None:
     """Serve until unmounted or told to end. Raises AlreadyMounted, CatalogError, EnvironmentProblem."""
     os.umask(0o077)
     sys.setswitchinterval(SWITCH_SECONDS)
     _raise_open_files()
     store = Store.open(service.state, service.options, mountpoint=service.mountpoint)
     try:
-        trio.run(Daemon(service, store, ready).run)
+        trio.run(Daemon(service, store, ready, stopping).run)
     finally:
         with contextlib.suppress(FileNotFoundError):
             (service.state / "control.sock").unlink()

@@ -15,9 +15,14 @@ READ_AHEAD_KIB = 1024
 
 
 @contextlib.contextmanager
-def mounted(operations: Operations, mountpoint: Path, *, allow_other: bool, auto_unmount: bool) -> Iterator[None]:
-    """The file system is mounted for the length of the block; `serve` answers."""
-    options = {"fsname=mountfs", "subtype=mountfs", "default_permissions"}
+def mounted(
+    operations: Operations, mountpoint: Path, *, source: Path, allow_other: bool, auto_unmount: bool
+) -> Iterator[None]:
+    """The file system is mounted for the length of the block; `serve` answers.
+
+    `source` is what the mount table names as the device: the state directory, by which commands find it.
+    """
+    options = {f"fsname={_escaped(source)}", "subtype=mountfs", "default_permissions"}
     if allow_other:
         options.add("allow_other")
     if auto_unmount:
@@ -32,6 +37,11 @@ def mounted(operations: Operations, mountpoint: Path, *, allow_other: bool, auto
         yield
     finally:
         pyfuse3.close(unmount=True)
+
+
+def _escaped(source: Path) -> str:
+    """libfuse splits its options at commas, and takes a backslash for an escape."""
+    return str(source).replace("\\", "\\\\").replace(",", "\\,")
 
 
 async def serve() -> None:

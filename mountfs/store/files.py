@@ -155,14 +155,13 @@ class Files:
         live.epoch += 1
         self.due.discard(live.ino)
         live.due = None
-        if live.behind is not None:
-            live.behind.close()
-            live.behind = None
         if live.draft is not None:
-            if live.draft_noted:
-                live.draft.close()
+            let_go = live.draft.close if live.draft_noted else live.draft.remove
+            if live.behind is not None:
+                live.behind.retire(let_go)
             else:
-                live.draft.remove()
+                let_go()
+        live.behind = None
         live.draft, live.draft_base, live.draft_noted, live.buffer = None, None, False, None
         live.floor_bytes, live.publishes = 0, 0
         self._room.reserve(-live.reserved_bytes)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from mountfs.contents import ContentFiles
 from mountfs.drafts import remove_draft
-from mountfs.errors import MountfsError
+from mountfs.errors import CatalogError, MountfsError
 from mountfs.model import Content, Place
 from mountfs.settling import Abandoned, Behind, Settled, settle_small
 from mountfs.store.files import Files, LiveFile
@@ -144,6 +144,8 @@ class Settler:
             return Failed(job, None)
         except MountfsError as error:
             return Failed(job, error)
+        except OSError as error:
+            return Failed(job, CatalogError(f"the state directory cannot be written: {error.strerror}"))
 
     @staticmethod
     def _is_void(job: Job) -> bool:

@@ -75,6 +75,9 @@ def revive(ground: Ground) -> None:
     """Start the daemon again when the last try has ended it."""
     if not isinstance(ground, Mounted):
         return
+    if not ground.is_started():
+        ground.start()
+        return
     try:
         ground.assert_alive()
         os.listdir(ground.path)

@@ -227,6 +227,7 @@ def _run(directory: Path, steps: int, seed: int, leave_out: frozenset[str]) -> i
         report = campaign(ground, directory / "reference", seed=seed, steps=steps, leave_out=leave_out)
         print(report)
         if report.divergence is not None:
+            print(f"step {len(report.steps)}: {report.divergence}\nshrinking …", flush=True)
             print(_explain(ground, directory / "shrinking", report))
             return 1
     rare = [name for name in WEIGHTS if name not in leave_out and report.done[name] < LEAST_OF_EACH]

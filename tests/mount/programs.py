@@ -47,6 +47,13 @@ class Companion:
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
 
+    def last_words(self) -> list[str]:
+        """What it printed and nobody read yet, once it has ended by itself with 0."""
+        assert self.process.stdout is not None
+        lines = self.process.stdout.read().splitlines()
+        assert self.process.wait(PROGRAM_SECONDS) == 0
+        return lines
+
     def finish(self) -> None:
         """Close its input and wait for its end with 0."""
         assert self.process.stdin is not None

@@ -94,7 +94,7 @@ def test_created_at_is_a_time_of_now(file: Path) -> None:
 
 
 def test_a_file_written_and_closed_is_not_recovered_and_not_pinned(file: Path) -> None:
-    assert (fact(file, "recovered"), fact(file, "pinned")) == ("false", "false")
+    assert (fact(file, "recovered"), fact(file, "pinned")) == ("0", "0")
 
 
 def test_the_first_version_is_1(file: Path) -> None:
@@ -192,9 +192,9 @@ def test_an_expiry_that_is_no_time_is_refused(file: Path) -> None:
 
 def test_a_file_is_pinned_and_unpinned(file: Path) -> None:
     set_fact(file, "pinned", "true")
-    assert fact(file, "pinned") == "true"
+    assert fact(file, "pinned") == "1"
     set_fact(file, "pinned", "false")
-    assert fact(file, "pinned") == "false"
+    assert fact(file, "pinned") == "0"
 
 
 def test_metadata_is_json_up_to_64_kib(file: Path) -> None:
@@ -230,7 +230,7 @@ def test_written_facts_move_with_the_file(job: Path, file: Path) -> None:
     set_fact(file, "mime_type", "application/x-build")
     set_fact(file, "pinned", "true")
     moved = file.rename(job / "moved")
-    assert (fact(moved, "mime_type"), fact(moved, "pinned")) == ("application/x-build", "true")
+    assert (fact(moved, "mime_type"), fact(moved, "pinned")) == ("application/x-build", "1")
 
 
 def test_compression_switched_off_stores_raw(mounted: MountFactory) -> None:

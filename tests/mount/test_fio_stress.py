@@ -15,7 +15,7 @@ from tests.mounting import Ground, drop_caches
 STRESS_SECONDS = int(os.environ.get("STRESS_SECONDS", "2"))
 
 NOT_RUN = {
-    "bind-mount": "makes mounts of its own, never touches ours; stress-ng itself runs it only as pathological",
+    "bind-mount": "makes mounts of its own, never touches ours; only run as --pathological",
     "binderfs": "tests the kernel's binderfs, never touches ours",
     "eventfd": "tests eventfd(2), never touches a file system",
     "procfs": "tests /proc, never touches ours",

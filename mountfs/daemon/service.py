@@ -1,0 +1,77 @@
+"""What a daemon serves, and where: plain values, so that whoever starts one needs neither its event loop nor FUSE."""
+
+import json
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mountfs import namespace
+from mountfs.store.options import Options
+
+if TYPE_CHECKING:
+    from mountfs.config import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One mount. Both paths are absolute and free of symlinks: the kernel's mount table names them."""
+
+    mountpoint: Path
+    state: Path
+    options: Options
+    handler_seconds: float = 10.0
+    allow_other: bool = False
+    auto_unmount: bool = False
+
+    def as_json(self) -> str:
+        """For the process that is to serve it; `from_json` reads it there."""
+        options = {f.name: getattr(self.options, f.name) for f in fields(Options)}
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "options"}
+        return json.dumps({**plain, "options": options}, default=_plain)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Service":
+        said = json.loads(text)
+        options = said.pop("options")
+        options["owner"] = tuple(options["owner"])
+        said["mountpoint"], said["state"] = Path(said["mountpoint"]), Path(said["state"])
+        return cls(options=Options(**options), **said)
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, Path) else dict(value)  # type: ignore[call-overload]  # mapping proxies
+
+
+def service_of(
+    settings: "Settings", *, mountpoint: Path, state: Path, allow_other: bool = False, auto_unmount: bool = False
+) -> Service:
+    """The mount that these settings describe, at this place."""
+    return Service(
+        mountpoint,
+        state,
+        options_of(settings),
+        handler_seconds=settings.handler_seconds,
+        allow_other=allow_other or settings.allow_other,
+        auto_unmount=auto_unmount,
+    )
+
+
+def options_of(settings: "Settings") -> Options:
+    """What the store needs to know of the settings."""
+    compression, limits = settings.compression, settings.limits
+    slugs = {*namespace.BUILTIN_TYPES, *settings.types}
+    levels = {slug: compression.level_for(slug) for slug in sorted(slugs)} if compression.types else {}
+    return Options(
+        compress=any(levels.values()) if levels else compression.enabled and compression.algorithm != "none",
+        level=compression.level,
+        type_levels=levels,
+        types=settings.type_aliases(),
+        max_artifact_bytes=limits.max_artifact_size,
+        quota_bytes=limits.quota,
+        warn_threshold=limits.warn_threshold,
+        max_tags=limits.max_tags,
+        settle_seconds=settings.sync.settle_seconds,
+        job_tags=dict(settings.tags),
+        owner=(os.getuid(), os.getgid()),
+    )
