@@ -2,8 +2,8 @@
 
 What was published (acknowledged by close or fsync) must survive the death of the daemon although writing goes on in
 the same file. So, like a rollback journal: before published bytes are overwritten they are saved to the log, in
-blocks, once between two publishes; recovery puts back what the log holds beyond the length that was noted with the
-last publish. Publishing therefore costs one catalog row, however long the file is.
+blocks, once between two publishes; publishing appends a mark, and recovery puts back what was saved after the last
+mark. Publishing therefore costs one small append, however long the file is.
 
 A draft may be begun on settled content (`base`). Chunks of 1 MiB are carried over when they are first written
 to; the others are read from the base, so that appending to a large log costs what was appended.
@@ -15,6 +15,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from mountfs.codec import FRAME_BYTES
@@ -24,7 +25,7 @@ BLOCK_BYTES = 64 << 10  # unit of undo: a random write of 4 KiB saves 64
 COMPACT_BYTES = 4 << 20  # a log longer than this begins anew at the next publish
 
 _RECORD = struct.Struct("<IB3xQQ")  # CRC-32 of all that follows it, kind, offset or chunk or limit, length
-_CARRIED, _TRIMMED, _SAVED = 1, 2, 3
+_CARRIED, _TRIMMED, _SAVED, _PUBLISHED = 1, 2, 3, 4  # number: chunk, limit, offset, size
 
 
 class DraftFile:
@@ -52,7 +53,6 @@ class DraftFile:
         self._fresh: set[int] = set()  # carried over since the last publish
         self._saved: set[int] = set()  # blocks saved since the last publish
         self._log_fd = -1
-        self.log = 0
         self.log_bytes = 0
 
     def close(self) -> None:
@@ -147,12 +147,14 @@ class DraftFile:
 
     def _carry(self, offset: int, end: int) -> None:
         """Bring chunks that still lie in the base here, before a part of them is overwritten."""
-        if self.base is None or offset >= self.base_limit:
+        if self.base is None:
             return
-        for chunk in range(offset // FRAME_BYTES, (min(end, self.base_limit) - 1) // FRAME_BYTES + 1):
+        for chunk in range(offset // FRAME_BYTES, (end - 1) // FRAME_BYTES + 1):
+            start = chunk * FRAME_BYTES
+            if start >= self.base_limit:
+                return
             if chunk in self._own:
                 continue
-            start = chunk * FRAME_BYTES
             stop = min(start + FRAME_BYTES, self.base_limit)
             if not (offset <= start and end >= stop):
                 _pwrite_all(self.fd, self.base.read(start, stop - start), start)
@@ -182,21 +184,16 @@ class DraftFile:
 
     # -- publishing ---------------------------------------------------------------------------------------
 
-    def prepare_publish(self) -> tuple[int, int, int]:
-        """What the catalog is to note: (size, log generation, log bytes). Follow with `published`."""
+    def publish(self) -> None:
+        """This state survives the death of the daemon from now on. Raises CacheFull; then the one before does."""
         if self.log_bytes > COMPACT_BYTES and len(self._own) * _RECORD.size < self.log_bytes // 2:
-            self._compact_log()
-        return self.size, self.log, self.log_bytes
-
-    def published(self) -> None:
-        """The catalog has noted it: this state survives from now on."""
+            self._begin_log()
+        with full_disk():
+            self._append_log(_PUBLISHED, self.size, b"")
         self._published_size = self.size
         self._published_limit = self.base_limit
         self._fresh.clear()
         self._saved.clear()
-        for stale in self.directory.glob(f"{self.content_id}.*.log") if self.log else ():
-            if stale != self._log_path(self.log):
-                stale.unlink()
 
     def sync(self) -> None:
         """Make the bytes durable; for a worker thread."""
@@ -204,26 +201,33 @@ class DraftFile:
         if self._log_fd >= 0:
             os.fdatasync(self._log_fd)
 
-    def _compact_log(self) -> None:
-        """Begin a new log that holds only what still matters after the publish that follows."""
-        old = self._log_fd
-        self.log, self._log_fd, self.log_bytes = self.log + 1, -1, 0
+    def _begin_log(self) -> None:
+        """Begin a new log that holds only what still matters; it counts once it has its name, complete."""
+        records = [_record(_CARRIED, chunk, b"") for chunk in sorted(self._own)]
+        records.append(_record(_TRIMMED, self.base_limit, b""))
+        records.append(_record(_PUBLISHED, self.size, b""))
+        unfinished = self.directory / f"{self.content_id}.new"
         with full_disk():
-            for chunk in sorted(self._own):
-                self._append_log(_CARRIED, chunk, b"")
-            if self.base is not None and self.base_limit < self.base.size:
-                self._append_log(_TRIMMED, self.base_limit, b"")
-        if old >= 0:
-            os.close(old)
+            fd = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            try:
+                write_all(fd, b"".join(records))
+                os.fdatasync(fd)
+                os.rename(unfinished, self._log_path)
+            except OSError:
+                os.close(fd)
+                raise
+        os.close(self._log_fd)
+        self._log_fd, self.log_bytes = fd, sum(map(len, records))
 
-    def _log_path(self, generation: int) -> Path:
-        return self.directory / f"{self.content_id}.{generation}.log"
+    @property
+    def _log_path(self) -> Path:
+        return self.directory / f"{self.content_id}.log"
 
     def _append_log(self, kind: int, number: int, data: bytes) -> None:
         if self._log_fd < 0:
-            self._log_fd = os.open(self._log_path(self.log), os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        record = _RECORD.pack(0, kind, number, len(data)) + data
-        record = zlib.crc32(record[4:]).to_bytes(4, "little") + record[4:]
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            self._log_fd = os.open(self._log_path, flags, 0o600)
+        record = _record(kind, number, data)
         try:
             write_all(self._log_fd, record)
         except OSError:
@@ -235,41 +239,32 @@ class DraftFile:
     # -- recovery -----------------------------------------------------------------------------------------
 
     @classmethod
-    def recover(
-        cls,
-        directory: Path,
-        content_id: int,
-        base: ReadsRanges | None,
-        *,
-        size: int,
-        log: int,
-        log_bytes: int,
-        as_found: bool,
-    ) -> "DraftFile":
+    def recover(cls, directory: Path, content_id: int, base: ReadsRanges | None, *, as_found: bool) -> "DraftFile":
         """Reopen a draft after a crash in the state of its last publish; `as_found`: with all that was written."""
         draft = cls(directory, content_id, base, existing=True)
-        draft.log = log
-        raw = draft._log_path(log).read_bytes() if draft._log_path(log).exists() else b""
-        found = os.fstat(draft.fd).st_size
-        undo = []
-        for position, kind, number, data in _log_records(raw):
-            if position >= log_bytes and not as_found:
-                undo.append((kind, number, data))
-                continue
-            draft._redo(kind, number)
-        for kind, number, data in reversed(undo):
-            if kind == _SAVED:
-                _pwrite_all(draft.fd, data, number)
-        draft.size = max(size, found) if as_found else size
-        if found > draft.size:
-            os.ftruncate(draft.fd, draft.size)
-        draft._high = min(found, draft.size)
+        raw = draft._log_path.read_bytes() if draft._log_path.exists() else b""
+        records = list(_log_records(raw))
+        marks = [i for i, record in enumerate(records) if record.kind == _PUBLISHED]
+        kept = records if as_found or not marks else records[: marks[-1] + 1]
+        for record in kept:
+            draft._redo(record.kind, record.number)
+        for record in reversed(records[len(kept) :]):
+            if record.kind == _SAVED:
+                _pwrite_all(draft.fd, record.data, record.number)
+        draft._settle_size(kept[marks[-1]].number if marks else 0, as_found=as_found)
+        draft.log_bytes = kept[-1].end if kept else 0
         if raw:
-            os.truncate(draft._log_path(log), min(log_bytes, len(raw)))
-            draft._log_fd = os.open(draft._log_path(log), os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-        draft.log_bytes = min(log_bytes, len(raw))
-        draft.published()
+            os.truncate(draft._log_path, draft.log_bytes)
+            draft._log_fd = os.open(draft._log_path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+        draft.publish()
         return draft
+
+    def _settle_size(self, published: int, *, as_found: bool) -> None:
+        found = os.fstat(self.fd).st_size
+        self.size = max(published, found) if as_found else published
+        if found > self.size:
+            os.ftruncate(self.fd, self.size)
+        self._high = min(found, self.size)
 
     def _redo(self, kind: int, number: int) -> None:
         if kind == _CARRIED:
@@ -283,15 +278,28 @@ def remove_draft(directory: Path, content_id: int) -> None:
         path.unlink(missing_ok=True)
 
 
-def _log_records(raw: bytes) -> Iterator[tuple[int, int, int, bytes]]:
-    """(position, kind, number, data) of each whole record; the first torn one ends it."""
+@dataclass(frozen=True, slots=True)
+class _LogRecord:
+    kind: int
+    number: int
+    data: bytes
+    end: int
+
+
+def _record(kind: int, number: int, data: bytes) -> bytes:
+    record = _RECORD.pack(0, kind, number, len(data)) + data
+    return zlib.crc32(record[4:]).to_bytes(4, "little") + record[4:]
+
+
+def _log_records(raw: bytes) -> Iterator[_LogRecord]:
+    """Each whole record; the first torn one ends it."""
     position = 0
     while position + _RECORD.size <= len(raw):
         checksum, kind, number, length = _RECORD.unpack_from(raw, position)
         end = position + _RECORD.size + length
         if end > len(raw) or zlib.crc32(raw[position + 4 : end]) != checksum:
             return
-        yield position, kind, number, raw[position + _RECORD.size : end]
+        yield _LogRecord(kind, number, raw[position + _RECORD.size : end], end)
         position = end
 
 

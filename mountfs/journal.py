@@ -38,6 +38,11 @@ class Record:
     offset: int
     content_bytes: int
 
+    @property
+    def is_new(self) -> bool:
+        """Whether the entry was made, not only changed, by this record."""
+        return self.entry.birth_ns == self.entry.ctime_ns
+
 
 class Journal:
     """Append-only; every record is in the page cache when `append` returns, on the disk after `sync`."""

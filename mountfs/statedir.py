@@ -13,7 +13,7 @@ import fcntl
 import os
 from pathlib import Path
 
-from mountfs.errors import AlreadyMounted, EnvironmentProblem
+from mountfs.errors import AlreadyMounted, ConfigError, EnvironmentProblem
 
 NETWORK_FILE_SYSTEMS = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "fuse.s3fs"}
@@ -109,12 +109,12 @@ def check_place(path: Path, *, mountpoint: Path | None) -> None:
     """Refuse a state directory below the mountpoint or on a network file system."""
     resolved = Path(os.path.realpath(path))
     if mountpoint is not None and resolved.is_relative_to(os.path.realpath(mountpoint)):
-        raise EnvironmentProblem(
+        raise ConfigError(
             f"the state directory {path} lies below the mountpoint {mountpoint}: set `state:` to a directory outside it"
         )
     kind = file_system_of(resolved)
     if kind in NETWORK_FILE_SYSTEMS:
-        raise EnvironmentProblem(
+        raise ConfigError(
             f"the state directory {path} is on {kind}, where SQLite and locks are unsafe: set `state:` to a local disk"
         )
 

@@ -188,14 +188,16 @@ class Catalog:
         row = self._run(f"SELECT {_CONTENT} FROM content WHERE id = ?", (content_id,)).fetchone()
         return _content(row) if row else None
 
-    def content_by_digest(self, digest: Digest) -> Content | None:
-        row = self._run(f"SELECT {_CONTENT} FROM content WHERE digest = ?", (digest,)).fetchone()
+    def content_by_digest(self, digest: Digest, codec: str) -> Content | None:
+        """The content of that digest which is stored in that form."""
+        row = self._run(f"SELECT {_CONTENT} FROM content WHERE digest = ? AND codec = ?", (digest, codec)).fetchone()
         return _content(row) if row else None
 
-    def content_by_hex(self, digest: str) -> Content | None:
-        """As `content_by_digest`, from the name of a file; None for names that are no digests."""
+    def content_of_file(self, name: str) -> Content | None:
+        """The content whose file has that name, `<hex>.zst` or `<hex>`; None for names that are no digests."""
+        codec = "zstd" if name.endswith(".zst") else "none"
         try:
-            return self.content_by_digest(Digest(bytes.fromhex(digest)))
+            return self.content_by_digest(Digest(bytes.fromhex(name.removesuffix(".zst"))), codec)
         except ValueError:
             return None
 
@@ -236,6 +238,7 @@ class Catalog:
         *,
         place: str,
         digest: Digest,
+        size: int,
         stored: int,
         codec: str,
         sums: bytes,
@@ -243,9 +246,9 @@ class Catalog:
     ) -> None:
         """Give a content its digest and its final place."""
         self._run(
-            "UPDATE content SET place = ?, digest = ?, stored = ?, codec = ?, sums = ?, data = ?,"
+            "UPDATE content SET place = ?, digest = ?, size = ?, stored = ?, codec = ?, sums = ?, data = ?,"
             " segment = 0, offset = 0 WHERE id = ?",
-            (place, digest, stored, codec, sums, data, content_id),
+            (place, digest, size, stored, codec, sums, data, content_id),
         )
 
     def resize_content(self, content_id: int, size: int) -> None:
@@ -287,22 +290,15 @@ class Catalog:
 
     # -- drafts -------------------------------------------------------------------------------------------
 
-    def put_draft(
-        self, content_id: int, *, base: int | None, size: int, log: int, log_bytes: int, closed: bool
-    ) -> None:
+    def put_draft(self, content_id: int, *, base: int | None, closed: bool) -> None:
         self._run(
-            "INSERT INTO draft VALUES (?,?,?,?,?,?) ON CONFLICT (content) DO UPDATE SET size = excluded.size,"
-            " log = excluded.log, log_bytes = excluded.log_bytes, closed = excluded.closed",
-            (content_id, base, size, log, log_bytes, int(closed)),
+            "INSERT INTO draft VALUES (?,?,?) ON CONFLICT (content) DO UPDATE SET closed = excluded.closed",
+            (content_id, base, int(closed)),
         )
 
-    def drafts(self) -> list[tuple[int, int | None, int, int, int, bool]]:
-        """All drafts: (content, base, size, log, log_bytes, closed)."""
-        rows = self._run("SELECT content, base, size, log, log_bytes, closed FROM draft")
-        return [(c, b, s, g, n, bool(closed)) for c, b, s, g, n, closed in rows]
-
-    def draft(self, content_id: int) -> tuple[int, int | None, int, int, int, bool] | None:
-        return next((row for row in self.drafts() if row[0] == content_id), None)
+    def drafts(self) -> list[tuple[int, int | None, bool]]:
+        """All drafts: (content, base, closed)."""
+        return [(c, b, bool(closed)) for c, b, closed in self._run("SELECT content, base, closed FROM draft")]
 
     def delete_draft(self, content_id: int) -> None:
         self._run("DELETE FROM draft WHERE content = ?", (content_id,))

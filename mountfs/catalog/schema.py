@@ -37,7 +37,7 @@ CREATE TABLE content (
     CHECK ((place = 'catalog') = (data IS NOT NULL)),
     CHECK ((place IN ('catalog', 'file')) = (digest IS NOT NULL))
 ) STRICT;
-CREATE UNIQUE INDEX content_digest ON content (digest) WHERE digest IS NOT NULL;
+CREATE UNIQUE INDEX content_digest ON content (digest, codec) WHERE digest IS NOT NULL;
 CREATE INDEX content_unsettled ON content (segment, id) WHERE digest IS NULL;
 
 CREATE TABLE entry (
@@ -68,12 +68,9 @@ CREATE TABLE entry (
 CREATE INDEX entry_provisional ON entry (ino) WHERE standing = 'provisional';
 
 CREATE TABLE draft (
-    content    INTEGER PRIMARY KEY,
-    base       INTEGER, -- what it was begun on; chunks never written are read from there
-    size       INTEGER NOT NULL,                -- published size: bytes beyond it were never acknowledged
-    log        INTEGER NOT NULL,                -- generation of its log file
-    log_bytes  INTEGER NOT NULL,                -- length of the log at the last publish; what follows is undone
-    closed     INTEGER NOT NULL CHECK (closed IN (0, 1))  -- 0: a new file that nobody closed yet: taken as found
+    content INTEGER PRIMARY KEY,                -- its published state is told by the log beside the draft file
+    base    INTEGER,                            -- content it was begun on; chunks never written are read from there
+    closed  INTEGER NOT NULL CHECK (closed IN (0, 1))  -- 0: a new file that nobody closed yet: taken as found
 ) STRICT;
 
 CREATE TABLE register (

@@ -5,6 +5,7 @@ an exit code (DESIGN §5); whatever else comes up here is a bug, exit 70.
 """
 
 import importlib
+import io
 import os
 import sys
 from typing import NoReturn
@@ -75,10 +76,11 @@ def main() -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """The exit code of a command line; what went wrong is on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="surrogateescape")  # names are bytes, and come out as they are
     try:
-        program.main(arguments, prog_name="mountfs", standalone_mode=False)
-    except click.exceptions.Exit as ended:
-        return ended.exit_code
+        ended = program.main(arguments, prog_name="mountfs", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -91,7 +93,7 @@ def run(arguments: list[str]) -> int:
         return _pipe_closed()
     except Exception as error:  # noqa: BLE001  # whatever it is, the user gets a sentence and an exit code
         return _bug(error)
-    return _flushed()
+    return _flushed() or (ended if isinstance(ended, int) else 0)
 
 
 def complain(text: str) -> None:

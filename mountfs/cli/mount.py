@@ -2,11 +2,16 @@
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mountfs.cli import complain
+from mountfs.cli.output import shown_size
 from mountfs.cli.where import exit_codes
+
+if TYPE_CHECKING:
+    from mountfs.daemon.service import Service
 
 
 @click.command("mount", epilog=exit_codes(2, 4, 6, 7, 8))
@@ -24,10 +29,35 @@ def mount_command(
 ) -> None:  # fmt: skip
     """Mount DIRECTORY (default: the settings' mountpoint, .artifacts) and return once it answers.
 
-    Every file below it is an artifact of the job that its first directory names.
+    Every file below it is an artifact of the job that its first directory names. The log of the daemon is the file
+    `log` in the state directory.
     """
-    from mountfs.config import load_settings, state_dir_for
     from mountfs.daemon import process
+
+    service = _service(directory, state, config, allow_other=allow_other, auto_unmount=test_auto_unmount)
+    if foreground:
+        process.log_to_stderr()
+    if adopt:
+        _adopt(service)
+    if foreground:
+        process.serve_in_foreground(service, lambda: _ready(service.mountpoint, exclude=not no_git_exclude))
+        return
+    process.start_in_background(service, os.environ)
+    if not no_git_exclude:
+        _exclude(service.mountpoint)
+    click.echo(f"mounted {service.mountpoint}")
+
+
+def _ready(mountpoint: Path, *, exclude: bool) -> None:
+    if exclude:
+        _exclude(mountpoint)
+    click.echo("ready")
+
+
+def _service(
+    directory: Path | None, state: Path | None, config: Path | None, *, allow_other: bool, auto_unmount: bool
+) -> "Service":
+    from mountfs.config import load_settings, state_dir_for
     from mountfs.daemon.mountpoint import real_path
     from mountfs.daemon.service import service_of
 
@@ -37,16 +67,29 @@ def mount_command(
     settings = loaded.settings
     mountpoint = real_path(Path.cwd() / (directory or settings.mountpoint))
     chosen = state or state_dir_for(mountpoint, settings, os.environ)
-    service = service_of(
+    return service_of(
         settings,
         mountpoint=mountpoint,
         state=Path(os.path.realpath(chosen)),
         allow_other=allow_other,
-        auto_unmount=test_auto_unmount,
+        auto_unmount=auto_unmount,
     )
-    if foreground:
-        process.log_to_stderr()
-        process.serve_in_foreground(service, lambda: click.echo("ready"))
-        return
-    process.start_in_background(service, os.environ)
-    click.echo(f"mounted {mountpoint}")
+
+
+def _adopt(service: "Service") -> None:
+    from mountfs.daemon.adopt import adopt
+    from mountfs.daemon.mountpoint import entries_of, make_ready, refuse_without_fuse
+
+    refuse_without_fuse()
+    make_ready(service.mountpoint)
+    if entries_of(service.mountpoint):
+        adopted = adopt(service)
+        click.echo(f"adopted {adopted.files} files, {shown_size(adopted.size_bytes)}", err=True)
+
+
+def _exclude(mountpoint: Path) -> None:
+    from mountfs.daemon.gitexclude import exclude
+
+    file = exclude(mountpoint)
+    if file is not None:
+        click.echo(f"git ignores {mountpoint.name}/ now ({file}); --no-git-exclude leaves that", err=True)

@@ -4,24 +4,21 @@ from pathlib import Path
 
 import click
 
-from mountfs.cli.where import exit_codes
+from mountfs.cli.where import WHERE, Where, exit_codes
 
 
 @click.command("umount", epilog=exit_codes(3, 5, 6, 8))
 @click.argument("directory", required=False, type=click.Path(path_type=Path))
 @click.option("--wait", is_flag=True, help="First wait until everything is compressed and in the catalog.")
 @click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds for all of it.")
-def umount_command(directory: Path | None, *, wait: bool, timeout: float) -> None:
+@WHERE
+def umount_command(directory: Path | None, *, wait: bool, timeout: float, where: Where) -> None:
     """Unmount DIRECTORY (default: the mount that other commands would use) and wait until its daemon has ended.
 
     When somebody still uses the mount it stays, and the message says who.
     """
     from mountfs.daemon.unmount import mount_to_end, unmount_and_wait
 
-    mount = mount_to_end(Path.cwd() / directory) if directory else _mount_here()
+    mount = mount_to_end(Path.cwd() / directory if directory else where.place().mountpoint)
     unmount_and_wait(mount, settled=wait, timeout_seconds=timeout)
     click.echo(f"unmounted {mount.mountpoint}")
-
-
-def _mount_here() -> "Mount":
-    raise NotImplementedError

@@ -1,5 +1,19 @@
 """Which store a command means, and the options that say so."""
 
+import functools
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from mountfs.api import ArtifactStore, Place
+
+R = TypeVar("R")
+
 _MEANINGS = {
     1: "no",
     2: "wrong usage or settings",
@@ -10,6 +24,51 @@ _MEANINGS = {
     7: "damaged",
     8: "in use",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """What the options say about where the store is."""
+
+    mount: Path | None
+    state: Path | None
+    config: Path | None
+
+    def place(self) -> "Place":
+        from mountfs.api import Said, locate
+
+        return locate(Said(self.mount, self.state, self.config), environ=os.environ, cwd=Path.cwd())
+
+    def open(self, *, read_only: bool = False) -> "ArtifactStore":
+        from mountfs.api import open_place
+
+        return open_place(self.place(), read_only=read_only)
+
+
+def WHERE(command: Callable[..., R]) -> Callable[..., R]:  # noqa: N802  # reads as the other decorators do
+    """Options `--mount`, `--state`, `--config`, given to the command as `where`."""
+
+    @click.option("--mount", type=click.Path(path_type=Path), help="The mountpoint of the store that is meant.")
+    @click.option("--state", type=click.Path(path_type=Path), help="Its state directory.")
+    @click.option("--config", type=click.Path(path_type=Path), help="The settings file.")
+    @functools.wraps(command)
+    def with_where(*, mount: Path | None, state: Path | None, config: Path | None, **arguments: object) -> R:
+        return command(where=Where(mount, state, config), **arguments)
+
+    return with_where
+
+
+def key_of(said: str, mountpoint: Path) -> str:
+    """A key, or a path that leads into the mount from here, as a shell completes it."""
+    if not said or said.startswith("/") or "://" in said:
+        return said
+    here = Path.cwd()
+    path = Path(os.path.normpath(here / said))
+    if not path.is_relative_to(mountpoint):
+        return said
+    if here.is_relative_to(mountpoint) and not os.path.lexists(path):
+        return said
+    return "" if path == mountpoint else str(path)
 
 
 def exit_codes(*codes: int) -> str:

@@ -14,16 +14,19 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mountfs import errors
 from mountfs.daemon import notify
-from mountfs.daemon.mountpoint import Lent, make_ready, refuse_unless_empty, refuse_without_fuse
+from mountfs.daemon.mountpoint import Lent, make_ready, our_mounts, refuse_unless_empty, refuse_without_fuse
 from mountfs.daemon.service import Service
 from mountfs.errors import ConfigError, EnvironmentProblem, MountfsError
 from mountfs.statedir import StateDirectory
 
+LOCK_SECONDS = 10.0
+LOCK_POLL_SECONDS = 0.02
 LOG_BYTES = 1 << 20
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 LEVELS = ("debug", "info", "warning", "error")
@@ -35,6 +38,7 @@ def serve_in_foreground(service: Service, ready: Callable[[], None]) -> None:
     made_here = make_ready(service.mountpoint)
     refuse_unless_empty(service.mountpoint)
     serve = _serve()
+    _await_lock(service.state)
     lent = Lent(service.mountpoint, made_here=made_here)
     mounted = False
 
@@ -50,6 +54,16 @@ def serve_in_foreground(service: Service, ready: Callable[[], None]) -> None:
     finally:
         if not mounted:
             lent.give_up()
+
+
+def _await_lock(path: Path) -> None:
+    """Let a command that uses the store for a moment, or a daemon that is ending, finish; another mount is an error."""
+    state = StateDirectory(path)
+    deadline = time.monotonic() + LOCK_SECONDS
+    while state.holder() is not None and time.monotonic() < deadline:
+        if any(mount.state == path for mount in our_mounts()):
+            return  # opening the store says who it is
+        time.sleep(LOCK_POLL_SECONDS)
 
 
 def _serve() -> Callable[[Service, Callable[[], None], Callable[[], None]], None]:

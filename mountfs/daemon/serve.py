@@ -33,9 +33,7 @@ OPEN_FILES = 65536
 class Daemon:
     """One mount, from open to close."""
 
-    def __init__(
-        self, service: Service, store: Store, ready: Callable[[], None], stopping: Callable[[], None]
-    ) -> None:
+    def __init__(self, service: Service, store: Store, ready: Callable[[], None], stopping: Callable[[], None]) -> None:
         self._service = service
         self._store = store
         self._ready = ready

@@ -58,6 +58,7 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
+OPEN_WRITER_SECONDS = 1.0  # release follows close in no time; a file held open has no digest yet
 PAGE = 256  # entries of a directory read at a time
 _REFUSED = (Protected, Unsupported, ArtifactTooLarge, TagTooLarge, QuotaExceeded, CacheFull)
 _NO_ATTRIBUTE = FUSEError(errno.ENODATA)
@@ -103,6 +104,7 @@ class DirectoryHandle:
     ino: int
     names: list[bytes] = field(default_factory=list)
     ahead: list[Entry] = field(default_factory=list)
+    after: bytes = b""  # the name that `ahead` follows
     changes: int = -1
 
 
@@ -374,8 +376,17 @@ class Operations(pyfuse3.Operations):
         else:
             await self.waiting.hop_locked(live.lock, lambda: self._files.write(live, off, buf))
         if live.draft is not None:
-            self._work_behind(live)
+            await self._follow_draft(live)
         return len(buf)
+
+    async def _follow_draft(self, live: LiveFile) -> None:
+        if not live.draft_noted:
+            await self.waiting.lock(live.lock)
+            try:
+                self._files.note_new_draft(live)
+            finally:
+                live.lock.release()
+        self._work_behind(live)
 
     def _work_behind(self, live: LiveFile) -> None:
         """Hash and compress what a writer has finished, beside it."""
@@ -440,19 +451,13 @@ class Operations(pyfuse3.Operations):
 
     @answers
     async def readdir(self, fh: FileHandleT, start_id: int, token: ReaddirToken) -> None:
-        """Positions: 0 and 1 are `.` and `..`, then one for each name given out; a position goes on after that name."""
+        """Positions: 0 and 1 are `.` and `..`; each name given out has one of its own, and whoever comes back with a
+        position goes on after that name, whatever was made or removed meanwhile."""
         handle = self._directories[fh]
-        position = start_id
-        while position < 2:
-            name = b"." if position == 0 else b".."
-            entry = self._tree.entry(handle.ino if position == 0 else self._tree.entry(handle.ino).parent)
-            if not pyfuse3.readdir_reply(token, FileNameT(name), self._attributes(entry), position + 1):
-                return
-            position += 1
-        index = position - 2
-        del handle.names[index:]
-        after = handle.names[index - 1] if index else b""
-        if not handle.ahead or handle.changes != self.store.ledger.changes or handle.ahead[0].name <= after:
+        if start_id < 2 and not self._reply_dots(handle, start_id, token):
+            return
+        after = handle.names[start_id - 3] if start_id > 2 else b""
+        if handle.after != after or handle.changes != self.store.ledger.changes:
             handle.ahead = []
         while True:
             if not handle.ahead:
@@ -461,14 +466,21 @@ class Operations(pyfuse3.Operations):
                 if not handle.ahead:
                     return
             for number, entry in enumerate(handle.ahead):
-                if not pyfuse3.readdir_reply(
-                    token, FileNameT(entry.name), self._attributes(entry), len(handle.names) + 3
-                ):
+                position = len(handle.names) + 3
+                if not pyfuse3.readdir_reply(token, FileNameT(entry.name), self._attributes(entry), position):
                     del handle.ahead[:number]
                     return
                 handle.names.append(entry.name)
-                after = entry.name
+                handle.after = after = entry.name
             handle.ahead = []
+
+    def _reply_dots(self, handle: DirectoryHandle, start_id: int, token: ReaddirToken) -> bool:
+        here = self._tree.entry(handle.ino)
+        for position, name in list(enumerate((b".", b"..")))[start_id:]:
+            entry = here if position == 0 else self._tree.entry(here.parent)
+            if not pyfuse3.readdir_reply(token, FileNameT(name), self._attributes(entry), position + 1):
+                return False
+        return True
 
     @answers
     async def releasedir(self, fh: FileHandleT) -> None:
@@ -489,8 +501,12 @@ class Operations(pyfuse3.Operations):
     @answers
     async def _getxattr(self, inode: int, name: bytes) -> bytes:
         attributes = self.store.attributes
-        deadline = trio.current_time() + self.waiting.seconds
-        while attributes.needs_settling(inode, name) and trio.current_time() < deadline:
+        began = trio.current_time()
+        while attributes.needs_settling(inode, name):
+            live = self._files.live.get(InodeT(inode))
+            patience = OPEN_WRITER_SECONDS if live is not None and live.writers else self.waiting.seconds
+            if trio.current_time() - began > patience:
+                break
             self.store.files.hurry(inode)
             self._wake()
             await trio.sleep(0.005)

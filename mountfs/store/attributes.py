@@ -83,7 +83,7 @@ class Attributes:
         if name not in (b"user.mountfs.sha256", b"user.mountfs.stored_size", b"user.mountfs.codec"):
             return False
         live = self._files.live.get(ino)
-        if live is not None and (live.dirty or live.writers):
+        if live is not None and live.dirty:
             return False
         entry = live.acknowledged if live is not None else self._ledger.entry(ino)
         if entry is None or entry.content is None:

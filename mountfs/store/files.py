@@ -45,6 +45,7 @@ class LiveFile:
     draft: DraftFile | None = None
     draft_base: int | None = None
     draft_noted: bool = False  # the catalog has a row of this draft
+    draft_closed: bool = False  # and that row says that its writer has closed it once
     reader: ReadsRanges | None = None
     behind: Behind | None = None
     epoch: int = 0  # rises with every change of content: work begun on an older one is void
@@ -129,12 +130,18 @@ class Files:
 
     def _schedule(self, live: LiveFile) -> None:
         """Settle a file that was written once right away, one that is written again and again when it is quiet."""
-        if live.acknowledged.content is None or live.publishes == 0:
+        mine = live.draft.content_id if live.draft is not None else live.acknowledged.content
+        if live.acknowledged.content is None or live.acknowledged.content != mine or not self._published_once(live):
             self._drop_changes(live)
             return
         wait = 0.0 if live.publishes <= 1 and live.draft_base is None else self._options.settle_seconds
         live.due = self._clock.monotonic() + wait
         self.due.add(live.ino)
+
+    @staticmethod
+    def _published_once(live: LiveFile) -> bool:
+        """Whether what is here was ever acknowledged; a draft may be begun and then fail to be written."""
+        return live.draft_noted if live.draft is not None else live.publishes > 0
 
     def hurry(self, ino: int) -> None:
         """Somebody waits for the digest of this file: do not wait for it to be quiet."""
@@ -162,7 +169,7 @@ class Files:
             else:
                 let_go()
         live.behind = None
-        live.draft, live.draft_base, live.draft_noted, live.buffer = None, None, False, None
+        live.draft, live.draft_base, live.draft_noted, live.draft_closed, live.buffer = None, None, False, False, None
         live.floor_bytes, live.publishes = 0, 0
         self._room.reserve(-live.reserved_bytes)
         live.reserved_bytes = 0
@@ -290,6 +297,14 @@ class Files:
             raise
         live.draft, live.buffer = draft, None
 
+    def note_new_draft(self, live: LiveFile) -> None:
+        """A new file that has outgrown memory is put on record before it is closed: a crash leaves it as found."""
+        if live.draft is None or live.draft_noted or live.unlinked or live.acknowledged.content is not None:
+            return
+        if live.acknowledged.standing == Standing.PROVISIONAL and live.dirty:
+            self.publish(live, Standing.PROVISIONAL)
+            live.publishes -= 1
+
     def behind(self, live: LiveFile) -> Behind:
         """The work behind the writers of a draft file."""
         assert live.draft is not None
@@ -341,7 +356,7 @@ class Files:
         """
         if live.unlinked:
             return
-        if not live.dirty:
+        if not live.dirty and not self._closes_draft(live, standing):
             if live.acknowledged.standing == Standing.PROVISIONAL and standing == Standing.CLOSED:
                 self.put_attributes(live, standing=standing)
             return
@@ -360,22 +375,27 @@ class Files:
         live.publishes += 1
         self._acknowledge(live, entry)
 
+    @staticmethod
+    def _closes_draft(live: LiveFile, standing: Standing) -> bool:
+        """Whether the row of a draft still says that nobody has closed it."""
+        return live.draft_noted and not live.draft_closed and standing == Standing.CLOSED
+
     def _publish_draft(self, live: LiveFile, entry: Entry, draft: DraftFile) -> None:
-        size, generation, log_bytes = draft.prepare_publish()
+        """The mark in the draft's log first, then the entry; the row of the draft only where it changes."""
         entry.content = draft.content_id
+        closed = entry.standing == Standing.CLOSED or live.draft_base is not None
+        if live.draft_noted and (live.draft_closed or not closed):
+            draft.publish()
+            self._ledger.put(entry)
+            return
+        draft.publish()
         catalog = self._ledger.catalog
         with self._ledger.transaction():
-            if live.draft_noted:
-                catalog.resize_content(draft.content_id, size)
-            else:
-                catalog.insert_content(draft.content_id, place=Place.DRAFT, size=size, stored=size)
-            catalog.put_draft(
-                draft.content_id, base=live.draft_base, size=size, log=generation, log_bytes=log_bytes,
-                closed=entry.standing == Standing.CLOSED or live.draft_base is not None,
-            )  # fmt: skip
+            if not live.draft_noted:
+                catalog.insert_content(draft.content_id, place=Place.DRAFT, size=draft.size, stored=draft.size)
+            catalog.put_draft(draft.content_id, base=live.draft_base, closed=closed)
             catalog.put_entries([entry])
-        live.draft_noted = True
-        draft.published()
+        live.draft_noted, live.draft_closed = True, closed
 
     def _acknowledge(self, live: LiveFile, entry: Entry) -> None:
         entry.stored = max(1, entry.size)

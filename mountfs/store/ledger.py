@@ -252,7 +252,7 @@ class Ledger:
                 segment=waiting.segment, offset=waiting.offset,
             )  # fmt: skip
             return content_id
-        same = self.catalog.content_by_digest(done.digest)
+        same = self.catalog.content_by_digest(done.digest, done.codec)
         if same is not None:
             return same.id
         place = Place.FILE if done.data is None else Place.CATALOG

@@ -9,7 +9,7 @@ from itertools import islice
 
 from mountfs import journal
 from mountfs.catalog import Catalog
-from mountfs.contents import ContentFiles, ReadsRanges
+from mountfs.contents import ContentFiles
 from mountfs.drafts import DraftFile, remove_draft
 from mountfs.errors import CorruptContent, MountfsError
 from mountfs.journal import Journal, Record
@@ -35,8 +35,17 @@ def replay_journal(catalog: Catalog, state: StateDirectory) -> None:
         log.info("replayed %d records of the journal", last - applied)
 
 
+def _make_way(catalog: Catalog, entry: Entry) -> None:
+    """After power loss the catalog may lack a removal that came before this record: what it removed gives way."""
+    other = catalog.child(entry.parent, entry.name)
+    if other is not None and other.ino != entry.ino:
+        log.warning("%r was replaced before the machine went down, and gives way", entry.name)
+        catalog.move_entry(other.ino, parent=other.parent, name=b"%b.%d" % (other.name[:230], other.ino), ctime_ns=0)
+
+
 def _apply(catalog: Catalog, record: Record) -> None:
     entry = record.entry
+    _make_way(catalog, entry)
     if entry.content is not None and record.content_bytes and catalog.content(entry.content) is None:
         catalog.insert_content(
             entry.content, place=Place.JOURNAL, size=record.content_bytes, stored=record.content_bytes,
@@ -45,6 +54,8 @@ def _apply(catalog: Catalog, record: Record) -> None:
     elif entry.content is not None and catalog.content(entry.content) is None:
         return  # a newer state of an entry whose content was settled under another id; the catalog has it
     catalog.put_entries([entry])
+    if record.is_new:
+        catalog.touch_directories([(entry.birth_ns, entry.parent)])
 
 
 def recover(
@@ -92,7 +103,7 @@ def _check_unsynced(catalog: Catalog, segments: Journal) -> None:
 
 
 def _recover_drafts(catalog: Catalog, files: Files, state: StateDirectory, *, same_boot: bool) -> None:
-    for content_id, base, size, generation, log_bytes, closed in catalog.drafts():
+    for content_id, base, closed in catalog.drafts():
         owners = catalog.entries_of(content_id)
         if not owners:
             with catalog.transaction():
@@ -100,7 +111,7 @@ def _recover_drafts(catalog: Catalog, files: Files, state: StateDirectory, *, sa
             continue
         try:
             reader = files.open_content(base) if base is not None else None
-            draft = _reopen(state, content_id, reader, (size, generation, log_bytes), as_found=not closed)
+            draft = DraftFile.recover(state.drafts, content_id, reader, as_found=not closed)
         except (MountfsError, FileNotFoundError) as error:
             log.error("the draft of %r is lost: %s", owners[0].name, error)
             with catalog.transaction():
@@ -109,41 +120,26 @@ def _recover_drafts(catalog: Catalog, files: Files, state: StateDirectory, *, sa
         _take_up(catalog, files, owners[0], draft, base, recovered=not closed or not same_boot)
 
 
-def _reopen(
-    state: StateDirectory,
-    content_id: int,
-    base: ReadsRanges | None,
-    noted: tuple[int, int, int],
-    *,
-    as_found: bool,
-) -> DraftFile:
-    size, generation, log_bytes = noted
-    return DraftFile.recover(
-        state.drafts, content_id, base, size=size, log=generation, log_bytes=log_bytes, as_found=as_found
-    )
-
-
 def _take_up(
     catalog: Catalog, files: Files, entry: Entry, draft: DraftFile, base: int | None, *, recovered: bool
 ) -> None:
     """Make a recovered draft a live file that waits to be settled."""
-    if draft.size != entry.size and draft.size > 0:
-        entry.size = draft.size
-        with catalog.transaction():
-            catalog.resize_content(draft.content_id, draft.size)
-            catalog.put_draft(
-                draft.content_id,
-                base=base,
-                size=draft.size,
-                log=draft.log,
-                log_bytes=draft.log_bytes,
-                closed=True,
-            )
+    entry.size = draft.size
     if recovered:
         entry.standing = Standing.RECOVERED
     with catalog.transaction():
+        if draft.size:
+            catalog.resize_content(draft.content_id, draft.size)
+            catalog.put_draft(draft.content_id, base=base, closed=True)
+        else:
+            entry.content = None
+            catalog.delete_draft(draft.content_id)
         catalog.put_entries([entry])
-    live = LiveFile(entry.copy(), entry, draft=draft, draft_base=base, draft_noted=True, publishes=1, due=0.0)
+    if not draft.size:
+        draft.remove()
+        return
+    live = LiveFile(entry.copy(), entry, draft=draft, draft_base=base, publishes=1, due=0.0)
+    live.draft_noted = live.draft_closed = True
     files.take_up(live)
 
 
@@ -164,6 +160,5 @@ def _clear_leftovers(catalog: Catalog, contents: ContentFiles, state: StateDirec
 
 
 def _in_use(catalog: Catalog, path: str) -> bool:
-    name = path.rpartition("/")[2]
-    known = catalog.content_by_hex(name.removesuffix(".zst"))
-    return known is not None and known.place == Place.FILE and (known.codec == "zstd") == name.endswith(".zst")
+    known = catalog.content_of_file(path.rpartition("/")[2])
+    return known is not None and known.place == Place.FILE

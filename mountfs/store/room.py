@@ -8,9 +8,11 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from mountfs.codec import FRAME_BYTES, MAX_FRAMES
 from mountfs.errors import ArtifactTooLarge, CacheFull, QuotaExceeded
 
 RESERVE_BYTES = 16 << 20  # free bytes that ordinary writes leave: one full write-ahead log of removals
+MOST_BYTES = MAX_FRAMES * FRAME_BYTES
 CHECK_BYTES = 8 << 20  # the disk is asked again after this many bytes at the latest
 
 
@@ -31,6 +33,8 @@ class Room:
 
     def check_size(self, size: int) -> None:
         """Refuse a file larger than the limit, before a byte of it is written."""
+        if size > MOST_BYTES:
+            raise ArtifactTooLarge(f"{size} bytes exceeds limit of {MOST_BYTES} bytes, the most any artifact can have")
         if self.max_artifact_bytes and size > self.max_artifact_bytes:
             raise ArtifactTooLarge(f"{size} bytes exceeds limit of {self.max_artifact_bytes} bytes for one artifact")
 

@@ -210,7 +210,7 @@ class Settler:
         content = self._catalog.content(result.content_id)
         if content is None or content.digest is not None:
             return
-        same = self._catalog.content_by_digest(result.digest)
+        same = self._catalog.content_by_digest(result.digest, result.codec)
         if same is not None:
             self._catalog.repoint(result.ino, old=content.id, new=same.id)
             live = self._files.live.get(result.ino)
@@ -219,8 +219,8 @@ class Settler:
         else:
             place = Place.FILE if result.data is None else Place.CATALOG
             self._catalog.settle_content(
-                content.id, place=place, digest=result.digest, stored=result.stored, codec=result.codec,
-                sums=result.sums, data=result.data,
+                content.id, place=place, digest=result.digest, size=result.size, stored=result.stored,
+                codec=result.codec, sums=result.sums, data=result.data,
             )  # fmt: skip
         if content.place == Place.DRAFT:
             self._catalog.delete_draft(content.id)
@@ -233,8 +233,8 @@ class Settler:
     def _discard_unused(self, result: Settled) -> None:
         if result.path is None:
             return
-        known = self._catalog.content_by_digest(result.digest)
-        if known is None or known.place != Place.FILE or known.codec != result.codec:
+        known = self._catalog.content_by_digest(result.digest, result.codec)
+        if known is None or known.place != Place.FILE:
             self._contents.remove(result.digest, result.codec)
         with self._catalog.transaction():
             self._catalog.spare([self._contents.doom_name(result.digest, result.codec)])

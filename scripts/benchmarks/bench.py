@@ -39,9 +39,7 @@ class Bench:
     def log_text(self, size_bytes: int) -> Path:
         return log_file(self.directory / f"log-{size_bytes}.txt", size_bytes=size_bytes)
 
-    def small_files(
-        self, system: System, count: int, *, flat: bool = False, size_bytes: int = 10_240
-    ) -> Path:
+    def small_files(self, system: System, count: int, *, flat: bool = False, size_bytes: int = 10_240) -> Path:
         """A job of settled files that several rows read; made once for each system."""
         job = system.job(f"small-{count}-{size_bytes}{'-flat' if flat else ''}")
         files = job / "files"
@@ -88,7 +86,5 @@ def time_command(command: list[str], *, directory: Path | None = None) -> float:
     """Seconds a command takes, its output thrown away."""
     environment = os.environ | {"LC_ALL": "C"}
     begun = time.monotonic()
-    subprocess.run(
-        command, cwd=directory, env=environment, stdout=subprocess.DEVNULL, check=True, timeout=WORK_SECONDS
-    )
+    subprocess.run(command, cwd=directory, env=environment, stdout=subprocess.DEVNULL, check=True, timeout=WORK_SECONDS)
     return time.monotonic() - begun

@@ -242,9 +242,7 @@ def rename(bench: Bench) -> list[Result]:
 
         return measure
 
-    took = bench.alternate(
-        {"within": there_and_back(job / "moved"), "between": there_and_back(other / "moved")}
-    )
+    took = bench.alternate({"within": there_and_back(job / "moved"), "between": there_and_back(other / "moved")})
     return [
         below(f"rename of {count:,} within a job", took["within"], limit=50, unit="ms"),
         below(f"rename of {count:,} between jobs", took["between"], limit=1000, unit="ms"),

@@ -161,9 +161,7 @@ class Mount(System):
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         while not self._is_ready():
-            if time.monotonic() > deadline or (
-                self._process is not None and self._process.poll() is not None
-            ):
+            if time.monotonic() > deadline or (self._process is not None and self._process.poll() is not None):
                 self.stop()
                 raise BenchmarkFailed(f"{self.name} did not start: {self._log_tail()}")
 

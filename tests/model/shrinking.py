@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from tests.model.filesystem_model import BLOCK_SECONDS, Divergence, Duel, Report, TreeMaker, replay
-from tests.model.steps import Step
+from tests.model.steps import Compare, Kill, Restart, Settle, Step
 from tests.model.tree import Tree
 from tests.mounting import Ground, Mounted
 
@@ -19,6 +19,7 @@ def shrink(steps: list[Step], fails: Callable[[list[Step]], bool], *, budget_sec
     Stops at a list of which no single step can be left out, or when the budget is used up.
     """
     deadline = time.monotonic() + budget_seconds
+    steps = _without_kinds(steps, fails, deadline)
     piece = max(1, len(steps) // 2)
     while time.monotonic() < deadline:
         shorter = _without_pieces(steps, piece, fails, deadline)
@@ -26,6 +27,16 @@ def shrink(steps: list[Step], fails: Callable[[list[Step]], bool], *, budget_sec
             break
         piece = max(1, min(piece // 2, len(shorter) // 2)) if len(shorter) == len(steps) else piece
         steps = shorter
+    return steps
+
+
+def _without_kinds(steps: list[Step], fails: Callable[[list[Step]], bool], deadline: float) -> list[Step]:
+    """`steps` without all steps of each kind that is not needed: few tries, and the slow kinds go first."""
+    kinds = [Kill, Restart, Settle, Compare, *sorted({type(step) for step in steps}, key=lambda kind: kind.__name__)]
+    for kind in dict.fromkeys(kinds):
+        candidate = [step for step in steps if type(step) is not kind]
+        if time.monotonic() < deadline and len(candidate) < len(steps):
+            steps = candidate if fails(candidate) else steps
     return steps
 
 

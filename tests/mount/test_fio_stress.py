@@ -21,6 +21,7 @@ NOT_RUN = {
     "procfs": "tests /proc, never touches ours",
     "fiemap": "ioctl FS_IOC_FIEMAP: pyfuse3 has no ioctl (FACTS)",
     "verity": "ioctl FS_IOC_ENABLE_VERITY: pyfuse3 has no ioctl (FACTS)",
+    "fsize": "expects fallocate(2) itself to refuse: pyfuse3 has no fallocate (FACTS)",
     "link": "hard links are refused (DESIGN §2)",
     "mknod": "device nodes, sockets and FIFOs are refused (DESIGN §2)",
 }

@@ -189,6 +189,35 @@ def test_a_huge_truncate_costs_no_space_and_reads_zeros(job: Path) -> None:
     assert (job / "huge").read_bytes() == b""
 
 
+@pytest.mark.parametrize("offset", [(1 << 44) - 1, 1 << 45, (1 << 63) - 4097])
+def test_a_write_beyond_all_disks_is_stored_or_too_big_and_breaks_nothing(job: Path, offset: int) -> None:
+    fd = opened(job / "file", os.O_RDWR)
+    os.write(fd, b"kept")
+    with tolerated(errno.EFBIG):
+        os.pwrite(fd, b"far", offset)
+    with tolerated(errno.EFBIG):
+        os.ftruncate(fd, offset)
+    os.ftruncate(fd, 4)
+    os.close(fd)
+    assert (job / "file").read_bytes() == b"kept"
+
+
+def test_a_write_beyond_the_callers_own_limit_is_refused(job: Path) -> None:
+    code = """
+import os, resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+fd = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT)
+assert os.write(fd, b"x" * 6000) == 5000
+try:
+    os.write(fd, b"y")
+except OSError as error:
+    sys.exit(0 if error.errno == 27 else error.errno)
+"""
+    run_at_once(code, [(job / "file",)])
+    assert (job / "file").read_bytes() == b"x" * 5000
+
+
 def test_a_huge_file_is_closed_and_reads_zeros_afterwards(job: Path) -> None:
     file = job / "huge"
     file.touch()

@@ -1,0 +1,135 @@
+"""The public Python API: `open_store`, with and without a mount.
+
+    with open_store() as store:
+        artifact = store.put("build-7/junit.xml", Path("junit.xml"), tags={"branch": "main"})
+        store.get("build-7/junit.xml")
+
+Two routes behind one class (DESIGN §7): where a daemon holds the store it is read beside it and written through its
+mount (`mounted.py`); where nothing is mounted the store is opened here, under its lock (`direct.py`).
+"""
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mountfs.api.keys import Key
+from mountfs.api.pieces import Data
+from mountfs.api.place import Place, Said, locate
+from mountfs.api.reading import LIST_LIMIT, ArtifactStore
+from mountfs.daemon import client
+from mountfs.errors import AlreadyMounted, EnvironmentProblem, InvalidArgument, NotMounted
+from mountfs.statedir import StateDirectory
+
+if TYPE_CHECKING:
+    from mountfs.config import Settings
+
+__all__ = ["LIST_LIMIT", "ArtifactStore", "Data", "Key", "Place", "Said", "locate", "open_place", "open_store"]
+
+LOCK_SECONDS = 10.0  # how long another process that holds the store directly is waited for
+LOCK_POLL_SECONDS = 0.02
+
+
+def open_store(
+    config: "Settings | Mapping[str, object] | os.PathLike[str] | str | None" = None,
+    *,
+    mount: os.PathLike[str] | str | None = None,
+    state: os.PathLike[str] | str | None = None,
+    read_only: bool = False,
+) -> ArtifactStore:
+    """The store that settings, a mapping of settings, or the path of a settings file describe.
+
+    Without `config`: the nearest mount or settings upward of the working directory. `mount` and `state` name a
+    mountpoint or a state directory instead. Raises ConfigError, AlreadyMounted, CatalogError, EnvironmentProblem;
+    with `read_only` NotMounted where there is no store yet.
+    """
+    said = Said(_path(mount), _path(state), _source(config))
+    place = locate(said, environ=os.environ, cwd=Path.cwd())
+    return open_place(place, read_only=read_only)
+
+
+def _path(said: os.PathLike[str] | str | None) -> Path | None:
+    return None if said is None else Path(said)
+
+
+def _source(config: object) -> Path | Mapping[str, object] | None:
+    match config:
+        case None:
+            return None
+        case Mapping():
+            return config
+        case str() | os.PathLike():
+            return Path(config)
+        case _ if hasattr(config, "model_dump"):
+            dumped: Mapping[str, object] = config.model_dump()
+            return dumped
+        case _:
+            raise InvalidArgument(f"config: {type(config).__name__} is neither settings, a mapping nor a path")
+
+
+def open_place(place: Place, *, read_only: bool = False) -> ArtifactStore:
+    """The store at a place, by the route that is open now."""
+    _refuse_strangers(place.state)
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            return _mounted(place)
+        except NotMounted:
+            pass
+        try:
+            return _shared(place) if read_only else _direct(place)
+        except AlreadyMounted:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(LOCK_POLL_SECONDS)  # a daemon that starts or ends, or another command
+
+
+def _refuse_strangers(state: Path) -> None:
+    """A catalog that another user may have prepared is not opened."""
+    try:
+        owner = state.stat().st_uid
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise EnvironmentProblem(f"the state directory {state} cannot be used: {error.strerror}") from error
+    if owner != os.geteuid():
+        raise EnvironmentProblem(f"the state directory {state} belongs to another user: run this as that user")
+
+
+def _mounted(place: Place) -> ArtifactStore:
+    answer = client.ask(place.state, "barrier")
+    from mountfs.api.mounted import MountedStore
+
+    types = answer.get("types")
+    return MountedStore(
+        place.state, mountpoint=place.mountpoint, types=types if isinstance(types, Mapping) else {}
+    )  # fmt: skip
+
+
+def _direct(place: Place) -> ArtifactStore:
+    from mountfs.api.direct import DirectStore
+    from mountfs.daemon.service import options_of
+    from mountfs.store.store import Store
+
+    store = Store.open(place.state, options_of(place.settings), mountpoint=place.mountpoint)
+    try:
+        return DirectStore(store, mountpoint=place.mountpoint)
+    except BaseException:
+        store.close()
+        raise
+
+
+def _shared(place: Place) -> ArtifactStore:
+    from mountfs.api.direct import SharedStore
+
+    state = StateDirectory(place.state)
+    if not state.catalog.exists():
+        raise NotMounted(f"there is no store for {place.mountpoint} yet: mount it, or put something")
+    types = place.settings.type_aliases()
+    store = SharedStore(place.state, mountpoint=place.mountpoint, types=types)
+    if store.is_complete() or state.holder() is not None:
+        return store
+    store.close()
+    _direct(place).close()  # its last holder was killed: what it acknowledged is brought in first
+    return SharedStore(place.state, mountpoint=place.mountpoint, types=types)

@@ -1,0 +1,209 @@
+"""The mounted route: a daemon holds the store. What is asked is read beside it, what changes goes through its mount."""
+
+import contextlib
+import errno
+import io
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from mountfs import namespace
+from mountfs.api.keys import Key, Names, names_of, writable_names_of
+from mountfs.api.pieces import PIECE_BYTES, Data, mode_of, pieces_of, umask
+from mountfs.api.reading import ArtifactStore
+from mountfs.api.said import About, attributes_of, tag_attributes
+from mountfs.catalog import Catalog
+from mountfs.daemon import client
+from mountfs.errors import (
+    AlreadyExists,
+    ArtifactTooLarge,
+    CacheFull,
+    CorruptContent,
+    DeadlineExceeded,
+    InvalidArgument,
+    IsADirectory,
+    MountfsError,
+    NameTooLong,
+    NotADirectory,
+    NotEmpty,
+    NotFound,
+    NotMounted,
+    Protected,
+    QuotaExceeded,
+    ReadOnlyView,
+    TagNotFound,
+    TagTooLarge,
+)
+from mountfs.model import Artifact, Entry
+from mountfs.statedir import StateDirectory
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer as Buffer  # collections.abc.Buffer from Python 3.12 on
+
+_KINDS: dict[int, tuple[type[MountfsError], str]] = {
+    errno.ENOENT: (NotFound, "not found"),
+    errno.EEXIST: (AlreadyExists, "exists already"),
+    errno.ENOTEMPTY: (NotEmpty, "not empty"),
+    errno.ENOTDIR: (NotADirectory, "not a directory"),
+    errno.EISDIR: (IsADirectory, "is a directory"),
+    errno.EROFS: (ReadOnlyView, "a view is read-only"),
+    errno.EPERM: (Protected, "refused"),
+    errno.EACCES: (Protected, "permission denied"),
+    errno.EINVAL: (InvalidArgument, "not accepted"),
+    errno.ENAMETOOLONG: (NameTooLong, "a name of more than 255 bytes"),
+    errno.EFBIG: (ArtifactTooLarge, "exceeds limit of one artifact"),
+    errno.E2BIG: (TagTooLarge, "too many tags, or a tag too large"),
+    errno.EDQUOT: (QuotaExceeded, "the quota is used up"),
+    errno.ENOSPC: (CacheFull, "no space left on the disk that holds the state directory"),
+    errno.ENODATA: (TagNotFound, "no such tag"),
+    errno.ENOTCONN: (NotMounted, "the daemon of the mount has ended: mount again"),
+    errno.ETIMEDOUT: (DeadlineExceeded, "not in time"),
+}
+
+
+class MountedStore(ArtifactStore):
+    """A store behind a live mount."""
+
+    def __init__(self, state: Path, *, mountpoint: Path, types: Mapping[str, str]) -> None:
+        catalog = Catalog.open(StateDirectory(state).catalog, read_only=True)
+        super().__init__(mountpoint=mountpoint, state=state, catalog=catalog, types=types)
+
+    def put(
+        self,
+        key: Key,
+        data: Data,
+        *,
+        type: str | None = None,
+        tags: Mapping[str, object] | None = None,
+        metadata: Mapping[str, object] | None = None,
+        mime_type: str | None = None,
+        expires: str | None = None,
+    ) -> Artifact:
+        names = writable_names_of(key, self.mountpoint)
+        attributes = attributes_of(About(type, tags, metadata, mime_type, expires), types=self._types)
+        path = self._path(names)
+        with self._translated(names):
+            _make_directory(path.parent)
+            self._write(path, data, attributes)
+        return self.metadata(namespace.join_key(names))
+
+    def _write(self, path: Path, data: Data, attributes: Mapping[bytes, bytes]) -> None:
+        """Write under a name of its own, then rename over: a reader sees all or nothing."""
+        draft = path.with_name(f".put-{secrets.token_hex(8)}")
+        try:
+            with open(draft, "xb", buffering=0) as file:
+                os.fchmod(file.fileno(), mode_of(data, umask()))
+                for name, value in attributes.items():
+                    os.setxattr(file.fileno(), name, value)
+                for piece in pieces_of(data):
+                    _write_all(file, piece)
+            os.rename(draft, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                draft.unlink()
+            raise
+
+    def delete(self, key: Key) -> bool:
+        names = names_of(key, self.mountpoint)
+        try:
+            client.ask(self.state, "delete", key=namespace.join_key(names))
+        except NotFound:
+            return False
+        return True
+
+    def tag(self, key: Key, **tags: object) -> None:
+        names = names_of(key, self.mountpoint)
+        with self._translated(names):
+            for name, value in tag_attributes(tags).items():
+                os.setxattr(self._path(names), name, value, follow_symlinks=False)
+
+    def untag(self, key: Key, *keys: str) -> None:
+        names = names_of(key, self.mountpoint)
+        with self._translated(names):
+            for name in tag_attributes(dict.fromkeys(keys, "")):
+                os.removexattr(self._path(names), name, follow_symlinks=False)
+
+    def path(self, key: Key) -> Path:
+        return self._path(names_of(key, self.mountpoint))
+
+    def close(self) -> None:
+        self._catalog.close()
+
+    def _path(self, names: Names) -> Path:
+        return self.mountpoint.joinpath(*map(os.fsdecode, names))
+
+    def _refresh(self) -> None:
+        client.ask(self.state, "barrier")
+
+    def _await_digest(self, names: Names) -> None:
+        """Asking for the fact waits for it, and for nothing else."""
+        with contextlib.suppress(OSError):
+            os.getxattr(self._path(names), b"user.mountfs.sha256", follow_symlinks=False)
+
+    def _open(self, names: Names, entry: Entry) -> BinaryIO:
+        with self._translated(names):
+            fd = os.open(self._path(names), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            return io.BufferedReader(_MountFile(fd, namespace.join_key(names)), buffer_size=PIECE_BYTES)
+
+    @contextlib.contextmanager
+    def _translated(self, names: Names) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._meant(error, namespace.join_key(names)) from error
+
+    def _meant(self, error: OSError, key: str) -> MountfsError:
+        """The error behind an errno, with the daemon's own sentence where it remembers one."""
+        kind, sentence = _KINDS.get(error.errno or 0, (DeadlineExceeded, error.strerror or "failed"))
+        return kind(f"{key}: {self._refusal(kind) or sentence}")
+
+    def _refusal(self, kind: type[MountfsError]) -> str | None:
+        with contextlib.suppress(MountfsError):
+            refusals = client.ask(self.state, "status", timeout=5).get("refusals")
+            for refusal in reversed(refusals if isinstance(refusals, list) else []):
+                # the kernel does not say who writes: then the pid is 0
+                if refusal.get("pid") in (os.getpid(), 0) and refusal.get("error") == kind.__name__:
+                    return str(refusal["sentence"])
+        return None
+
+
+class _MountFile(io.FileIO):
+    """A file of the mount whose damage is CorruptContent, as on the other route."""
+
+    def __init__(self, fd: int, key: str) -> None:
+        super().__init__(fd, "rb")
+        self._key = key
+
+    def readinto(self, buffer: "Buffer") -> int | None:
+        try:
+            return super().readinto(buffer)
+        except OSError as error:
+            raise _read_error(error, self._key) from error
+
+    def readall(self) -> bytes:
+        try:
+            return super().readall() or b""
+        except OSError as error:
+            raise _read_error(error, self._key) from error
+
+
+def _read_error(error: OSError, key: str) -> MountfsError:
+    if error.errno == errno.EIO:
+        return CorruptContent(f"{key}: integrity check failed; `mountfs show` and the log of the daemon say more")
+    kind, sentence = _KINDS.get(error.errno or 0, (MountfsError, error.strerror or "failed"))
+    return kind(f"{key}: {sentence}")
+
+
+def _make_directory(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
+
+
+def _write_all(file: io.FileIO, piece: bytes | memoryview) -> None:
+    left = memoryview(piece)
+    while left:
+        left = left[file.write(left) :]

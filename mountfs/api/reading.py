@@ -1,0 +1,342 @@
+"""What both routes answer alike: everything that is read of a store, from its catalog.
+
+The catalog holds what is acknowledged once `_refresh` has returned. Content comes from where the route has it.
+"""
+
+import abc
+import hashlib
+import io
+import os
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO, Self
+
+from mountfs import namespace
+from mountfs.api.copying import Copying
+from mountfs.api.keys import Key, Names, names_of, prefix_of
+from mountfs.api.pieces import PIECE_BYTES, Data
+from mountfs.catalog import Catalog
+from mountfs.contents import ReadsRanges
+from mountfs.errors import ContentLost, CorruptContent, InvalidArgument, IsADirectory, NotADirectory, NotFound
+from mountfs.model import ROOT_INO, Artifact, Entry, Kind
+from mountfs.store.facts import Facts
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer as Buffer  # collections.abc.Buffer from Python 3.12 on
+
+LIST_LIMIT = 100  # what list_artifacts(prefix, limit=100) of an older store promised (F-008)
+LINKS_MAX = 40
+
+
+class ArtifactStore(abc.ABC):
+    """The artifacts of one store, by key `<job>/<path>`.
+
+    Wherever a key is expected, a `file://` uri or an absolute path inside the mount does too. All methods may be
+    called from any thread; each raises errors of `mountfs.errors`.
+    """
+
+    def __init__(self, *, mountpoint: Path, state: Path, catalog: Catalog, types: Mapping[str, str]) -> None:
+        self.mountpoint = mountpoint
+        self.state = state
+        self._catalog = catalog
+        self._types = types
+        self._facts = Facts(catalog, mountpoint=mountpoint, types=types)
+        self._lock = threading.RLock()
+
+    # -- what the routes do each in their way -----------------------------------------------------------------
+
+    @abc.abstractmethod
+    def put(
+        self,
+        key: Key,
+        data: Data,
+        *,
+        type: str | None = None,
+        tags: Mapping[str, object] | None = None,
+        metadata: Mapping[str, object] | None = None,
+        mime_type: str | None = None,
+        expires: str | None = None,
+    ) -> Artifact:
+        """Store an artifact, all or nothing, and return what is known of it. What had that key is replaced, tags too.
+
+        A file-like object is read from where it stands, in pieces. `expires` is a date, a time or `+30d`.
+        """
+
+    @abc.abstractmethod
+    def delete(self, key: Key) -> bool:
+        """Remove an artifact, or a directory with all below it; whether there was one."""
+
+    @abc.abstractmethod
+    def tag(self, key: Key, **tags: object) -> None:
+        """Set tags of an artifact, or of a directory for all below it. A label is a tag with an empty value."""
+
+    @abc.abstractmethod
+    def untag(self, key: Key, *keys: str) -> None:
+        """Take tags of its own away. Raises TagNotFound."""
+
+    @abc.abstractmethod
+    def path(self, key: Key) -> Path:
+        """The file of an artifact inside the mount, whether it exists or not. Raises NotMounted."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Let go of the store. May be called more than once."""
+
+    @abc.abstractmethod
+    def _refresh(self) -> None:
+        """Bring everything acknowledged into the catalog."""
+
+    @abc.abstractmethod
+    def _open(self, names: Names, entry: Entry) -> BinaryIO:
+        """The content of a file."""
+
+    @abc.abstractmethod
+    def _await_digest(self, names: Names) -> None:
+        """Return when the digest of a published content is known, where it is still being computed."""
+
+    # -- reading --------------------------------------------------------------------------------------------------
+
+    def exists(self, key: Key) -> bool:
+        """Whether there is an artifact, directory or job of that name."""
+        with self._lock:
+            self._refresh()
+            return self._facts.find(names_of(key, self.mountpoint)) is not None
+
+    def metadata(self, key: Key) -> Artifact:
+        """Everything known of one artifact but its content; of a directory what is said of it. Raises NotFound."""
+        with self._lock:
+            self._refresh()
+            names = names_of(key, self.mountpoint)
+            found = self._artifact(names)
+            if _is_being_hashed(found):
+                self._await_digest(names)
+                found = self._artifact(names)
+            return found
+
+    def get_size(self, key: Key) -> int:
+        """The plain size in bytes. Raises NotFound."""
+        return self.metadata(key).size
+
+    def list(self, prefix: Key = "", *, recursive: bool = True, limit: int | None = LIST_LIMIT) -> Iterator[Artifact]:
+        """The artifacts at and below a key, or whose keys begin so when nothing has exactly that name; None: all."""
+        names = prefix_of(prefix, self.mountpoint)
+        with self._lock:
+            self._refresh()
+            found = self._below(names, recursive=recursive)
+        while limit is None or limit > 0:
+            with self._lock:
+                artifact = next(found, None)
+                if artifact is not None and _is_being_hashed(artifact):
+                    known = namespace.split_key(artifact.key)
+                    self._await_digest(known)
+                    artifact = self._artifact(known)
+            if artifact is None:
+                return
+            yield artifact
+            limit = limit and limit - 1
+
+    def get(self, key: Key) -> bytes:
+        """The content of an artifact. Raises NotFound, IsADirectory, CorruptContent."""
+        with self.open(key) as content:
+            return content.read()
+
+    def save(self, key: Key, target: Path) -> int:
+        """Copy an artifact to the file `target`, or a directory's tree below it; how many artifacts that were.
+
+        Modes and times are kept. A file is replaced when it is complete. Raises EnvironmentProblem too.
+        """
+        with self._lock:
+            self._refresh()
+            names, entry = self._resolved(names_of(key, self.mountpoint))
+        return Copying(self._catalog, self._open).copy(names, entry, target)
+
+    def open(self, key: Key) -> BinaryIO:
+        """The content of an artifact as a seekable file. Raises NotFound, IsADirectory, CorruptContent."""
+        with self._lock:
+            self._refresh()
+            names, entry = self._resolved(names_of(key, self.mountpoint))
+            if entry.kind == Kind.DIRECTORY:
+                raise IsADirectory(f"{namespace.join_key(names)} is a directory, not an artifact")
+            return self._open(names, entry)
+
+    def verify_integrity(self, key: Key, data: bytes | None = None) -> bool:
+        """Whether `data`, or what is stored when there is none, is what was once put under this key."""
+        sha256 = self.metadata(key).sha256
+        if data is not None:
+            return hashlib.sha256(data).hexdigest() == sha256
+        try:
+            with self.open(key) as content:
+                digest = hashlib.sha256()
+                while piece := content.read(PIECE_BYTES):
+                    digest.update(piece)
+                return digest.hexdigest() == sha256
+        except (CorruptContent, ContentLost):
+            return False
+
+    def url(self, key: Key) -> str:
+        """Where others may fetch it: a `file://` uri, as long as no bucket is configured. Raises NotFound."""
+        return self.metadata(key).uri
+
+    def stats(self) -> dict[str, object]:
+        """How many artifacts there are, and what they cost."""
+        with self._lock:
+            self._refresh()
+            totals = self._catalog.totals()
+            stored = self._catalog.stored_bytes()
+            damaged = len(self._catalog.damaged())
+        size = totals["size"]
+        return {
+            "jobs": totals["jobs"],
+            "artifacts": totals["artifacts"],
+            "contents": totals["contents"],
+            "size_bytes": size,
+            "stored_bytes": stored,
+            "saved": round(1 - stored / size, 4) if size else 0.0,
+            "damaged": damaged,
+            "mountpoint": str(self.mountpoint),
+            "state": str(self.state),
+        }
+
+    def compression_stats(self) -> dict[str, dict[str, int]]:
+        """By type: artifacts, plain and stored bytes, and how many of them are compressed. Reads all artifacts."""
+        found: dict[str, dict[str, int]] = {}
+        for artifact in self.list(limit=None):
+            of_type = found.setdefault(
+                artifact.type, {"artifacts": 0, "size_bytes": 0, "stored_bytes": 0, "compressed": 0}
+            )
+            of_type["artifacts"] += 1
+            of_type["size_bytes"] += artifact.size
+            of_type["stored_bytes"] += artifact.stored_size
+            of_type["compressed"] += artifact.compressed
+        return dict(sorted(found.items()))
+
+    @staticmethod
+    def estimate_compressed_size(sample: bytes, *, total_bytes: int | None = None) -> int:
+        """About how many bytes content like `sample` will take."""
+        from mountfs.codec import estimate_compressed_size
+
+        return estimate_compressed_size(sample, total_bytes=total_bytes)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- finding --------------------------------------------------------------------------------------------------
+
+    def _artifact(self, names: Names) -> Artifact:
+        entry = self._facts.find(names)
+        if entry is None:
+            raise NotFound(f"not found: {namespace.join_key(names)}")
+        artifact = self._facts.artifact(names, entry, self._facts.inherited(names))
+        return replace(artifact, sha256=None) if entry.kind == Kind.DIRECTORY else artifact
+
+    def _below(self, names: Names, *, recursive: bool) -> Iterator[Artifact]:
+        entry = self._facts.find(names)
+        if entry is not None:
+            yield from self._facts.walk(names, entry, self._facts.inherited(names), recursive=recursive)
+            return
+        directory = self._facts.find(names[:-1])
+        for child in self._begins_with(directory.ino, names[-1]) if directory else ():
+            found = (*names[:-1], child.name)
+            yield from self._facts.walk(found, child, self._facts.inherited(found), recursive=recursive)
+
+    def _begins_with(self, directory: int, prefix: bytes) -> Iterator[Entry]:
+        after = prefix
+        while page := self._catalog.children(directory, after=after, limit=500):
+            for child in page:
+                if not child.name.startswith(prefix):
+                    return
+                yield child
+            after = page[-1].name
+
+    def _resolved(self, names: Names) -> tuple[Names, Entry]:
+        """The entry at the end of all symlinks. One that leads out of the store is not followed: NotFound."""
+        key = namespace.join_key(names)
+        root = self._catalog.entry(ROOT_INO)
+        assert root is not None
+        way: deque[tuple[bytes, Entry]] = deque()
+        ahead, links = deque(names), 0
+        while ahead:
+            name = ahead.popleft()
+            directory = way[-1][1] if way else root
+            if directory.kind != Kind.DIRECTORY:
+                raise NotADirectory(f"{key}: not a directory: {os.fsdecode(directory.name)}")
+            if name == b"..":
+                if not way:
+                    raise NotFound(f"{key}: a symlink that leads out of the store")
+                way.pop()
+                continue
+            entry = directory if name in (b"", b".") else self._catalog.child(directory.ino, name)
+            if entry is None:
+                raise NotFound(f"not found: {key}")
+            if entry.kind == Kind.SYMLINK:
+                links += 1
+                if links > LINKS_MAX:
+                    raise InvalidArgument(f"{key}: more than {LINKS_MAX} symlinks")
+                target = self._inside(entry.target or b"", key)
+                if target.startswith(b"/"):
+                    way.clear()
+                ahead.extendleft(reversed(target.split(b"/")))
+            elif entry is not directory:
+                way.append((name, entry))
+        return tuple(name for name, _ in way), way[-1][1] if way else root
+
+    def _inside(self, target: bytes, key: str) -> bytes:
+        """A symlink's target, absolute ones from the root of the store."""
+        if not target.startswith(b"/"):
+            return target
+        mountpoint = os.fsencode(self.mountpoint)
+        if not target.startswith(mountpoint + b"/"):
+            raise NotFound(f"{key}: a symlink that leads out of the store")
+        return target[len(mountpoint) :]
+
+
+def _is_being_hashed(artifact: Artifact) -> bool:
+    return artifact.sha256 is None and artifact.kind == "file" and artifact.state != "draft"
+
+
+class ContentFile(io.RawIOBase):
+    """A settled content as a read-only, seekable file; `on_damage` is called before a damage is raised."""
+
+    def __init__(self, key: str, content: ReadsRanges) -> None:
+        self._key = key
+        self._content = content
+        self._position = 0
+
+    @classmethod
+    def opened(cls, key: str, content: ReadsRanges) -> BinaryIO:
+        return io.BufferedReader(cls(key, content), buffer_size=PIECE_BYTES)
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "Buffer") -> int:
+        view = memoryview(buffer).cast("B")
+        try:
+            piece = self._content.read(self._position, len(view))
+        except (CorruptContent, ContentLost) as error:
+            raise type(error)(f"{self._key}: {error}") from error
+        view[: len(piece)] = piece
+        self._position += len(piece)
+        return len(piece)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._content.size}[whence]
+        if base + offset < 0:
+            raise InvalidArgument("a seek to before the start")
+        self._position = base + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position

@@ -1,0 +1,78 @@
+"""What commands print: one JSON object a line for programs, tables for people, plain columns in between."""
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+
+import click
+
+from mountfs.model import Artifact
+
+SCHEMA = 1
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+
+
+def print_json(fields: Mapping[str, object]) -> None:
+    click.echo(json.dumps({"schema": SCHEMA, **fields}))
+
+
+def artifact_fields(artifact: Artifact) -> dict[str, object]:
+    return {**asdict(artifact), "compressed": artifact.compressed}
+
+
+def shown_size(size_bytes: int) -> str:
+    """As `ls -h` would, with units of 1024."""
+    size = float(size_bytes)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if size < 1024 or unit == "TiB":
+            return f"{size_bytes} B" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    raise AssertionError
+
+
+def shown_time(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
+def shown(text: str) -> str:
+    """A name as a terminal may show it: control characters would be obeyed."""
+    if text.isprintable() or not sys.stdout.isatty():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode-escape", "surrogatepass").decode() for c in text)
+
+
+def shown_tags(tags: Mapping[str, str]) -> str:
+    return shown(" ".join(f"{key}={value}" if value else key for key, value in tags.items()))
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+    """A table on a terminal, else columns; `right` are the numbers of the columns that are aligned to the right."""
+    if sys.stdout.isatty():
+        _print_rich(header, rows, right)
+        return
+    for row in rows:
+        click.echo("\t".join(row))
+
+
+def _print_rich(header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, name in enumerate(header):
+        table.add_column(name, justify="right" if number in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    Console().print(table)
+
+
+def print_fields(fields: Iterable[tuple[str, str]]) -> None:
+    """Name and value, one a line."""
+    kept = [(name, value) for name, value in fields if value]
+    width = max((len(name) for name, _ in kept), default=0)
+    for name, value in kept:
+        click.echo(f"{name:<{width}}  {value}")

@@ -1,0 +1,175 @@
+"""`mountfs list`, `get`, `cat`, `show`, `exists`."""
+
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import click
+
+from mountfs import namespace
+from mountfs.api import LIST_LIMIT, ArtifactStore
+from mountfs.cli import complain
+from mountfs.cli.output import (
+    artifact_fields,
+    json_option,
+    print_fields,
+    print_json,
+    print_table,
+    shown,
+    shown_size,
+    shown_tags,
+)
+from mountfs.cli.where import WHERE, Where, exit_codes, key_of
+from mountfs.errors import NotFound
+from mountfs.model import Artifact
+
+PIECE_BYTES = 1 << 20
+
+
+@click.command("list", epilog=exit_codes(2, 3, 7))
+@click.argument("prefix", default="")
+@click.option("--limit", type=click.IntRange(min=0), default=LIST_LIMIT, show_default=True, help="0: all.")
+@click.option("--type", "kind", help="Only artifacts of this type.")
+@click.option("--tag", "tags", multiple=True, metavar="KEY[=VALUE]", help="Only with this tag; may be repeated.")
+@click.option("--paths", is_flag=True, help="Only the path of each inside the mount.")
+@json_option
+@WHERE
+def list_command(
+    prefix: str, *, limit: int, kind: str | None, tags: tuple[str, ...], paths: bool, as_json: bool, where: Where
+) -> None:
+    """List artifacts: all, those of a job or below a directory, or those whose keys begin with PREFIX."""
+    with where.open(read_only=True) as store:
+        wanted = _Filter(kind, tags)
+        found = filter(wanted.takes, store.list(key_of(prefix, store.mountpoint), limit=None))
+        rows = list(islice(found, limit or None))
+        if as_json:
+            for artifact in rows:
+                print_json(artifact_fields(artifact))
+        elif paths:
+            for artifact in rows:
+                click.echo(str(store.path(artifact.key)))
+        else:
+            print_table(("key", "type", "size", "stored", "modified", "tags"), map(_row, rows), right=(2, 3))
+        if limit and next(found, None) is not None:
+            complain(f"there are more than {limit}: --limit 0 shows all")
+    if prefix and not rows and not tags and not kind:
+        raise NotFound(f"not found: {prefix}")
+
+
+ls_command = list_command
+
+
+class _Filter:
+    """What `--type` and `--tag` ask for."""
+
+    def __init__(self, kind: str | None, tags: tuple[str, ...]) -> None:
+        self._kind = namespace.type_word(kind) if kind else None
+        self._tags = [(*namespace.parse_tag(tag), "=" in tag) for tag in tags]
+
+    def takes(self, artifact: Artifact) -> bool:
+        return self._is_of_kind(artifact) and all(
+            key in artifact.tags and (not has_value or artifact.tags[key].encode("utf-8", "surrogateescape") == value)
+            for key, value, has_value in self._tags
+        )
+
+    def _is_of_kind(self, artifact: Artifact) -> bool:
+        if self._kind is None or artifact.type == self._kind:
+            return True
+        return namespace.canonical_type(self._kind, extra={artifact.type: artifact.type}) == artifact.type
+
+
+def _row(artifact: Artifact) -> tuple[str, ...]:
+    return (
+        shown(artifact.key) + (" (damaged)" if artifact.damaged else ""),
+        artifact.type,
+        shown_size(artifact.size),
+        shown_size(artifact.stored_size),
+        artifact.modified_at,
+        shown_tags(artifact.tags),
+    )
+
+
+@click.command("get", epilog=exit_codes(2, 3, 6, 7))
+@click.argument("key")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="A file, a directory, or - for stdout.")
+@WHERE
+def get_command(key: str, *, output: Path | None, where: Where) -> None:
+    """Copy the artifact KEY, or the whole directory of that key, to where you are or to OUTPUT."""
+    with where.open(read_only=True) as store:
+        known = key_of(key, store.mountpoint)
+        if output == Path("-"):
+            _print_content(store, known)
+            return
+        target = output or Path()
+        if target.is_dir():
+            target = target / store.metadata(known).key.rpartition("/")[2]
+        count = store.save(known, target)
+    click.echo(f"{target}" if count == 1 else f"{target}: {count} artifacts", err=True)
+
+
+@click.command("cat", epilog=exit_codes(2, 3, 7))
+@click.argument("keys", nargs=-1, required=True, metavar="KEY...")
+@WHERE
+def cat_command(keys: tuple[str, ...], *, where: Where) -> None:
+    """Print the content of artifacts."""
+    with where.open(read_only=True) as store:
+        for key in keys:
+            _print_content(store, key_of(key, store.mountpoint))
+
+
+def _print_content(store: ArtifactStore, key: str) -> None:
+    with store.open(key) as content:
+        while piece := content.read(PIECE_BYTES):
+            sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
+
+
+@click.command("show", epilog=exit_codes(2, 3))
+@click.argument("key")
+@json_option
+@WHERE
+def show_command(key: str, *, as_json: bool, where: Where) -> None:
+    """Show all facts and tags of an artifact, a directory or a job."""
+    with where.open(read_only=True) as store:
+        artifact = store.metadata(key_of(key, store.mountpoint))
+    if as_json:
+        print_json(artifact_fields(artifact))
+    else:
+        print_fields(_facts(artifact))
+
+
+def _facts(artifact: Artifact) -> Iterator[tuple[str, str]]:
+    if artifact.damaged:
+        yield "damaged", "integrity check failed: the stored content is not what was written, and is not served"
+    yield "key", shown(artifact.key)
+    yield "kind", artifact.kind
+    if artifact.kind != "directory":
+        yield "type", artifact.type
+        yield "mime_type", artifact.mime_type
+        yield "size", f"{artifact.size} ({shown_size(artifact.size)})"
+        yield "stored_size", f"{artifact.stored_size} ({shown_size(artifact.stored_size)})"
+        yield "codec", artifact.codec
+        yield "sha256", artifact.sha256 or "still being computed"
+        yield "state", artifact.state
+        yield "version", str(artifact.version)
+    yield "created_at", artifact.created_at
+    yield "modified_at", artifact.modified_at
+    yield "expires_at", artifact.expires_at or ""
+    yield "pinned", "yes" if artifact.pinned else ""
+    yield "recovered", "yes: published as found after its writer or the daemon died" if artifact.recovered else ""
+    yield "uri", shown(artifact.uri)
+    for tag, value in sorted(artifact.tags.items()):
+        yield f"tag {tag}", shown(value) or '""'
+    for name, said in artifact.metadata.items():
+        yield f"metadata {shown(name)}", shown(str(said))
+
+
+@click.command("exists", epilog=exit_codes(2, 3))
+@click.argument("key")
+@WHERE
+def exists_command(key: str, *, where: Where) -> None:
+    """Exit 0 when there is an artifact, a directory or a job of that key, 3 when not. Prints nothing."""
+    with where.open(read_only=True) as store:
+        found = store.exists(key_of(key, store.mountpoint))
+    raise click.exceptions.Exit(0 if found else NotFound.exit_code)

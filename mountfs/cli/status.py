@@ -1,0 +1,92 @@
+"""`mountfs status` and `mountfs stats`."""
+
+from collections.abc import Iterator, Mapping
+
+import click
+
+from mountfs.cli.output import json_option, print_fields, print_json, print_table, shown, shown_size, shown_time
+from mountfs.cli.where import WHERE, Where, exit_codes
+from mountfs.errors import NotMounted
+
+REFUSALS_SHOWN = 10
+
+
+@click.command("status", epilog=exit_codes(2, 3))
+@json_option
+@WHERE
+def status_command(*, as_json: bool, where: Where) -> None:
+    """Show the mount, its daemon, what it is busy with, and which requests it refused last, and why."""
+    from mountfs.daemon import client
+
+    place = where.place()
+    try:
+        status = client.ask(place.state, "status", timeout=10)
+    except NotMounted as error:
+        dead = "its daemon has died: `mountfs mount` clears that" if place.mounted else "nothing is mounted"
+        raise NotMounted(f"{place.mountpoint}: {dead} (state directory {place.state})") from error
+    status.pop("ok", None)
+    if as_json:
+        print_json(status)
+        return
+    print_fields(_fields(status))
+    refusals = status.get("refusals")
+    for refusal in (refusals if isinstance(refusals, list) else [])[-REFUSALS_SHOWN:]:
+        click.echo(_refused(refusal))
+
+
+def _fields(status: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    yield "mounted", shown(str(status["mountpoint"]))
+    yield "pid", str(status["pid"])
+    yield "since", shown_time(_number(status["since"]))
+    yield "version", str(status["version"])
+    yield "state", shown(str(status["state"]))
+    quota = int(_number(status["quota_bytes"]))
+    stored = shown_size(int(_number(status["stored_bytes"])))
+    yield "stored", f"{stored} of {shown_size(quota)}" if quota else stored
+    yield "memory", shown_size(int(_number(status["resident_bytes"])))
+    yield "open files", f"{status['open_files']}, of these being written {status['drafts']}"
+    yield "to compress", str(status["unsettled"])
+    damaged = int(_number(status["damaged"]))
+    yield "damaged", f"{damaged}: integrity check failed, see the log" if damaged else ""
+
+
+def _number(value: object) -> float:
+    return float(str(value))
+
+
+def _refused(refusal: Mapping[str, object]) -> str:
+    when = shown_time(_number(refusal["time"]))
+    who = f"{refusal['program'] or 'a process'} (pid {refusal['pid']})"
+    return shown(f"refused {when}  {who}  {refusal['request']}: {refusal['sentence']}")
+
+
+@click.command("stats", epilog=exit_codes(2, 3))
+@click.option("--compression", is_flag=True, help="By type: what was written, and what it takes.")
+@json_option
+@WHERE
+def stats_command(*, compression: bool, as_json: bool, where: Where) -> None:
+    """Show how many artifacts there are and what they cost. Equal contents are stored once."""
+    with where.open(read_only=True) as store:
+        stats = store.stats()
+        by_type = store.compression_stats() if compression else {}
+    if as_json:
+        print_json({**stats, **({"types": by_type} if compression else {})})
+        return
+    print_fields(_totals(stats))
+    if compression:
+        header = ("type", "artifacts", "size", "stored", "saved")
+        print_table(header, [_type_row(name, of_type) for name, of_type in by_type.items()], right=(1, 2, 3, 4))
+
+
+def _totals(stats: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    yield "jobs", str(stats["jobs"])
+    yield "artifacts", str(stats["artifacts"])
+    yield "size", shown_size(int(_number(stats["size_bytes"])))
+    yield "stored", f"{shown_size(int(_number(stats['stored_bytes'])))} ({_number(stats['saved']):.0%} saved)"
+    yield "damaged", str(stats["damaged"]) if stats["damaged"] else ""
+
+
+def _type_row(name: str, of_type: Mapping[str, int]) -> tuple[str, ...]:
+    size, stored = of_type["size_bytes"], of_type["stored_bytes"]
+    saved = f"{1 - stored / size:.0%}" if size else "-"
+    return name, str(of_type["artifacts"]), shown_size(size), shown_size(stored), saved

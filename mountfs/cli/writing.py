@@ -1,0 +1,164 @@
+"""`mountfs put`, `tag`, `delete`."""
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from mountfs import namespace
+from mountfs.cli.output import (
+    artifact_fields,
+    json_option,
+    print_fields,
+    print_json,
+    shown,
+    shown_size,
+)
+from mountfs.cli.where import WHERE, Where, exit_codes, key_of
+from mountfs.errors import InvalidArgument, IsADirectory, MountfsError, NotFound
+
+SAMPLE_BYTES = 4 << 20
+
+
+@click.command("put", epilog=exit_codes(2, 3, 4, 5, 6, 8))
+@click.argument("key")
+@click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
+@click.option("--type", "kind", help="Its type, where the name does not say it.")
+@click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag; may be repeated.")
+@click.option("--metadata", metavar="JSON", help="An object; what may be a tag becomes one, all of it is kept.")
+@click.option("--mime-type", help="Its MIME type, where the name does not say it.")
+@click.option("--expires", metavar="WHEN", help="A date, a time, or +30d.")
+@click.option("--dry-run", is_flag=True, help="Store nothing; say what it would cost.")
+@json_option
+@WHERE
+def put_command(
+    key: str, file: Path, *, kind: str | None, tags: tuple[str, ...], metadata: str | None, mime_type: str | None,
+    expires: str | None, dry_run: bool, as_json: bool, where: Where,
+) -> None:  # fmt: skip
+    """Store FILE, or what comes from stdin (-), as the artifact KEY. What had that key is replaced."""
+    if file.is_dir():
+        raise IsADirectory(f"{file} is a directory: `cp -r` it into the mount")
+    source: Path | BinaryIO = sys.stdin.buffer if str(file) == "-" else file
+    if dry_run:
+        _print_estimate(key, source, as_json=as_json)
+        return
+    said = _metadata(metadata)
+    with where.open() as store:
+        artifact = store.put(
+            key_of(key, store.mountpoint),
+            source,
+            type=kind,
+            tags={**_tags_in(said), **dict(map(_tag, tags))},
+            metadata=said,
+            mime_type=mime_type,
+            expires=expires,
+        )
+    if as_json:
+        print_json(artifact_fields(artifact))
+    else:
+        click.echo(f"{shown(artifact.key)}: {shown_size(artifact.size)}, stored {shown_size(artifact.stored_size)}")
+
+
+def _tag(text: str) -> tuple[str, str]:
+    key, value = namespace.parse_tag(text)
+    return key, value.decode("utf-8", "surrogateescape")
+
+
+def _metadata(text: str | None) -> dict[str, object]:
+    try:
+        said = json.loads(text) if text else {}
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgument(f"--metadata: not JSON ({error})") from None
+    if not isinstance(said, dict):
+        raise InvalidArgument("--metadata: a JSON object is expected")
+    return said
+
+
+def _tags_in(metadata: Mapping[str, object]) -> dict[str, str]:
+    """Those members that may be tags: `{"branch": "main", "pr": 7}` is how an older store was told them (F-032)."""
+    found = {}
+    for key, value in metadata.items():
+        text = json.dumps(value) if isinstance(value, bool | int | float) else value
+        if not isinstance(text, str):
+            continue
+        try:
+            namespace.check_tag(key, text.encode("utf-8", "surrogateescape"))
+        except MountfsError:
+            continue
+        found[key] = text
+    return found
+
+
+def _print_estimate(key: str, source: Path | BinaryIO, *, as_json: bool) -> None:
+    from mountfs.api import ArtifactStore
+
+    sample, size = _sample(source)
+    stored = ArtifactStore.estimate_compressed_size(sample, total_bytes=size)
+    if as_json:
+        print_json({"key": key, "size": size, "estimated_stored_size": stored, "dry_run": True})
+    else:
+        click.echo(f"{key}: {shown_size(size)} would take about {shown_size(stored)}; nothing was stored")
+
+
+def _sample(source: Path | BinaryIO) -> tuple[bytes, int]:
+    """The first bytes, and how many there are."""
+    if isinstance(source, Path):
+        try:
+            with open(source, "rb") as file:
+                return file.read(SAMPLE_BYTES), source.stat().st_size
+        except FileNotFoundError:
+            raise NotFound(f"not found: {source}") from None
+        except OSError as error:
+            raise InvalidArgument(f"{source}: {error.strerror}") from error
+    sample = source.read(SAMPLE_BYTES)
+    size = len(sample)
+    while piece := source.read(SAMPLE_BYTES):
+        size += len(piece)
+    return sample, size
+
+
+@click.command("tag", epilog=exit_codes(2, 3, 4))
+@click.argument("key")
+@click.argument("tags", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option("--remove", multiple=True, metavar="KEY", help="Take a tag away; may be repeated.")
+@WHERE
+def tag_command(key: str, tags: tuple[str, ...], *, remove: tuple[str, ...], where: Where) -> None:
+    """Set tags of a job, a directory or an artifact; without any, print those it has.
+
+    What lies below a directory has its tags too. Without `=` it is a label.
+    """
+    said = dict(map(_tag, tags))
+    with where.open() as store:
+        known = key_of(key, store.mountpoint)
+        if said:
+            store.tag(known, **said)
+        if remove:
+            store.untag(known, *remove)
+        if not said and not remove:
+            print_fields((tag, shown(value) or '""') for tag, value in sorted(store.metadata(known).tags.items()))
+
+
+@click.command("delete", epilog=exit_codes(2, 3, 4))
+@click.argument("keys", nargs=-1, required=True, metavar="KEY...")
+@click.option("--dry-run", is_flag=True, help="Only print what would go.")
+@click.option("--yes", is_flag=True, help="Do not ask, on a terminal either.")
+@WHERE
+def delete_command(keys: tuple[str, ...], *, dry_run: bool, yes: bool, where: Where) -> None:
+    """Delete artifacts, directories with all below them, or whole jobs. Prints each artifact that goes."""
+    with where.open(read_only=dry_run) as store:
+        known = [key_of(key, store.mountpoint) for key in keys]
+        missing = [key for key in known if not store.exists(key)]
+        if missing:
+            raise NotFound(f"not found: {', '.join(missing)}; nothing was deleted")
+        victims = [artifact.key for key in known for artifact in store.list(key, limit=None)]
+        for victim in victims:
+            click.echo(f"{'would delete' if dry_run else 'delete'} {shown(victim)}")
+        if dry_run:
+            return
+        if not yes and sys.stdin.isatty() and len(victims) > 1:
+            click.confirm(f"Delete these {len(victims)} artifacts?", abort=True)
+        for key in known:
+            store.delete(key)

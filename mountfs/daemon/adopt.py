@@ -1,0 +1,213 @@
+"""`mount --adopt`: what lies in a directory moves into the store before the mount covers it.
+
+The originals go only after everything is durable in the store. Cut off at any point it can be run again: what is in
+the store already, with the same content, is skipped.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mountfs import namespace
+from mountfs.daemon.service import Service
+from mountfs.errors import AlreadyExists, EnvironmentProblem, MountfsError, Protected, Unsupported
+from mountfs.model import ROOT_INO, Digest, Entry, Kind, Standing
+from mountfs.store.store import Store
+from mountfs.store.tree import Owner
+
+PIECE_BYTES = 1 << 20
+SETTLE_EVERY = 256  # files: their plain bytes wait in memory and in the journal until then
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """What was moved."""
+
+    files: int
+    size_bytes: int
+
+
+def adopt(service: Service) -> Adopted:
+    """Move the job directories in the mountpoint into the store.
+
+    Raises Protected naming a file that lies directly in it, Unsupported naming what no artifact can be, AlreadyExists
+    naming what the store holds with another content; then nothing was removed.
+    """
+    jobs = _jobs(service.mountpoint)
+    for job in jobs:
+        _refuse_what_cannot_be_stored(job)
+    store = Store.open(service.state, service.options, mountpoint=service.mountpoint)
+    try:
+        importing = _Importing(store)
+        for job in jobs:
+            importing.take(ROOT_INO, job)
+        importing.finish()
+    finally:
+        store.close()
+    for job in jobs:
+        _remove(job)
+    return Adopted(importing.files, importing.size_bytes)
+
+
+def _jobs(mountpoint: Path) -> list[Path]:
+    found = sorted(Path(entry.path) for entry in os.scandir(mountpoint))
+    for path in found:
+        if path.is_symlink() or not path.is_dir():
+            raise Protected(
+                f"{path} lies directly in the mountpoint, where only directories of jobs may be: move it into one first"
+            )
+        namespace.check_job_name(os.fsencode(path.name))
+    return found
+
+
+def _refuse_what_cannot_be_stored(path: Path) -> None:
+    for entry in _walk(path):
+        mode = entry.stat(follow_symlinks=False).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
+            raise Unsupported(f"{entry.path}: devices, sockets and FIFOs are no artifacts: remove it first")
+        if os.path.ismount(entry.path):
+            raise Unsupported(f"{entry.path} is a mount: unmount it first")
+
+
+def _walk(path: Path) -> "Iterator[os.DirEntry[str]]":
+    for entry in os.scandir(path):
+        yield entry
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(Path(entry.path))
+
+
+class _Importing:
+    """Copies of files, directories and symlinks, in one open store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._unsettled = 0
+        self.files = 0
+        self.size_bytes = 0
+
+    def take(self, parent: int, path: Path) -> None:
+        """Bring in one entry with all below it."""
+        try:
+            found = os.lstat(path)
+            name = os.fsencode(path.name)
+            if stat.S_ISDIR(found.st_mode):
+                self._take_directory(parent, name, path, found)
+            elif stat.S_ISLNK(found.st_mode):
+                self._take_symlink(parent, name, path, found)
+            else:
+                self._take_file(parent, name, path, found)
+        except OSError as error:
+            raise EnvironmentProblem(f"{path} cannot be read: {error.strerror}; nothing was removed") from error
+
+    def finish(self) -> None:
+        """Everything taken is hashed, compressed and on the disk."""
+        self._settle()
+        store = self._store
+        store.sync(store.unsynced_drafts(None), store.journal.take_unsynced())
+
+    def _settle(self) -> None:
+        settler = self._store.settler
+        settler.settle_all()
+        if not settler.idle():
+            raise MountfsError("not everything could be stored, the log says what: nothing was removed")
+        self._store.ledger.drain()
+        self._unsettled = 0
+
+    def _take_directory(self, parent: int, name: bytes, path: Path, found: os.stat_result) -> None:
+        tree = self._store.tree
+        entry = tree.find(parent, name)
+        if entry is None:
+            mode = stat.S_IMODE(found.st_mode)
+            entry = tree.make_directory(parent, name, mode, Owner(found.st_uid, found.st_gid))
+        elif entry.kind != Kind.DIRECTORY:
+            raise _differs(path)
+        for child in sorted(os.listdir(path)):
+            self.take(entry.ino, path / child)
+        self._dress(entry, path, found)
+
+    def _take_symlink(self, parent: int, name: bytes, path: Path, found: os.stat_result) -> None:
+        target = os.fsencode(os.readlink(path))
+        entry = self._store.tree.find(parent, name)
+        if entry is None:
+            entry = self._store.tree.make_symlink(parent, name, target, Owner(found.st_uid, found.st_gid))
+            self._store.tree.set_attributes(entry.ino, mtime_ns=found.st_mtime_ns)
+        elif entry.target != target:
+            raise _differs(path)
+
+    def _take_file(self, parent: int, name: bytes, path: Path, found: os.stat_result) -> None:
+        entry = self._store.tree.find(parent, name)
+        if entry is not None:
+            if not self._is_same(entry, path):
+                raise _differs(path)
+        else:
+            entry = self._copy(parent, name, path, found)
+        self._dress(entry, path, found)
+        self.files += 1
+        self.size_bytes += found.st_size
+
+    def _copy(self, parent: int, name: bytes, path: Path, found: os.stat_result) -> Entry:
+        store = self._store
+        draft = b".adopt-" + hashlib.sha256(name).hexdigest()[:32].encode()  # the next attempt finds it again
+        if store.tree.find(parent, draft) is not None:
+            store.tree.unlink(parent, draft)
+        live = store.tree.create_file(parent, draft, stat.S_IMODE(found.st_mode), Owner(found.st_uid, found.st_gid))
+        try:
+            with open(path, "rb") as file, live.lock:
+                offset = 0
+                while piece := file.read(PIECE_BYTES):
+                    store.files.prepare_write(live, offset, len(piece))
+                    store.files.write(live, offset, piece)
+                    offset += len(piece)
+                store.files.publish(live, Standing.CLOSED)
+            store.tree.rename(parent, draft, parent, name)
+        except BaseException:
+            store.tree.unlink(parent, draft)
+            raise
+        finally:
+            store.files.release(live, write=True)
+        self._unsettled += 1
+        if self._unsettled >= SETTLE_EVERY or found.st_size > PIECE_BYTES:
+            self._settle()
+        return store.tree.lookup(parent, name)
+
+    def _is_same(self, entry: Entry, path: Path) -> bool:
+        if entry.kind != Kind.FILE or entry.size != path.stat().st_size:
+            return False
+        if entry.content is None:
+            return True
+        self._settle()
+        entry = self._store.tree.entry(entry.ino)
+        content = self._store.catalog.content(entry.content) if entry.content is not None else None
+        with open(path, "rb") as file:
+            digest = Digest(hashlib.file_digest(file, "sha256").digest())
+        return content is not None and content.digest == digest and not content.damaged
+
+    def _dress(self, entry: Entry, path: Path, found: os.stat_result) -> None:
+        """Times and `user.` attributes, tags among them, as they were."""
+        for name in os.listxattr(path, follow_symlinks=False):
+            raw = os.fsencode(name)
+            if raw.startswith(b"user."):
+                value = os.getxattr(path, name, follow_symlinks=False)
+                self._store.attributes.set(entry.ino, raw, value)
+        self._store.tree.set_attributes(entry.ino, atime_ns=found.st_atime_ns, mtime_ns=found.st_mtime_ns)
+
+
+def _differs(path: Path) -> MountfsError:
+    return AlreadyExists(f"{path}: the store holds something else under this name: move it away; nothing was removed")
+
+
+def _remove(job: Path) -> None:
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(job)
+    except OSError as error:
+        busy = "is in use" if error.errno == errno.EBUSY else error.strerror
+        raise EnvironmentProblem(
+            f"{job} is stored, and could not be removed from the mountpoint: {busy}; run the same command again"
+        ) from error

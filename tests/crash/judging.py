@@ -1,0 +1,69 @@
+"""Compares what a store holds after a death with what was acknowledged before it."""
+
+from pathlib import Path
+
+from mountfs.model import Kind, Standing
+from tests.crash.invariants import Found, Tree, judge
+from tests.crash.scenarios import PREPARED, steps_of
+from tests.crash.steps import Node, Step, states
+
+BLOCK_BYTES = 64 << 10
+
+Expected = dict[str, Node]
+
+
+def expected_states(name: str, *, before: tuple[str, ...] = ()) -> list[Expected]:
+    """The tree after each step of a scenario, which began on what `PREPARED` and `before` had left."""
+    earlier: list[Step] = [*PREPARED, *(step for other in before for step in steps_of(other))]
+    return states([*earlier, *steps_of(name)])[len(earlier) :]
+
+
+def acknowledged_is_there(state: Path, acknowledged: list[str], expected: list[Expected]) -> None:
+    """After a kill: the tree is that of the last acknowledged step, or of the one that was under way."""
+    found = judge(state)
+    done = int(acknowledged[-1]) if acknowledged else 0
+    candidates = expected[done : done + 2]
+    complaints = [difference(found, candidate, candidates[-1]) for candidate in candidates]
+    assert None in complaints, f"after step {done}: {complaints[0]}; or, had the next step been done: {complaints[-1]}"
+
+
+def difference(found: Tree, expected: Expected, later: Expected) -> str | None:
+    """The first way in which `found` is not what is expected; what is still being written may be as in `later`."""
+    if found.keys() != expected.keys():
+        return f"names {sorted(found.keys() ^ expected.keys())}"
+    for path, node in expected.items():
+        under_way = later[path].drafts if path in later else []
+        if (wrong := _wrong(found[path], node, under_way)) is not None:
+            return f"{path}: {wrong}"
+    return None
+
+
+def _wrong(found: Found, node: Node, under_way: list[bytes]) -> str | None:
+    if (found.kind, found.mode, found.tags) != (node.kind, node.mode, node.tags):
+        return f"found {found.kind, oct(found.mode), found.tags}, not {node.kind, oct(node.mode), node.tags}"
+    if found.content is None:
+        return "cannot be read"
+    standing = Standing.RECOVERED if node.kind == Kind.FILE and node.recovered else Standing.CLOSED
+    if found.standing != standing:
+        return f"is {found.standing}, not {standing}"
+    if found.content == node.content:
+        return None
+    if node.kind == Kind.FILE and not node.closed and is_mixed(found.content, [node.content, *node.drafts, *under_way]):
+        return None
+    return f"{len(found.content)} bytes that nobody acknowledged, instead of {len(node.content)}"
+
+
+def is_mixed(found: bytes, written: list[bytes]) -> bool:
+    """Whether each byte is one that was written there, or a zero that nobody wrote yet."""
+    if len(found) > max(map(len, written)):
+        return False
+    for start in range(0, len(found), BLOCK_BYTES):
+        part = found[start : start + BLOCK_BYTES]
+        sources = [bytes(len(part)), *(content[start : start + len(part)] for content in written)]
+        if part not in sources and not _each_byte_from(part, [s.ljust(len(part), b"\0") for s in sources]):
+            return False
+    return True
+
+
+def _each_byte_from(part: bytes, sources: list[bytes]) -> bool:
+    return all(byte in options for byte, *options in zip(part, *sources, strict=True))
