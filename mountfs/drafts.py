@@ -83,7 +83,7 @@ class DraftFile:
         return b"".join(parts)
 
     def _read_part(self, chunk: int, offset: int, length: int) -> bytes:
-        if self.base is None or not self._in_base(chunk):
+        if self.base is None or not self.lies_in_base(chunk):
             return _padded(os.pread(self.fd, length, offset), length)
         return _padded(self.base.read(offset, max(0, min(length, self.base_limit - offset))), length)
 
@@ -142,7 +142,8 @@ class DraftFile:
         while position < end:
             position += os.pwrite(self.fd, zeros[: end - position], position)
 
-    def _in_base(self, chunk: int) -> bool:
+    def lies_in_base(self, chunk: int) -> bool:
+        """Whether a chunk is still read from the base: nobody wrote to it, in this life or an earlier one."""
         return chunk * FRAME_BYTES < self.base_limit and chunk not in self._own
 
     def _carry(self, offset: int, end: int) -> None:

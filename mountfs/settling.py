@@ -224,7 +224,9 @@ class Behind:
     def _from_base(self, chunk: int) -> tuple[bytes, int, int, int] | None:
         """The stored frame of a chunk that nobody wrote to, as the base has it."""
         base, version = self.draft.base, self.draft.versions.get(chunk, 0)
-        if not self.compress or not isinstance(base, FramedReader) or base.raw or version or chunk >= len(base.table):
+        if not self.compress or not isinstance(base, FramedReader) or base.raw or chunk >= len(base.table):
+            return None
+        if version or not self.draft.lies_in_base(chunk):
             return None
         frame = base.table[chunk]
         if frame.plain_offset != chunk * FRAME_BYTES or self.draft.base_limit < frame.plain_offset + frame.plain_bytes:

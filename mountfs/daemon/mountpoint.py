@@ -57,7 +57,7 @@ def real_path(path: Path) -> Path:
 def is_dead(mountpoint: Path) -> bool:
     """Whether the daemon of a mount has gone and left it behind."""
     try:
-        os.stat(mountpoint)
+        os.statvfs(mountpoint)  # the kernel may answer `stat` from what it remembers
     except OSError as error:
         return error.errno == errno.ENOTCONN
     return False

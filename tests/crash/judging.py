@@ -12,9 +12,9 @@ BLOCK_BYTES = 64 << 10
 Expected = dict[str, Node]
 
 
-def expected_states(name: str, *, before: tuple[str, ...] = ()) -> list[Expected]:
-    """The tree after each step of a scenario, which began on what `PREPARED` and `before` had left."""
-    earlier: list[Step] = [*PREPARED, *(step for other in before for step in steps_of(other))]
+def expected_states(name: str) -> list[Expected]:
+    """The tree after each step of a scenario, which began on what it is to begin on."""
+    earlier: list[Step] = {"first": [], "recovery": [*PREPARED, *steps_of("unfinished")]}.get(name, PREPARED)
     return states([*earlier, *steps_of(name)])[len(earlier) :]
 
 
@@ -48,7 +48,7 @@ def _wrong(found: Found, node: Node, under_way: list[bytes]) -> str | None:
         return f"is {found.standing}, not {standing}"
     if found.content == node.content:
         return None
-    if node.kind == Kind.FILE and not node.closed and is_mixed(found.content, [node.content, *node.drafts, *under_way]):
+    if node.kind == Kind.FILE and node.recovered and is_mixed(found.content, [node.content, *node.drafts, *under_way]):
         return None
     return f"{len(found.content)} bytes that nobody acknowledged, instead of {len(node.content)}"
 

@@ -1,20 +1,49 @@
-"""State directories to begin on, made once for a whole run of tests."""
+"""State directories to begin on, and the command that goes on from there in a process of its own."""
 
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from mountfs.store.options import Options
 from mountfs.store.store import Store
-from tests.crash.scenarios import PREPARED, steps_of
+from tests.crash.scenarios import PREPARED
 from tests.crash.steps import World
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def prepared_state(path: Path) -> Path:
+class Beginnings:
+    """Makes each state directory once; whoever changes one copies it first."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def of(self, name: str) -> Path:
+        """Where the scenario of that name begins."""
+        match name:
+            case "first":
+                return self._made("empty", lambda path: path.mkdir())
+            case "recovery":
+                return self._made("unfinished", self._leave_unfinished)
+            case _:
+                return self._made("prepared", _prepare)
+
+    def _made(self, kind: str, make: Callable[[Path], object]) -> Path:
+        path = self._directory / kind
+        if not path.exists():
+            make(path)
+        return path
+
+    def _leave_unfinished(self, path: Path) -> None:
+        """What a daemon leaves that is killed at the end of the scenario `unfinished`."""
+        shutil.copytree(self.of("unfinished"), path)
+        subprocess.run([word.replace("{root}", str(path)) for word in command("unfinished")], check=True)
+
+
+def _prepare(path: Path) -> None:
     """A store with `PREPARED` in it, closed in order. Its ballast is emptied: it is copied very often."""
     store = Store.open(path, Options())
     world = World(store)
@@ -23,17 +52,10 @@ def prepared_state(path: Path) -> Path:
     store.settler.settle_all()
     store.close()
     os.truncate(path / "ballast", 0)
-    return path
 
 
-def unfinished_state(prepared: Path, path: Path) -> Path:
-    """What a daemon leaves that was killed after the scenario `unfinished`."""
-    shutil.copytree(prepared, path)
-    subprocess.run(scenario("unfinished", path), check=True, capture_output=True)
-    assert steps_of("unfinished")
-    return path
-
-
-def scenario(name: str, state: Path | str = "{root}") -> list[str]:
-    """The command that performs a scenario."""
-    return [sys.executable, "-m", "tests.crash.play", name, str(state)]
+def command(name: str) -> list[str]:
+    """Performs a scenario on the state directory `{root}`. Coverage of a process that dies is not measured."""
+    without_coverage = ["-u", "COVERAGE_PROCESS_START", "-u", "COVERAGE_PROCESS_CONFIG"]
+    python = [sys.executable, "-m", "tests.crash.play", name, "{root}"]
+    return ["env", *without_coverage, f"PYTHONPATH={REPOSITORY}", *python]

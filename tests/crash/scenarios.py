@@ -203,7 +203,17 @@ SYNCED: list[Step] = [
 ]
 """Writers that call fsync, beside others that do not."""
 
+FIRST: list[Step] = [
+    MakeDirectory("job"),
+    *saved("job/small", 90, 500),
+    *saved("job/large", 91, 70_000),
+    Settle(),
+    CloseStore(),
+]
+"""On a state directory that does not exist yet."""
+
 ALL: dict[str, list[Step]] = {
+    "first": FIRST,
     "names": NAMES,
     "small": SMALL,
     "drafts": DRAFTS,

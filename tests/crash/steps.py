@@ -37,7 +37,8 @@ def plain(seed: int, length: int) -> bytes:
 class Node:
     """One entry as it should be: `content` is what was acknowledged, `drafts` what was written since.
 
-    A file that nobody has closed may be found with anything that was written to it, marked as recovered.
+    A file whose last state was published by fsync, or that nobody has closed yet, may be found with anything that
+    was written to it later, marked as recovered.
     """
 
     kind: int
@@ -248,7 +249,7 @@ class Open:
 
 
 def _drafted(node: Node) -> None:
-    if node.current is not None and not node.closed:
+    if node.current is not None and node.recovered:
         node.drafts.append(bytes(node.current))
 
 
@@ -355,12 +356,6 @@ class FileSync:
             node.content = bytes(node.current)
             node.provisional = True
             node.current = None
-            _keep_as_found(node)
-
-
-def _keep_as_found(node: Node) -> None:
-    if not node.closed:
-        node.drafts.append(node.content)
 
 
 @dataclass(frozen=True, slots=True)
