@@ -39,6 +39,10 @@ INTERRUPTED = 130
 PIPE_CLOSED = 141
 
 
+class _PipeClosedError(Exception):
+    """Whoever read our output has enough."""
+
+
 class Commands(click.Group):
     """A group that imports a command when it is called."""
 
@@ -52,6 +56,12 @@ class Commands(click.Group):
         command = getattr(module, f"{cmd_name}_command")
         assert isinstance(command, click.Command)
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _PipeClosedError from error  # click would end the process with 1
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -89,7 +99,7 @@ def run(arguments: list[str]) -> int:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
+    except _PipeClosedError:
         return _pipe_closed()
     except Exception as error:  # noqa: BLE001  # whatever it is, the user gets a sentence and an exit code
         return _bug(error)
@@ -111,7 +121,7 @@ def _flushed() -> int:
 
 
 def _pipe_closed() -> int:
-    """Whoever read our output has enough: nothing to complain about."""
+    """Nothing to complain about, and nowhere to write what is left."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     return PIPE_CLOSED
