@@ -26,14 +26,24 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from mountfs.api import open_store
+    from mountfs.api import ArtifactStore, open_store
     from mountfs.errors import MountfsError
     from mountfs.model import Artifact
     from mountfs.namespace import ArtifactType, build_key, normalize_key
 
-__all__ = ["Artifact", "ArtifactType", "MountfsError", "__version__", "build_key", "normalize_key", "open_store"]
+__all__ = [
+    "Artifact",
+    "ArtifactStore",
+    "ArtifactType",
+    "MountfsError",
+    "__version__",
+    "build_key",
+    "normalize_key",
+    "open_store",
+]
 
 _HOMES = {
+    "ArtifactStore": "mountfs.api",
     "open_store": "mountfs.api",
     "MountfsError": "mountfs.errors",
     "Artifact": "mountfs.model",

@@ -1,12 +1,13 @@
 """The words of mountfs as values: parsed once at the edge, compared and passed around inside.
 
-No clock, no I/O, no library. Sizes are bytes, times are nanoseconds since the epoch unless the name says
+No I/O, no library, and no clock but where a question is about now. Sizes are bytes, times are nanoseconds since the epoch unless the name says
 otherwise.
 """
 
 import enum
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import NewType
 
 Ino = NewType("Ino", int)
@@ -84,6 +85,12 @@ class Artifact:
     metadata: dict[str, object] = field(default_factory=dict)
     damaged: bool = False
 
+    def is_expired(self, *, now: datetime | None = None) -> bool:
+        """Whether `expires_at` has passed; never without one."""
+        if self.expires_at is None:
+            return False
+        return datetime.fromisoformat(self.expires_at) <= (now or datetime.now(UTC))
+
     @property
     def compressed(self) -> bool:
         return self.codec == Codec.ZSTD
@@ -137,7 +144,12 @@ class Entry:
     stored: int = 0
 
     def copy(self) -> "Entry":
-        return replace(self)
+        """A value of its own; a fifth of the time of `dataclasses.replace`, and every write needs one."""
+        return Entry(
+            self.ino, self.parent, self.name, self.kind, self.mode, self.uid, self.gid, self.size,
+            self.atime_ns, self.mtime_ns, self.ctime_ns, self.birth_ns, self.content, self.target, self.stamp,
+            self.standing, self.mode_stamp, self.owner_stamp, self.mtime_stamp, self.stored,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from mountfs.api.pieces import Data
 from mountfs.api.place import Place, Said, locate
 from mountfs.api.reading import LIST_LIMIT, ArtifactStore
 from mountfs.daemon import client
-from mountfs.errors import AlreadyMounted, EnvironmentProblem, InvalidArgument, NotMounted
+from mountfs.errors import AlreadyMounted, CatalogError, EnvironmentProblem, InvalidArgument, NotMounted
 from mountfs.statedir import StateDirectory
 
 if TYPE_CHECKING:
@@ -127,9 +127,13 @@ def _shared(place: Place) -> ArtifactStore:
     if not state.catalog.exists():
         raise NotMounted(f"there is no store for {place.mountpoint} yet: mount it, or put something")
     types = place.settings.type_aliases()
-    store = SharedStore(place.state, mountpoint=place.mountpoint, types=types)
-    if store.is_complete() or state.holder() is not None:
-        return store
-    store.close()
+    try:
+        store = SharedStore(place.state, mountpoint=place.mountpoint, types=types)
+        if store.is_complete() or state.holder() is not None:
+            return store
+        store.close()
+    except CatalogError:
+        if (holder := state.holder()) is not None:  # it is just making or migrating the catalog
+            raise AlreadyMounted(f"{place.state} is in use by process {holder}") from None
     _direct(place).close()  # its last holder was killed: what it acknowledged is brought in first
     return SharedStore(place.state, mountpoint=place.mountpoint, types=types)

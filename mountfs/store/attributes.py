@@ -264,7 +264,7 @@ class Attributes:
         live = self._files.live.get(ino)
         now = self._ledger.clock.now_ns()
         if live is not None:
-            live.entry.ctime_ns = now
+            live.own_entry().ctime_ns = now
             return
         entry = self._tree.entry(ino).copy()
         entry.ctime_ns = now

@@ -59,6 +59,12 @@ class LiveFile:
     def ino(self) -> int:
         return self.entry.ino
 
+    def own_entry(self) -> Entry:
+        """`entry`, apart from `acknowledged`, so that it may be changed."""
+        if self.entry is self.acknowledged:
+            self.entry = self.acknowledged.copy()
+        return self.entry
+
     @property
     def changed(self) -> bool:
         """Whether its content here is not the published, settled one."""
@@ -88,7 +94,7 @@ class Files:
         """One more handle on a file. Raises what `truncate` raises."""
         live = self.live.get(entry.ino)
         if live is None:
-            live = self.live[entry.ino] = LiveFile(entry.copy(), entry)
+            live = self.live[entry.ino] = LiveFile(entry, entry)
         live.handles += 1
         live.writers += write
         if truncate:
@@ -270,6 +276,7 @@ class Files:
 
     def _changed(self, live: LiveFile, size: int) -> None:
         now = self._clock.now_ns()
+        live.own_entry()
         live.entry.size = size
         live.entry.mtime_ns = live.entry.ctime_ns = now
         live.dirty = True
@@ -399,19 +406,21 @@ class Files:
 
     def _acknowledge(self, live: LiveFile, entry: Entry) -> None:
         entry.stored = max(1, entry.size)
-        live.acknowledged = entry
-        live.entry = entry.copy()
+        live.acknowledged = live.entry = entry
         live.dirty = False
 
     def put_attributes(self, live: LiveFile, **values: object) -> None:
         """Change mode, owner, times… of an open file: now for everybody, and durably for what is acknowledged."""
+        shared = live.entry is live.acknowledged
         acknowledged = live.acknowledged.copy()
-        for target in (acknowledged, live.entry):
+        for target in (acknowledged,) if shared else (acknowledged, live.entry):
             for name, value in values.items():
                 setattr(target, name, value)
         if not live.unlinked:
             self._ledger.put(acknowledged)
         live.acknowledged = acknowledged
+        if shared:
+            live.entry = acknowledged
 
     # -- after settling -----------------------------------------------------------------------------------
 
@@ -421,8 +430,7 @@ class Files:
         if live.draft is not None and live.draft_noted:
             live.draft_noted = False  # its row is gone: the files go too
         self._drop_changes(live)
-        live.acknowledged = entry
-        live.entry = entry.copy()
+        live.acknowledged = live.entry = entry
         live.reader = reader
         if not live.handles:
             self.live.pop(live.ino, None)

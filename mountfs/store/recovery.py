@@ -138,7 +138,7 @@ def _take_up(
     if not draft.size:
         draft.remove()
         return
-    live = LiveFile(entry.copy(), entry, draft=draft, draft_base=base, publishes=1, due=0.0)
+    live = LiveFile(entry, entry, draft=draft, draft_base=base, publishes=1, due=0.0)
     live.draft_noted = live.draft_closed = True
     files.take_up(live)
 

@@ -187,7 +187,7 @@ class Tree:
     def _forget_live(self, ino: int) -> None:
         live = self._files.live.get(ino)
         if live is not None:
-            live.entry.ctime_ns = self._ledger.clock.now_ns()
+            live.own_entry().ctime_ns = self._ledger.clock.now_ns()
             self._files.detach(live)
 
     def remove_tree(self, entry: Entry) -> int:
@@ -281,8 +281,9 @@ class Tree:
     def _renamed(self, ino: int, parent: int, name: bytes, now: int) -> None:
         live = self._files.live.get(ino)
         if live is not None:
+            current = live.own_entry()
             live.acknowledged = live.acknowledged.copy()
-            for entry in (live.entry, live.acknowledged):
+            for entry in (current, live.acknowledged):
                 entry.parent, entry.name, entry.ctime_ns = parent, name, now
 
     # -- attributes ---------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ class Found:
 
     kind: int
     mode: int
+    size: int
     content: bytes | None
     standing: str
     tags: dict[str, bytes] = field(default_factory=dict)
@@ -61,7 +62,9 @@ def judge(state: Path, *, may_be_damaged: bool = False) -> Tree:
             assert store.settler.idle(), "something is left to settle"
             settled = read_tree(store)
             _same(found, settled)
-            _check_catalog(store, may_be_damaged=may_be_damaged)
+            damaged = _damaged_contents(store)
+            assert may_be_damaged or not damaged, f"contents {damaged} are marked damaged"
+            _check_catalog(store, damaged)
         finally:
             store.close()
     _check_files(state)
@@ -99,7 +102,8 @@ def _read_below(store: Store, directory: Entry, path: str, tree: Tree) -> None:
         for entry in page:
             place = f"{path}/{entry.name.decode()}".lstrip("/")
             assert entry.parent == directory.ino, f"{place} says that its parent is {entry.parent}"
-            tree[place] = Found(entry.kind, entry.mode, _content(store, entry), entry.standing, _tags(store, entry))
+            content, tags = _content(store, entry), _tags(store, entry)
+            tree[place] = Found(entry.kind, entry.mode, entry.size, content, entry.standing, tags)
             if entry.kind == Kind.DIRECTORY:
                 _read_below(store, entry, place, tree)
         after = page[-1].name
@@ -156,19 +160,20 @@ def _shown(found: Found) -> str:
 # ---- the catalog ---------------------------------------------------------------------------------------------
 
 
-def _check_catalog(store: Store, *, may_be_damaged: bool) -> None:
-    db = sqlite3.connect(store.state.catalog)
-    try:
+def _check_catalog(store: Store, damaged: list[int]) -> None:
+    with contextlib.closing(sqlite3.connect(store.state.catalog)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         _check_entries(db)
         _check_contents(db)
-        _check_drafts(db)
-        if not may_be_damaged:
-            assert not db.execute("SELECT id FROM content WHERE damaged = 1").fetchall(), "a content is marked damaged"
-    finally:
-        db.close()
-    for ino in _inos_with_content(store):
+        _check_drafts(db, damaged)
+        inos = [ino for (ino,) in db.execute("SELECT ino FROM entry WHERE content IS NOT NULL")]
+    for ino in inos:
         _check_digest(store, ino)
+
+
+def _damaged_contents(store: Store) -> list[int]:
+    with contextlib.closing(sqlite3.connect(store.state.catalog)) as db:
+        return [content for (content,) in db.execute("SELECT id FROM content WHERE damaged = 1")]
 
 
 def _check_entries(db: sqlite3.Connection) -> None:
@@ -202,18 +207,11 @@ def _check_contents(db: sqlite3.Connection) -> None:
     assert not sizes, f"entry and content differ in size: {sizes}"
 
 
-def _check_drafts(db: sqlite3.Connection) -> None:
-    unsettled = db.execute("SELECT id, place FROM content WHERE digest IS NULL").fetchall()
+def _check_drafts(db: sqlite3.Connection, damaged: list[int]) -> None:
+    unsettled = {content for (content,) in db.execute("SELECT id FROM content WHERE digest IS NULL")} - set(damaged)
     assert not unsettled, f"contents that were not settled: {unsettled}"
-    assert not db.execute("SELECT content FROM draft").fetchall(), "drafts are left after settling"
-
-
-def _inos_with_content(store: Store) -> list[int]:
-    db = sqlite3.connect(store.state.catalog)
-    try:
-        return [ino for (ino,) in db.execute("SELECT ino FROM entry WHERE content IS NOT NULL")]
-    finally:
-        db.close()
+    drafts = {content for (content,) in db.execute("SELECT content FROM draft")} - set(damaged)
+    assert not drafts, f"drafts that are left after settling: {drafts}"
 
 
 def _check_digest(store: Store, ino: int) -> None:
@@ -229,11 +227,8 @@ def _check_digest(store: Store, ino: int) -> None:
 
 def _check_files(state: Path) -> None:
     """After a clean end: every file is known, every known file is there, and nothing is kept for later."""
-    db = sqlite3.connect(state / "catalog.db")
-    try:
+    with contextlib.closing(sqlite3.connect(state / "catalog.db")) as db:
         rows = db.execute("SELECT digest, codec FROM content WHERE place = ?", (Place.FILE,)).fetchall()
-    finally:
-        db.close()
     known = {digest.hex() + (".zst" if codec == "zstd" else "") for digest, codec in rows}
     there = {path.name for path in (state / "contents").rglob("*") if path.is_file()}
     assert there == known, f"contents/ and the catalog differ in {sorted(there ^ known)}"

@@ -53,17 +53,20 @@ def _wrong(found: Found, node: Node, under_way: list[bytes]) -> str | None:
     return f"{len(found.content)} bytes that nobody acknowledged, instead of {len(node.content)}"
 
 
-def is_mixed(found: bytes, written: list[bytes]) -> bool:
-    """Whether each byte is one that was written there, or a zero that nobody wrote yet."""
+def is_mixed(found: bytes, written: list[bytes], *, zeros_from: int = 0) -> bool:
+    """Whether each byte is one that was written there or, behind `zeros_from`, a zero that nobody wrote yet."""
     if len(found) > max(map(len, written)):
         return False
     for start in range(0, len(found), BLOCK_BYTES):
         part = found[start : start + BLOCK_BYTES]
-        sources = [bytes(len(part)), *(content[start : start + len(part)] for content in written)]
-        if part not in sources and not _each_byte_from(part, [s.ljust(len(part), b"\0") for s in sources]):
+        sources = [content[start : start + len(part)] for content in written]
+        if part not in sources and not _each_byte_from(part, sources, zeros_from=zeros_from - start):
             return False
     return True
 
 
-def _each_byte_from(part: bytes, sources: list[bytes]) -> bool:
-    return all(byte in options for byte, *options in zip(part, *sources, strict=True))
+def _each_byte_from(part: bytes, sources: list[bytes], *, zeros_from: int) -> bool:
+    return all(
+        (part[i] == 0 and i >= zeros_from) or any(part[i : i + 1] == source[i : i + 1] for source in sources)
+        for i in range(len(part))
+    )

@@ -1,7 +1,9 @@
 """State directories to begin on, and the command that goes on from there in a process of its own."""
 
+import contextlib
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -31,6 +33,10 @@ class Beginnings:
             case _:
                 return self._made("prepared", _prepare)
 
+    def of_an_earlier_boot(self, name: str) -> Path:
+        """The same, left before the machine was last started."""
+        return self._made(f"earlier-{self.of(name).name}", lambda path: _age(self.of(name), path))
+
     def _made(self, kind: str, make: Callable[[Path], object]) -> Path:
         path = self._directory / kind
         if not path.exists():
@@ -40,7 +46,7 @@ class Beginnings:
     def _leave_unfinished(self, path: Path) -> None:
         """What a daemon leaves that is killed at the end of the scenario `unfinished`."""
         shutil.copytree(self.of("unfinished"), path)
-        subprocess.run([word.replace("{root}", str(path)) for word in command("unfinished")], check=True)
+        subprocess.run([word.replace("{root}", str(path)) for word in command("unfinished")], check=True, stdout=subprocess.DEVNULL)
 
 
 def _prepare(path: Path) -> None:
@@ -52,6 +58,13 @@ def _prepare(path: Path) -> None:
     store.settler.settle_all()
     store.close()
     os.truncate(path / "ballast", 0)
+
+
+def _age(source: Path, path: Path) -> None:
+    shutil.copytree(source, path)
+    if (path / "catalog.db").exists():
+        with contextlib.closing(sqlite3.connect(path / "catalog.db")) as db, db:
+            db.execute("UPDATE meta SET value = 'an earlier boot' WHERE key = 'boot_id'")
 
 
 def command(name: str) -> list[str]:

@@ -205,8 +205,8 @@ SYNCED: list[Step] = [
 
 FIRST: list[Step] = [
     MakeDirectory("job"),
-    *saved("job/small", 90, 500),
-    *saved("job/large", 91, 70_000),
+    *saved("job/small", 90, 500, fsync=True),
+    *saved("job/large", 91, 70_000, fsync=True),
     Settle(),
     CloseStore(),
 ]
@@ -267,7 +267,7 @@ def _random_step(rng: random.Random, name: str, names: dict[str, bool], opened: 
         case 6:
             return [Settle()]
         case 7:
-            return [CarryOver(rng.random() < 0.5)]
+            return [DirectorySync("job")] if rng.random() < 0.5 else [CarryOver(rng.random() < 0.5)]
         case 8:
             names[name] = True
             return replaced(name, rng.randrange(8), rng.choice([0, 10, 700, 700, 50_000, 100_000]))
