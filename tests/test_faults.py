@@ -9,13 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from faults import powerloss, shim
-from faults.trace import Kind
+
+from tests.faults import powerloss, shim
+from tests.faults.trace import Kind
 
 PRELUDE = f"""
 import ctypes, mmap, os, random, sqlite3, sys, threading, time
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from faults.shim import mark
+from tests.faults.shim import mark
 root = os.environ["SHIM_ROOT"]
 os.chdir(root)
 

@@ -1,7 +1,6 @@
 """What the crash tests share: the beginnings of their scenarios, and how thorough they are."""
 
 import os
-from pathlib import Path
 
 import pytest
 

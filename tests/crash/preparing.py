@@ -46,7 +46,9 @@ class Beginnings:
     def _leave_unfinished(self, path: Path) -> None:
         """What a daemon leaves that is killed at the end of the scenario `unfinished`."""
         shutil.copytree(self.of("unfinished"), path)
-        subprocess.run([word.replace("{root}", str(path)) for word in command("unfinished")], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [word.replace("{root}", str(path)) for word in command("unfinished")], check=True, stdout=subprocess.DEVNULL
+        )
 
 
 def _prepare(path: Path) -> None:
