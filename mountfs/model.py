@@ -1,7 +1,7 @@
 """The words of mountfs as values: parsed once at the edge, compared and passed around inside.
 
-No I/O, no library, and no clock but where a question is about now. Sizes are bytes, times are nanoseconds since the epoch unless the name says
-otherwise.
+No I/O, no library, and no clock but where a question is about now. Sizes are bytes, times are nanoseconds since
+the epoch unless the name says otherwise.
 """
 
 import enum

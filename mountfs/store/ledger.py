@@ -156,8 +156,15 @@ class Ledger:
             del self._contents[old.content]
         if content is not None and entry.content is not None:
             self._contents[entry.content] = _Waiting(segment, offset, len(content), entry.ino)
-        self._entries[entry.ino] = entry
         self._numbers[entry.ino] = self.journal.number
+        self._wait(entry, is_new=is_new)
+
+    def announce(self, entry: Entry) -> None:
+        """A new file that nobody has closed: known at once, on record with its content or the next group."""
+        self._wait(entry, is_new=True)
+
+    def _wait(self, entry: Entry, *, is_new: bool) -> None:
+        self._entries[entry.ino] = entry
         if self.waiting_since is None:
             self.waiting_since = self.clock.monotonic()
         if is_new:
@@ -270,7 +277,8 @@ class Ledger:
         for entry in entries:
             if self._entries.get(entry.ino) is not entry:
                 continue
-            del self._entries[entry.ino], self._numbers[entry.ino]
+            del self._entries[entry.ino]
+            self._numbers.pop(entry.ino, None)
             self._directories.pop(entry.ino, None)
             if self._names.pop((entry.parent, entry.name), None) is not None:
                 self._children[entry.parent] -= 1

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from mountfs.contents import ContentFiles
 from mountfs.drafts import remove_draft
 from mountfs.errors import CatalogError, MountfsError
-from mountfs.model import Content, Place
-from mountfs.settling import Abandoned, Behind, Settled, settle_small
+from mountfs.model import Content, Digest, Place
+from mountfs.settling import Abandoned, Behind, Settled, Small, settle_small
 from mountfs.store.files import Files, LiveFile
 from mountfs.store.ledger import Ledger
 from mountfs.store.room import Room
@@ -35,6 +35,7 @@ class Job:
     compress: bool
     level: int
     plain: bytes | None = None
+    digest: Digest | None = None
     segment: int = 0
     offset: int = 0
     behind: Behind | None = None
@@ -104,6 +105,7 @@ class Settler:
             job.behind = self._files.behind(live)
         else:
             job.plain = bytes(live.buffer or b"")
+            job.digest = Digest.of(job.plain)
         return job
 
     def _from_backlog(self) -> Iterable[Job]:
@@ -117,35 +119,44 @@ class Settler:
     # -- working ------------------------------------------------------------------------------------------
 
     def work(self, jobs: list[Job]) -> list[Settled | Failed]:
-        """Hash, compress, write files. In a worker thread."""
-        return [self._work(job) for job in jobs]
+        """Compress, write files; one answer for each job. In a worker thread."""
+        answers: dict[int, Settled | Failed] = {}
+        for (compress, level), group in _alike([job for job in jobs if job.behind is None]).items():
+            answers.update(self._work_small(group, compress=compress, level=level))
+        answers.update((job.content_id, self._work_large(job)) for job in jobs if job.behind is not None)
+        return [answers[job.content_id] for job in jobs]
 
-    def _work(self, job: Job) -> Settled | Failed:
+    def _work_small(self, jobs: list[Job], *, compress: bool, level: int) -> dict[int, Settled | Failed]:
+        answers: dict[int, Settled | Failed] = {}
+        found: list[Small] = []
+        for job in jobs:
+            try:
+                found.append(self._read(job))
+            except MountfsError as error:
+                answers[job.content_id] = Failed(job, error)
         try:
-            if job.behind is not None:
-                return job.behind.finish(
-                    job.ino,
-                    epoch=job.epoch,
-                    incoming=self._contents.incoming,
-                    abandoned=lambda: self._is_void(job),
-                )
-            plain = job.plain
-            if plain is None:
-                plain = self._ledger.journal.read_content(job.segment, job.offset)
-            return settle_small(
-                job.content_id,
-                job.ino,
-                plain,
-                level=job.level,
-                compress=job.compress,
-                incoming=self._contents.incoming,
+            done = settle_small(found, level=level, compress=compress, incoming=self._contents.incoming)
+            answers.update((result.content_id, result) for result in done)
+        except (MountfsError, OSError) as error:
+            answers.update((job.content_id, Failed(job, _told(error))) for job in jobs if job.content_id not in answers)
+        return answers
+
+    def _read(self, job: Job) -> Small:
+        plain, digest = job.plain, job.digest
+        if plain is None:
+            plain = self._ledger.journal.read_content(job.segment, job.offset)
+        return Small(job.content_id, job.ino, plain, digest or Digest.of(plain))
+
+    def _work_large(self, job: Job) -> Settled | Failed:
+        assert job.behind is not None
+        try:
+            return job.behind.finish(
+                job.ino, epoch=job.epoch, incoming=self._contents.incoming, abandoned=lambda: self._is_void(job)
             )
         except Abandoned:
             return Failed(job, None)
-        except MountfsError as error:
-            return Failed(job, error)
-        except OSError as error:
-            return Failed(job, CatalogError(f"the state directory cannot be written: {error.strerror}"))
+        except (MountfsError, OSError) as error:
+            return Failed(job, _told(error))
 
     @staticmethod
     def _is_void(job: Job) -> bool:
@@ -310,3 +321,17 @@ class Settler:
             if any(isinstance(r, Failed) and r.error for r in results):
                 return
         self.reclaim()
+
+
+def _alike(jobs: list[Job]) -> dict[tuple[bool, int], list[Job]]:
+    """Jobs that are compressed in the same way, together."""
+    groups: dict[tuple[bool, int], list[Job]] = {}
+    for job in jobs:
+        groups.setdefault((job.compress, job.level), []).append(job)
+    return groups
+
+
+def _told(error: MountfsError | OSError) -> MountfsError:
+    if isinstance(error, MountfsError):
+        return error
+    return CatalogError(f"the state directory cannot be written: {error.strerror}")

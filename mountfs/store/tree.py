@@ -115,12 +115,13 @@ class Tree:
         return entry
 
     def create_file(self, parent: int, name: bytes, mode: int, owner: Owner) -> LiveFile:
-        """A new, empty file with one writing handle. It is on record at once, and published when it is closed."""
+        """A new, empty file with one writing handle. On record within a moment, published when closed."""
         self._refuse_in_root(parent, name)
         entry = self._new(parent, name, Kind.FILE, mode, owner)
         entry.standing = Standing.PROVISIONAL
         self._room.take_disk(len(name))
-        self._put_new(entry)
+        self._ledger.announce(entry)
+        self._ledger.touch_directory(parent)
         return self._files.open(entry, write=True)
 
     def _refuse_in_root(self, parent: int, name: bytes) -> None:
