@@ -344,7 +344,8 @@ class Behind:
             os.fdatasync(self._fd)
             os.rename(self.path, target)
             os.close(self._fd)
-            self._fd = -1
+            self._fd, self._end, self._cursor = -1, 0, 0
+            self._frames.clear()  # they went with the sidecar: a next try makes them anew
             return target
         fd = os.open(target, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:

@@ -313,8 +313,10 @@ class Mounted:
         # The helper that unmounts after a death may outlive it, and would unmount our next start.
         left = _unmount_helpers_left(self.path, timeout_seconds=10) + _session_left(daemon.pid)
         if not gone:
+            # libfuse's helper looks once, and takes a mount whose daemon is still dying for a live one.
             subprocess.run(["fusermount3", "-u", "-z", str(self.path)], check=False)
-            raise DaemonFailed(f"The daemon ended, its mount stayed.\n{self._log_tail()}")
+            if not wait_until_unmounted(self.path, timeout_seconds=10):
+                raise DaemonFailed(f"The daemon ended, its mount stayed.\n{self._log_tail()}")
         if left:
             raise DaemonFailed(f"Left behind by the daemon: processes {left}.\n{self._log_tail()}")
 

@@ -164,12 +164,19 @@ def log_level(environ: Mapping[str, str]) -> int:
 
 def log_to_stderr() -> None:
     logging.basicConfig(level=log_level(os.environ), format=LOG_FORMAT, stream=sys.stderr)
+    _quieten()
+
+
+def _quieten() -> None:
+    """An answer that the kernel no longer waits for (its caller was killed, or the mount is going) is no error."""
+    logging.getLogger("pyfuse3").addFilter(lambda record: "fuse_reply_* failed" not in record.getMessage())
 
 
 def log_to(path: Path) -> None:
     """Log into a file that is rotated at 1 MiB; what the interpreter itself has to say goes there too."""
     handler = logging.handlers.RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1, errors="backslashreplace")
     logging.basicConfig(level=log_level(os.environ), format=LOG_FORMAT, handlers=[handler])
+    _quieten()
     faulthandler.enable()
 
 

@@ -68,6 +68,7 @@ def seconds_of(path: Path, *, forks: bool) -> float:
     return time.monotonic() - began
 
 
+@pytest.mark.slow
 def test_a_log_of_5000_children_costs_no_more_than_three_times_the_log_alone(job: Path, tmp_path: Path) -> None:
     alone = min(seconds_of(job / "alone.log", forks=False) for _ in range(3))
     # What the children themselves cost is measured beside the mount, and taken off.
