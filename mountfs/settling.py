@@ -363,13 +363,8 @@ class Behind:
         return [codec.raw_sum(self._read(i)[0]) for i in range(chunks)]
 
     def _copy_plain(self, incoming: Path, chunks: int) -> Path:
-        """The plain bytes as a file of their own: the draft file itself, under a second name, where it is whole."""
+        """The plain bytes as a file of their own: never a second name of the draft, which may be written again."""
         target = incoming / str(self.draft.content_id)
-        target.unlink(missing_ok=True)
-        if not self.draft.base_limit and os.fstat(self.draft.fd).st_size == self.draft.size:
-            os.fdatasync(self.draft.fd)
-            os.link(self.draft.path, target)
-            return target
         fd = os.open(target, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             with full_disk():

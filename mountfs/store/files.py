@@ -87,6 +87,7 @@ class Files:
         self.compression = compression
         self._clock = ledger.clock
         self.due: set[int] = set()  # inos that wait to be settled
+        ledger.on_replaced = self.content_replaced
 
     # -- opening and closing ------------------------------------------------------------------------------
 
@@ -421,6 +422,22 @@ class Files:
         live.acknowledged = acknowledged
         if shared:
             live.entry = acknowledged
+
+    def content_replaced(self, ino: int, old: int, new: int) -> None:
+        """An equal content was there already: the id in memory follows, whatever else is going on with the file."""
+        live = self.live.get(ino)
+        if live is None:
+            return
+        if live.draft_base == old:
+            live.draft_base = new
+        if live.acknowledged.content == old:
+            shared = live.entry is live.acknowledged
+            live.acknowledged = live.acknowledged.copy()
+            live.acknowledged.content = new
+            if shared:
+                live.entry = live.acknowledged
+        if live.entry.content == old:
+            live.own_entry().content = new
 
     # -- after settling -----------------------------------------------------------------------------------
 

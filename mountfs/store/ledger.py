@@ -7,7 +7,7 @@ catalog in groups (`drain`). Operations that the journal has no word for (remove
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from mountfs.catalog import Catalog
@@ -46,6 +46,8 @@ class Ledger:
         self._directories: dict[int, Entry] = {}  # rows read from the catalog: every create asks for its directory
         self._absent: tuple[int, bytes] | None = None  # the name last looked for in vain: create asks after lookup did
         self._directory_times: dict[int, int] = {}
+        self._replaced: list[tuple[int, int, int]] = []
+        self.on_replaced: Callable[[int, int, int], None] = lambda ino, old, new: None
         self.waiting_since: float | None = None
         self.changes = 0  # names that came or went: a listing that was read ahead compares it
         ino, content = catalog.last_ids()
@@ -188,12 +190,14 @@ class Ledger:
         What waits is forgotten only once it is committed: a full disk costs the caller's change, not what was
         acknowledged before it.
         """
+        self._replaced.clear()
         with self.catalog.transaction():
             drained = self._write_all_waiting()
             yield
             self._write_directory_times()
             self.catalog.set_meta("applied", str(self.journal.number))
         self._forget(drained)
+        self._tell_replaced()
         self._directory_times.clear()
         self._directories.clear()
         self._absent = None
@@ -216,6 +220,7 @@ class Ledger:
         ready = [e for e in self._entries.values() if self._is_ready(e)]
         if not ready:
             return others
+        self._replaced.clear()
         with self.catalog.transaction():
             self._write(ready)
             rest = self._numbers.keys() - {e.ino for e in ready}
@@ -223,6 +228,7 @@ class Ledger:
             self.catalog.set_meta("applied", str(applied))
             self._write_directory_times()
         self._forget(ready)
+        self._tell_replaced()
         for ino in self._directory_times:
             self._directories.pop(ino, None)
         self._directory_times.clear()
@@ -246,6 +252,7 @@ class Ledger:
             if waiting is not None and entry.content is not None:
                 known = self._write_content(entry.content, waiting)
                 if known != entry.content:
+                    self._replaced.append((entry.ino, entry.content, known))
                     entry = replace(entry, content=known)
             rows.append(entry)
         self.catalog.put_entries(rows)
@@ -272,6 +279,16 @@ class Ledger:
     def _write_directory_times(self) -> None:
         if self._directory_times:
             self.catalog.touch_directories((time_ns, ino) for ino, time_ns in self._directory_times.items())
+
+    def replaced(self, ino: int, old: int, new: int) -> None:
+        """In this transaction an entry came to name an equal content: who holds the old id is told after it."""
+        self._replaced.append((ino, old, new))
+
+    def _tell_replaced(self) -> None:
+        """Ids in memory follow: an entry put back with the id of a content that is gone would lose its bytes."""
+        told, self._replaced = self._replaced, []
+        for ino, old, new in told:
+            self.on_replaced(ino, old, new)
 
     def _forget(self, entries: list[Entry]) -> None:
         for entry in entries:

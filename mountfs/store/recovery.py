@@ -52,7 +52,10 @@ def _apply(catalog: Catalog, record: Record) -> None:
             segment=record.segment, offset=record.offset,
         )  # fmt: skip
     elif entry.content is not None and catalog.content(entry.content) is None:
-        return  # a newer state of an entry whose content was settled under another id; the catalog has it
+        known = catalog.entry(entry.ino)  # an equal content took the place of this one, under its own id
+        if known is None or known.size != entry.size:
+            return
+        entry.content = known.content
     catalog.put_entries([entry])
     if record.is_new:
         catalog.touch_directories([(entry.birth_ns, entry.parent)])

@@ -59,6 +59,7 @@ class Settler:
         self._contents = contents
         self._room = room
         self._catalog = ledger.catalog
+        self._adopting: set[str] = set()  # names of files that a commit is about to point at
         self.backlog: deque[tuple[int, int]] = deque()  # (content, ino) found unsettled at start
 
     # -- choosing -----------------------------------------------------------------------------------------
@@ -165,6 +166,7 @@ class Settler:
     def doom(self, results: list[Settled | Failed]) -> bool:
         """Note the names that `adopt` is about to make; whether there are any."""
         names = [self._contents.doom_name(r.digest, r.codec) for r in results if isinstance(r, Settled) and r.path]
+        self._adopting.update(names)
         if names:
             with self._catalog.transaction():
                 self._catalog.doom(names)
@@ -180,26 +182,46 @@ class Settler:
 
     def commit(self, jobs: list[Job], results: list[Settled | Failed]) -> None:
         """Point at what was settled; what was overtaken meanwhile is dropped."""
+        self._adopting.clear()
         done: list[Settled] = []
+        held: list[LiveFile] = []
         for job, result in zip(jobs, results, strict=True):
             if job.live is not None:
                 job.live.settling = False
             if isinstance(result, Failed):
                 self._again(job, result.error)
-            elif job.behind is not None and not self._still(job):
+            elif job.behind is not None and not self._hold(job, held):
                 self._discard_unused(result)
                 self._again(job, None)
             else:
                 done.append(result)
+        try:
+            self._commit(done)
+            for job in jobs:
+                self._go_on(job, {r.content_id for r in done}, held)
+        except MountfsError as error:  # a full disk: everything is as it was, and tried again
+            for job in jobs:
+                self._again(job, error)
+        finally:
+            for live in held:
+                live.lock.release()
+
+    def _hold(self, job: Job, held: list[LiveFile]) -> bool:
+        """Keep writers out of a draft that is unchanged, until its row and its files are gone."""
+        if job.live is None or not self._still(job) or not job.live.lock.acquire(blocking=False):
+            return False
+        held.append(job.live)
+        return True
+
+    def _commit(self, done: list[Settled]) -> None:
         others = self._ledger.drain_settled(done)
         if others:
             with self._ledger.transaction():
                 for result in others:
                     self._apply(result)
-        self._spare(done)
+        for result in done:
+            self._discard_unused(result)
         self._room.stored_changed()
-        for job in jobs:
-            self._go_on(job, {r.content_id for r in done})
 
     def _still(self, job: Job) -> bool:
         live = job.live
@@ -224,9 +246,7 @@ class Settler:
         same = self._catalog.content_by_digest(result.digest, result.codec)
         if same is not None:
             self._catalog.repoint(result.ino, old=content.id, new=same.id)
-            live = self._files.live.get(result.ino)
-            if live is not None and live.draft_base == content.id:
-                live.draft_base = same.id
+            self._ledger.replaced(result.ino, content.id, same.id)
         else:
             place = Place.FILE if result.data is None else Place.CATALOG
             self._catalog.settle_content(
@@ -236,12 +256,8 @@ class Settler:
         if content.place == Place.DRAFT:
             self._catalog.delete_draft(content.id)
 
-    def _spare(self, results: list[Settled]) -> None:
-        """Strike from the list of doomed files those that are in use now; delete the others."""
-        for result in results:
-            self._discard_unused(result)
-
     def _discard_unused(self, result: Settled) -> None:
+        """Strike the file of a result from the list of doomed ones, and delete it unless the catalog uses it."""
         if result.path is None:
             return
         known = self._catalog.content_by_digest(result.digest, result.codec)
@@ -250,11 +266,14 @@ class Settler:
         with self._catalog.transaction():
             self._catalog.spare([self._contents.doom_name(result.digest, result.codec)])
 
-    def _go_on(self, job: Job, done: set[int]) -> None:
+    def _go_on(self, job: Job, done: set[int], held: list[LiveFile]) -> None:
+        """The live file goes on from the stored content."""
         live = job.live
         if live is None or job.content_id not in done or not self._still(job):
             return
-        if live.acknowledged.content != job.content_id or not live.lock.acquire(blocking=False):
+        mine = live in held
+        if not mine and not live.lock.acquire(blocking=False):
+            self._files.due.add(live.ino)
             return
         try:
             entry = self._ledger.entry(live.ino)
@@ -263,13 +282,14 @@ class Settler:
                     remove_draft(job.behind.draft.directory, job.content_id)
                 self._files.settled(live, entry)
         finally:
-            live.lock.release()
+            if not mine:
+                live.lock.release()
 
     # -- what nobody needs any more -----------------------------------------------------------------------
 
     def dead(self, limit: int = 256) -> list[Content]:
         """Forget contents without links, noting their files; pass them to `bury` and `buried`."""
-        contents = self._catalog.dead(limit)
+        contents = [c for c in self._catalog.dead(limit) if not self._adopting.intersection(self._file_names([c]))]
         if contents:
             with self._ledger.transaction():
                 self._catalog.doom(self._file_names(contents))

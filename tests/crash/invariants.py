@@ -133,7 +133,7 @@ def read_file(store: Store, entry: Entry) -> bytes:
     live = store.files.open(entry, write=False)
     try:
         store.files.reader(live)
-        parts = []
+        parts: list[bytes] = []
         while part := store.files.read(live, sum(map(len, parts)), READ_BYTES):
             parts.append(part)
         return b"".join(parts)

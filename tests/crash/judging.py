@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mountfs.model import Kind, Standing
+from mountfs.model import Standing
 from tests.crash.invariants import Found, Tree, judge
 from tests.crash.scenarios import PREPARED, steps_of
 from tests.crash.steps import Node, Step, states
@@ -28,27 +28,25 @@ def acknowledged_is_there(state: Path, acknowledged: list[str], expected: list[E
 
 
 def difference(found: Tree, expected: Expected, later: Expected) -> str | None:
-    """The first way in which `found` is not what is expected; what is still being written may be as in `later`."""
+    """The first way in which `found` is not what is expected; what is under way may be half `later`."""
     if found.keys() != expected.keys():
         return f"names {sorted(found.keys() ^ expected.keys())}"
     for path, node in expected.items():
-        under_way = later[path].drafts if path in later else []
-        if (wrong := _wrong(found[path], node, under_way)) is not None:
+        if (wrong := _wrong(found[path], node, later.get(path, node))) is not None:
             return f"{path}: {wrong}"
     return None
 
 
-def _wrong(found: Found, node: Node, under_way: list[bytes]) -> str | None:
+def _wrong(found: Found, node: Node, later: Node) -> str | None:
     if (found.kind, found.mode, found.tags) != (node.kind, node.mode, node.tags):
         return f"found {found.kind, oct(found.mode), found.tags}, not {node.kind, oct(node.mode), node.tags}"
     if found.content is None:
         return "cannot be read"
-    standing = Standing.RECOVERED if node.kind == Kind.FILE and node.recovered else Standing.CLOSED
-    if found.standing != standing:
-        return f"is {found.standing}, not {standing}"
-    if found.content == node.content:
+    if found.standing not in (node.standing, later.standing):
+        return f"is {found.standing}, not {node.standing}"
+    if found.content in (node.content, later.content):
         return None
-    if node.kind == Kind.FILE and node.recovered and is_mixed(found.content, [node.content, *node.drafts, *under_way]):
+    if node.standing == Standing.RECOVERED and is_mixed(found.content, [node.content, *node.drafts, *later.drafts]):
         return None
     return f"{len(found.content)} bytes that nobody acknowledged, instead of {len(node.content)}"
 

@@ -26,7 +26,7 @@ def play(name: str, state: Path, *, marks: bool = False) -> None:
     journal.SEGMENT_BYTES = SEGMENT_BYTES
     drafts.COMPACT_BYTES = COMPACT_BYTES
     if marks:
-        recovery.boot_id = lambda: BOOT  # type: ignore[assignment]
+        recovery.boot_id = lambda: BOOT  # type: ignore[attr-defined]
     world = World(Store.open(state, Options()))
     for number, step in enumerate(steps_of(name), 1):
         step.perform(world)

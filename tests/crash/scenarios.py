@@ -139,13 +139,19 @@ BASED: list[Step] = [
 ]
 """Drafts begun on settled content: chunks carried over, trimmed, appended; renamed and replaced while open."""
 
+
+def _published(slot: str, numbers: range) -> list[Step]:
+    steps: list[Step] = []
+    for n in numbers:
+        steps += [Write(slot, n % 3 * 70_000, 60 + n, 70_000), Close(slot)]
+    return steps
+
+
 COMPACTED: list[Step] = [
     Create("a", "old/sub/database"),
-    *(
-        step
-        for n in range(10)
-        for step in (Write("a", (n % 3) * 70_000, 60 + n, 70_000), Close("a"), *([Settle()] if n == 5 else []))
-    ),
+    *_published("a", range(6)),
+    Settle(),
+    *_published("a", range(6, 10)),
     Release("a"),
     Settle(),
 ]
@@ -263,7 +269,7 @@ def _random_step(rng: random.Random, name: str, names: dict[str, bool], opened: 
                 names[name], names[other] = False, True
             return [step]
         case 5 if names[name]:
-            return [rng.choice([ChangeMode(name, rng.choice([0o600, 0o640])), Tag(name, "pr", str(rng.randrange(9)))])]
+            return [ChangeMode(name, 0o600) if rng.random() < 0.5 else Tag(name, "pr", str(rng.randrange(9)))]
         case 6:
             return [Settle()]
         case 7:

@@ -43,20 +43,26 @@ class Node:
 
     kind: int
     mode: int
+    birth: int  # tells it from others that had its name
     content: bytes = b""
     closed: bool = True  # a close was acknowledged once
     provisional: bool = False  # the last to publish was not a close
     current: bytearray | None = None  # what readers see while it is open and changed
     drafts: list[bytes] = field(default_factory=list)
     tags: dict[str, bytes] = field(default_factory=dict)
-    handles: int = 0
 
     @property
     def recovered(self) -> bool:
         return self.provisional or not self.closed
 
+    @property
+    def standing(self) -> str:
+        """As it is found by whoever opens the store after a death."""
+        return Standing.RECOVERED if self.kind == Kind.FILE and self.recovered else Standing.CLOSED
+
     def copy(self) -> "Node":
-        return replace(self, drafts=list(self.drafts), tags=dict(self.tags))
+        current = None if self.current is None else bytearray(self.current)
+        return replace(self, current=current, drafts=list(self.drafts), tags=dict(self.tags))
 
 
 class Model:
@@ -65,6 +71,11 @@ class Model:
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
         self.open: dict[str, Node] = {}
+        self.births = 0
+
+    def new(self, kind: int, mode: int, content: bytes = b"") -> Node:
+        self.births += 1
+        return Node(kind, mode, self.births, content)
 
     def below(self, path: str) -> list[str]:
         return [other for other in self.nodes if other == path or other.startswith(path + "/")]
@@ -125,7 +136,7 @@ class MakeDirectory:
         world.store.tree.make_directory(*world.parent(self.path), 0o755, OWNER)
 
     def expect(self, model: Model) -> None:
-        model.nodes[self.path] = Node(Kind.DIRECTORY, 0o755)
+        model.nodes[self.path] = model.new(Kind.DIRECTORY, 0o755)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +148,7 @@ class MakeSymlink:
         world.store.tree.make_symlink(*world.parent(self.path), self.target.encode(), OWNER)
 
     def expect(self, model: Model) -> None:
-        model.nodes[self.path] = Node(Kind.SYMLINK, 0o777, self.target.encode())
+        model.nodes[self.path] = model.new(Kind.SYMLINK, 0o777, self.target.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +237,9 @@ class Create:
         world.open[self.slot] = world.store.tree.create_file(*world.parent(self.path), 0o644, OWNER)
 
     def expect(self, model: Model) -> None:
-        model.nodes[self.path] = Node(Kind.FILE, 0o644, closed=False, current=bytearray(), handles=1)
-        model.open[self.slot] = model.nodes[self.path]
+        node = model.new(Kind.FILE, 0o644)
+        node.closed, node.current = False, bytearray()
+        model.nodes[self.path] = model.open[self.slot] = node
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +254,6 @@ class Open:
 
     def expect(self, model: Model) -> None:
         node = model.open[self.slot] = model.nodes[self.path]
-        node.handles += 1
         if self.truncate:
             node.current = bytearray()
             _drafted(node)
@@ -335,7 +346,7 @@ class Release:
             world.store.files.release(live, write=True)
 
     def expect(self, model: Model) -> None:
-        model.open.pop(self.slot).handles -= 1
+        del model.open[self.slot]
 
 
 @dataclass(frozen=True, slots=True)

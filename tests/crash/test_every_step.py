@@ -1,6 +1,7 @@
 """The process ends at its n-th change, n = 1, 2, 3 …; nothing it had acknowledged is lost, nothing removed is back.
 
-By default a sample of the steps; with `CRASH_THOROUGH=1` each of them. `CRASH_SEED` moves the sample and the made-up scenarios.
+By default a sample of the steps; with `CRASH_THOROUGH=1` each of them. `CRASH_SEED` moves the sample and makes up
+other scenarios.
 """
 
 import os

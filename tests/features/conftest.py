@@ -4,7 +4,7 @@ import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -29,12 +29,12 @@ class Shell:
         path = os.pathsep.join([str(Path(sys.executable).parent), kept.get("PATH", os.defpath)])
         self.environment = {**kept, "HOME": str(home), "PATH": path, "LC_ALL": "C.UTF-8"}
 
-    def __call__(self, script: str, *, code: int = 0, **environment: str) -> str:
+    def __call__(self, script: str, *, code: int = 0, environment: Mapping[str, str] | None = None) -> str:
         """What the script prints when it ends with `code`; what it complains of when that is not 0."""
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", script],
             cwd=self.directory,
-            env={**self.environment, **environment},
+            env={**self.environment, **(environment or {})},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -5,11 +5,11 @@ import json
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pydantic
 import pytest
-import tomllib
 import yaml
 
 import mountfs
@@ -24,30 +24,30 @@ def test_json_settings_are_read_with_variables_filled_in(alone: Shell) -> None:
     settings = {"state": "${STORE}/state", "compression": {"enabled": False}, "tags": {"team": "${TEAM}"}}
     (alone.directory / "config" / "storage.json").write_text(json.dumps(settings))
     store = {"STORE": str(alone.directory), "TEAM": "payments"}
-    line = "yes line | head -9999 > log; mountfs put J/build.log log --config config/storage.json"
-    alone(line, **store)
-    shown = json.loads(alone("mountfs show J/build.log --json --config config/storage.json", **store))
+    line = "seq 9999 > log; mountfs put J/build.log log --config config/storage.json"
+    alone(line, environment=store)
+    shown = json.loads(alone("mountfs show J/build.log --json --config config/storage.json", environment=store))
     assert (shown["codec"], shown["tags"]) == ("none", {"team": "payments"})
     assert (alone.directory / "state" / "catalog.db").exists()
-    assert "${TEAM}" in alone(f"{line} || exit $?", code=2, STORE=store["STORE"])
+    assert "${TEAM}" in alone(f"{line}", code=2, environment={"STORE": store["STORE"]})
 
 
 def test_variables_of_the_environment_are_settings_of_any_command(alone: Shell) -> None:
     """F-157: every key has one; test_config.py goes through all of them."""
     said = {"MOUNTFS_STATE": str(alone.directory / "s"), "MOUNTFS_LIMITS__MAX_ARTIFACT_SIZE": "1KiB"}
-    alone("echo small > f; mountfs put J/small f", **said)
+    alone("echo small > f; mountfs put J/small f", environment=said)
     assert (alone.directory / "s" / "catalog.db").exists()
-    assert "exceeds limit" in alone("head -c 2000 /dev/zero > f; mountfs put J/large f", code=4, **said)
+    assert "exceeds limit" in alone("head -c 2000 /dev/zero > f; mountfs put J/large f", code=4, environment=said)
 
 
 def test_nothing_leaves_for_a_cloud_by_environment_alone(alone: Shell) -> None:
     """F-157, F-077: the names of AWS mean nothing by themselves; a backend named there needs a yes."""
     aws = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "AWS_REGION": "us-east-1"}
-    shown = yaml.safe_load(alone("mountfs config show", **aws))
+    shown = yaml.safe_load(alone("mountfs config show", environment=aws))
     assert shown["storage"]["backend"] == "local"
-    bucket = {"MOUNTFS_STORAGE__BACKEND": "s3", "MOUNTFS_STORAGE__S3__BUCKET": "b"}
-    assert "MOUNTFS_ALLOW_CLOUD" in alone("mountfs config show", code=2, **bucket)
-    allowed = yaml.safe_load(alone("mountfs config show", **bucket, MOUNTFS_ALLOW_CLOUD="true"))
+    bucket = {"MOUNTFS_STORAGE__BACKEND": "s3", "MOUNTFS_STORAGE__S3__BUCKET": "my-artifacts"}
+    assert "MOUNTFS_ALLOW_CLOUD" in alone("mountfs config show", code=2, environment=bucket)
+    allowed = yaml.safe_load(alone("mountfs config show", environment={**bucket, "MOUNTFS_ALLOW_CLOUD": "true"}))
     assert allowed["storage"]["s3"]["region"] == "us-east-1"
 
 
@@ -119,6 +119,6 @@ def test_settings_are_a_typed_model(tmp_path: Path) -> None:
     assert isinstance(settings, Settings)
     assert settings.limits.quota == 1 << 30
     with pytest.raises(pydantic.ValidationError):
-        settings.limits.quota = 0  # type: ignore[misc]
+        settings.limits.quota = 0
     with mountfs.open_store(settings) as store:
         assert store.put("J/a", b"x").size == 1

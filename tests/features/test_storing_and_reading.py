@@ -297,7 +297,7 @@ def test_an_upload_that_fails_says_why_in_the_promised_words(alone: Shell) -> No
     """F-024: an exception instead of `success` and `error_message`."""
     place = {"state": str(alone.directory / "s"), "mountpoint": str(alone.directory / "m")}
     with open_store({**place, "limits": {"max_artifact_size": "1 KiB"}}) as store:
-        with pytest.raises(errors.ArtifactTooLarge, match=r"J/large.*exceeds limit") as refused:
+        with pytest.raises(errors.ArtifactTooLarge, match="exceeds limit") as refused:
             store.put("J/large", b"x" * 2000)
         assert (refused.value.exit_code, refused.value.waiting_helps) == (4, False)
         assert not store.exists("J/large")
@@ -331,13 +331,18 @@ def test_an_async_program_stores_in_the_mount(served: Mounted, job: str, backend
 
 def test_a_file_of_100_mb_streams_in_and_out(shell: Shell, served: Mounted, job: str) -> None:
     """F-028: its digest is right, and the daemon never holds it in memory."""
+    before = _memory(served.pid, "VmRSS")
     shell(f"mkdir .artifacts/{job}; head -c {LARGE_BYTES} /dev/urandom | tee .artifacts/{job}/video | sha256sum > sum")
     digest = (shell.directory / "sum").read_text().split()[0]
     assert shell(f"sha256sum < .artifacts/{job}/video").split()[0] == digest
     assert shell(f"getfattr --only-values -n user.mountfs.sha256 .artifacts/{job}/video") == digest
-    peak = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{served.pid}/status").read_text())
-    assert peak is not None
-    assert int(peak[1]) * 1024 < 3 * LARGE_BYTES  # TO BE MEASURED
+    assert _memory(served.pid, "VmHWM") - before < LARGE_BYTES / 2
+
+
+def _memory(pid: int, field: str) -> int:
+    found = re.search(rf"{field}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found[1]) * 1024
 
 
 def test_touch_stores_an_empty_artifact(shell: Shell, store: ArtifactStore, job: str) -> None:

@@ -65,7 +65,7 @@ def _usual_umask() -> Iterator[None]:
     os.umask(before)
 
 
-@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_mount_answers_looks_and_survives_like_a_plain_directory(tmp_path: Path) -> None:
     with _ground(tmp_path, plain=PLAIN) as ground:
         report = campaign(ground, tmp_path / "reference", seed=1, steps=CI_STEPS)

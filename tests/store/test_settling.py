@@ -49,7 +49,9 @@ def test_chmod_of_such_a_file_survives_a_kill_too(bench: Bench) -> None:
     assert bench.entry("two").mode == 0o600
 
 
-def test_a_file_open_for_reading_while_its_equal_content_from_before_a_kill_settles_survives_chmod(bench: Bench) -> None:
+def test_a_file_open_for_reading_while_its_equal_content_from_before_a_kill_settles_survives_chmod(
+    bench: Bench,
+) -> None:
     bench.save("one", PLAIN)
     bench.save("two", PLAIN)
     bench.killed()
