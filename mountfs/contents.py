@@ -152,8 +152,13 @@ class ContentFiles:
         os.rename(source, path)
         sync_directory(path.parent)
 
-    def remove(self, digest: Digest, kind: str) -> None:
-        self.path(digest, kind).unlink(missing_ok=True)
+    def remove(self, names: list[str]) -> None:
+        """Delete files, named as in `doom_name`, durably: what is struck off the list afterwards does not come back."""
+        paths = [self.state / name for name in names]
+        for path in paths:
+            path.unlink(missing_ok=True)
+        for directory in {path.parent for path in paths if path.parent.is_dir()}:
+            sync_directory(directory)
 
     def open(self, content: Content) -> FramedReader:
         """A reader that keeps working after the file is unlinked. Raises ContentLost, CorruptContent."""

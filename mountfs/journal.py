@@ -8,6 +8,10 @@ content where it changed. Records are numbered without gaps; the catalog notes t
 hold (`applied`), in the transaction that put them there. At start whatever follows is replayed before
 anything else. Content rows may point into a segment (place = journal) until they are settled; a segment goes when
 nothing points into it any more and what was applied from it is durable.
+
+A record also tells the epoch: how many transactions of other kinds (removals, renames, tags) the catalog had.
+After power loss the catalog may lack the last of them; what the journal has from behind such a gap was never synced
+either (fsync covers both), and is not replayed.
 """
 
 import errno
@@ -23,7 +27,7 @@ from mountfs.model import Entry, Standing
 
 SEGMENT_BYTES = 16 << 20
 _HEAD = struct.Struct("<IIQ")  # CRC-32 of all that follows it, bytes that follow the head, number
-_BODY = struct.Struct("<QQBBHIIqqqqqqHHI26s26s26s26s")
+_BODY = struct.Struct("<QQQBBHIIqqqqqqHHI26s26s26s26s")
 _STANDINGS = tuple(Standing)
 _STANDING_NUMBER = {standing: number for number, standing in enumerate(_STANDINGS)}
 
@@ -33,6 +37,7 @@ class Record:
     """One record as found: the entry, and where its content lies when it carries one."""
 
     number: int
+    epoch: int
     entry: Entry
     segment: int
     offset: int
@@ -47,8 +52,9 @@ class Record:
 class Journal:
     """Append-only; every record is in the page cache when `append` returns, on the disk after `sync`."""
 
-    def __init__(self, directory: Path, *, first_number: int) -> None:
+    def __init__(self, directory: Path, *, first_number: int, epoch: int) -> None:
         self.directory = directory
+        self.epoch = epoch  # catalog transactions that a record presupposes
         self.number = first_number - 1  # of the last record written
         self.segment = max(_segments(directory), default=0)
         self._fd = -1
@@ -71,10 +77,12 @@ class Journal:
             self._begin_segment()
         target = entry.target or b""
         body = _BODY.pack(
-            entry.ino, entry.parent, entry.kind, _STANDING_NUMBER[Standing(entry.standing)], entry.mode, entry.uid,
-            entry.gid, entry.size, entry.atime_ns, entry.mtime_ns, entry.ctime_ns, entry.birth_ns, entry.content or 0,
+            self.epoch, entry.ino, entry.parent, entry.kind, _STANDING_NUMBER[Standing(entry.standing)],
+            entry.mode, entry.uid, entry.gid, entry.size,
+            entry.atime_ns, entry.mtime_ns, entry.ctime_ns, entry.birth_ns, entry.content or 0,
             len(entry.name), len(target), 0 if content is None else len(content), entry.stamp.encode("ascii"),
-            _packed(entry.mode_stamp), _packed(entry.owner_stamp), _packed(entry.mtime_stamp),
+            _packed(entry.mode_stamp), _packed(entry.owner_stamp),
+            _packed(entry.mtime_stamp),
         )  # fmt: skip
         names = body + entry.name + target
         checksum = zlib.crc32(names)
@@ -125,7 +133,7 @@ class Journal:
         raw = os.pread(fd, total, offset + _HEAD.size)
         if len(raw) != total or zlib.crc32(raw) != checksum:
             raise CorruptContent(f"integrity check: the record at {offset} of journal segment {segment} is damaged")
-        return raw[len(raw) - _BODY.unpack_from(raw)[15] :]
+        return raw[len(raw) - _BODY.unpack_from(raw)[16] :]
 
     def _reader(self, segment: int) -> int:
         fd = self._readers.get(segment)
@@ -170,12 +178,15 @@ class Journal:
         return self._offset
 
 
-def replay(directory: Path, *, after: int) -> Iterator[Record]:
-    """The records whose number exceeds `after`, in their order, up to the first that is torn or missing."""
+def replay(directory: Path, *, after: int, epoch: int) -> Iterator[Record]:
+    """The records whose number exceeds `after`, in their order, up to the first that is torn or missing, or that
+    presupposes a transaction which the catalog, at `epoch`, does not have."""
     expected = None
     for segment in _segments(directory):
         for record in _records(directory / _name(segment), segment):
             if expected is not None and record.number != expected:
+                return
+            if record.number > after and record.epoch > epoch:
                 return
             expected = record.number + 1
             if record.number > after:
@@ -196,7 +207,7 @@ def _records(path: Path, segment: int) -> Iterator[Record]:
 
 def _record(raw: bytes, start: int, *, segment: int, offset: int, number: int) -> Record:
     (
-        ino, parent, kind, standing, mode, uid, gid, size, atime, mtime, ctime, birth, content,
+        epoch, ino, parent, kind, standing, mode, uid, gid, size, atime, mtime, ctime, birth, content,
         name_bytes, target_bytes, content_bytes, stamp, mode_stamp, owner_stamp, mtime_stamp,
     ) = _BODY.unpack_from(raw, start)  # fmt: skip
     names = start + _BODY.size
@@ -207,7 +218,7 @@ def _record(raw: bytes, start: int, *, segment: int, offset: int, number: int) -
         stamp.decode("ascii"), _STANDINGS[standing], _unpacked(mode_stamp), _unpacked(owner_stamp),
         _unpacked(mtime_stamp), content_bytes,
     )  # fmt: skip
-    return Record(number, entry, segment, offset, content_bytes)
+    return Record(number, epoch, entry, segment, offset, content_bytes)
 
 
 def _packed(stamp: str | None) -> bytes:

@@ -27,6 +27,7 @@ from mountfs.errors import (
 )
 from mountfs.model import ROOT_INO, Artifact, Entry, Kind, Place, Standing
 from mountfs.statedir import StateDirectory
+from mountfs.store.recovery import applied
 from mountfs.store.store import Store
 from mountfs.store.tree import Owner
 
@@ -173,8 +174,8 @@ class SharedStore(ArtifactStore):
 
     def is_complete(self) -> bool:
         """Whether the catalog holds everything: neither the journal nor a draft has more."""
-        applied = int(self._catalog.meta("applied") or 0)
-        pending = journal.replay(StateDirectory(self.state).journal, after=applied)
+        number, epoch = applied(self._catalog)
+        pending = journal.replay(StateDirectory(self.state).journal, after=number, epoch=epoch)
         return not self._catalog.unsettled() and next(pending, None) is None
 
     def put(

@@ -30,6 +30,7 @@ class Background:
         self._event = trio.Event()
         self._idle = trio.Event()
         self._last_activity = 0.0
+        self._names = trio.Lock()  # files of contents get and lose their names one batch at a time
         self.busy = False
 
     def wake(self) -> None:
@@ -79,19 +80,18 @@ class Background:
         settler = self._store.settler
         while jobs := settler.take(hurry=hurry):
             results = await _in_thread(partial(settler.work, jobs))
-            if settler.doom(results):
-                await _in_thread(partial(settler.adopt, results))
-            settler.commit(jobs, results)
+            async with self._names:
+                if settler.doom(results):
+                    await _in_thread(partial(settler.adopt, results))
+                settler.commit(jobs, results)
             self._last_activity = trio.current_time()
             if len(jobs) < BATCH:
                 return
 
     async def reclaim(self) -> None:
-        settler = self._store.settler
-        while contents := settler.dead():
-            await _in_thread(partial(settler.bury, contents))
-            settler.buried(contents)
+        while self._store.settler.forget_dead():
             self._last_activity = trio.current_time()
+            await trio.lowlevel.checkpoint()
 
     async def settled(self, *, seconds: float) -> bool:
         """Wait until nothing is left to settle or to reclaim; whether that came true in time."""
@@ -114,21 +114,28 @@ class Background:
             await trio.sleep(CHECKPOINT_SECONDS)
             quiet = trio.current_time() - self._last_activity > QUIET_SECONDS
             length = self._store.catalog.wal_bytes()
-            if length > WAL_BYTES or (quiet and (length or self._store.journal.old_segments())):
+            waiting = self._store.settler.leftovers or self._store.journal.old_segments()
+            if length > WAL_BYTES or waiting or (quiet and length):
                 await self.carry_over(truncate=quiet)
 
     async def carry_over(self, *, truncate: bool) -> None:
-        """Checkpoint, then remove the journal segments that nothing needs any more."""
-        store = self._store
-        segments = store.journal.take_unsynced()
-        removable = store.removable_segments()
-        try:
-            await _in_thread(lambda: store.journal.sync(segments))
-            await _in_thread(lambda: checkpoint(store.state.catalog, truncate=truncate))
-        except OSError as error:
-            store.journal.put_back_unsynced(segments)
-            log.error("the catalog could not be synced: %s", error)
-            return
+        """Make all transactions durable and carry them into the catalog; then delete what they left behind."""
+        store, settler = self._store, self._store.settler
+        async with self._names:
+            segments = store.journal.take_unsynced()
+            removable = store.removable_segments()
+            leftovers = settler.take_leftovers()
+            try:
+                await _in_thread(partial(store.sync, [], segments))
+                await _in_thread(partial(checkpoint, store.state.catalog, truncate=truncate))
+            except OSError as error:
+                store.journal.put_back_unsynced(segments)
+                settler.leftovers.extend(leftovers)
+                log.error("the catalog could not be synced: %s", error)
+                return
+            unused = settler.unused(leftovers)
+            await _in_thread(partial(settler.sweep, unused))
+            settler.swept(leftovers)
         for segment in removable:
             store.journal.remove_segment(segment)
 

@@ -444,8 +444,6 @@ class Files:
     def settled(self, live: LiveFile, entry: Entry) -> None:
         """The published content is in its final form: go on from there. With the lock."""
         reader = PlainReader(bytes(live.buffer)) if live.buffer is not None and live.handles else None
-        if live.draft is not None and live.draft_noted:
-            live.draft_noted = False  # its row is gone: the files go too
         self._drop_changes(live)
         live.acknowledged = live.entry = entry
         live.reader = reader

@@ -161,10 +161,6 @@ class Ledger:
         self._numbers[entry.ino] = self.journal.number
         self._wait(entry, is_new=is_new)
 
-    def announce(self, entry: Entry) -> None:
-        """A new file that nobody has closed: known at once, on record with its content or the next group."""
-        self._wait(entry, is_new=True)
-
     def _wait(self, entry: Entry, *, is_new: bool) -> None:
         self._entries[entry.ino] = entry
         if self.waiting_since is None:
@@ -195,7 +191,8 @@ class Ledger:
             drained = self._write_all_waiting()
             yield
             self._write_directory_times()
-            self.catalog.set_meta("applied", str(self.journal.number))
+            self.catalog.set_meta("applied", f"{self.journal.number} {self.journal.epoch + 1}")
+        self.journal.epoch += 1
         self._forget(drained)
         self._tell_replaced()
         self._directory_times.clear()
@@ -225,7 +222,7 @@ class Ledger:
             self._write(ready)
             rest = self._numbers.keys() - {e.ino for e in ready}
             applied = min((self._numbers[i] for i in rest), default=self.journal.number + 1) - 1
-            self.catalog.set_meta("applied", str(applied))
+            self.catalog.set_meta("applied", f"{applied} {self.journal.epoch}")
             self._write_directory_times()
         self._forget(ready)
         self._tell_replaced()

@@ -22,30 +22,27 @@ log = logging.getLogger(__name__)
 GROUP = 500
 
 
+def applied(catalog: Catalog) -> tuple[int, int]:
+    """(number of the last journal record in the tables, transactions of other kinds so far)."""
+    number, _, epoch = (catalog.meta("applied") or "0 0").partition(" ")
+    return int(number), int(epoch)
+
+
 def replay_journal(catalog: Catalog, state: StateDirectory) -> None:
     """Bring what was acknowledged and never reached the catalog into it."""
-    applied = int(catalog.meta("applied") or 0)
-    records = journal.replay(state.journal, after=applied)
+    before, epoch = applied(catalog)
+    records = journal.replay(state.journal, after=before, epoch=epoch)
     while group := list(islice(records, GROUP)):
         with catalog.transaction():
             for record in group:
                 _apply(catalog, record)
-            catalog.set_meta("applied", str(group[-1].number))
-    if (last := int(catalog.meta("applied") or 0)) > applied:
-        log.info("replayed %d records of the journal", last - applied)
-
-
-def _make_way(catalog: Catalog, entry: Entry) -> None:
-    """After power loss the catalog may lack a removal that came before this record: what it removed gives way."""
-    other = catalog.child(entry.parent, entry.name)
-    if other is not None and other.ino != entry.ino:
-        log.warning("%r was replaced before the machine went down, and gives way", entry.name)
-        catalog.move_entry(other.ino, parent=other.parent, name=b"%b.%d" % (other.name[:230], other.ino), ctime_ns=0)
+            catalog.set_meta("applied", f"{group[-1].number} {epoch}")
+    if (last := applied(catalog)[0]) > before:
+        log.info("replayed %d records of the journal", last - before)
 
 
 def _apply(catalog: Catalog, record: Record) -> None:
     entry = record.entry
-    _make_way(catalog, entry)
     if entry.content is not None and record.content_bytes and catalog.content(entry.content) is None:
         catalog.insert_content(
             entry.content, place=Place.JOURNAL, size=record.content_bytes, stored=record.content_bytes,
@@ -116,11 +113,29 @@ def _recover_drafts(catalog: Catalog, files: Files, state: StateDirectory, *, sa
             reader = files.open_content(base) if base is not None else None
             draft = DraftFile.recover(state.drafts, content_id, reader, as_found=not closed)
         except (MountfsError, FileNotFoundError) as error:
-            log.error("the draft of %r is lost: %s", owners[0].name, error)
-            with catalog.transaction():
-                catalog.mark_damaged(content_id)
+            _lose_draft(catalog, content_id, base, owners[0], error, same_boot=same_boot)
             continue
         _take_up(catalog, files, owners[0], draft, base, recovered=not closed or not same_boot)
+
+
+def _lose_draft(
+    catalog: Catalog, content_id: int, base: int | None, owner: Entry, error: Exception, *, same_boot: bool
+) -> None:
+    """A draft that cannot be opened is damaged; after power loss it was never synced, and its base is back."""
+    if same_boot:
+        log.error("the draft of %r is damaged: %s", owner.name, error)
+        with catalog.transaction():
+            catalog.mark_damaged(content_id)
+        return
+    log.warning("%r: what was not yet synced when the machine went down is lost: %s", owner.name, error)
+    before = catalog.content(base) if base is not None else None
+    with catalog.transaction():
+        if before is None:
+            catalog.delete_entry(owner.ino)
+        else:
+            owner.content, owner.size, owner.standing = before.id, before.size, Standing.RECOVERED
+            catalog.put_entries([owner])
+        catalog.delete_draft(content_id)
 
 
 def _take_up(
@@ -155,9 +170,7 @@ def _clear_leftovers(catalog: Catalog, contents: ContentFiles, state: StateDirec
         elif name.endswith(".frames"):
             (state.drafts / name).unlink(missing_ok=True)
     doomed = catalog.doomed()
-    for path in doomed:
-        if not _in_use(catalog, path):
-            (contents.state / path).unlink(missing_ok=True)
+    contents.remove([path for path in doomed if not _in_use(catalog, path)])
     with catalog.transaction():
         catalog.spare(doomed)
 

@@ -7,7 +7,7 @@ points at them, and every name that a crash could leave behind is noted first (`
 
 import logging
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from mountfs.contents import ContentFiles
@@ -43,6 +43,14 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Leftover:
+    """A file of a forgotten content (a path below the state directory), or the files of a draft."""
+
+    file: str | None = None
+    draft: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """A content that could not be settled now."""
 
@@ -59,6 +67,8 @@ class Settler:
         self._contents = contents
         self._room = room
         self._catalog = ledger.catalog
+        self.leftovers: list[Leftover] = []
+        self.sync_catalog: Callable[[], None] = lambda: None  # makes every transaction so far durable
         self._adopting: set[str] = set()  # names of files that a commit is about to point at
         self.backlog: deque[tuple[int, int]] = deque()  # (content, ino) found unsettled at start
 
@@ -173,7 +183,8 @@ class Settler:
         return bool(names)
 
     def adopt(self, results: list[Settled | Failed]) -> None:
-        """Give the written files their names. In a worker thread."""
+        """Give the written files their names. In a worker thread; what `doom` noted is made durable before."""
+        self.sync_catalog()
         for result in results:
             if isinstance(result, Settled) and result.path is not None:
                 self._contents.adopt(result.path, result.digest, result.codec)
@@ -257,14 +268,15 @@ class Settler:
             self._catalog.delete_draft(content.id)
 
     def _discard_unused(self, result: Settled) -> None:
-        """Strike the file of a result from the list of doomed ones, and delete it unless the catalog uses it."""
+        """Strike the file of a result from the list of doomed ones, or leave it to be swept when nothing uses it."""
         if result.path is None:
             return
-        known = self._catalog.content_by_digest(result.digest, result.codec)
-        if known is None or known.place != Place.FILE:
-            self._contents.remove(result.digest, result.codec)
+        name = self._contents.doom_name(result.digest, result.codec)
+        if self._is_unused(name):
+            self.leftovers.append(Leftover(file=name))
+            return
         with self._catalog.transaction():
-            self._catalog.spare([self._contents.doom_name(result.digest, result.codec)])
+            self._catalog.spare([name])
 
     def _go_on(self, job: Job, done: set[int], held: list[LiveFile]) -> None:
         """The live file goes on from the stored content."""
@@ -279,7 +291,7 @@ class Settler:
             entry = self._ledger.entry(live.ino)
             if entry is not None:
                 if job.behind is not None:
-                    remove_draft(job.behind.draft.directory, job.content_id)
+                    self.leftovers.append(Leftover(draft=job.content_id))
                 self._files.settled(live, entry)
         finally:
             if not mine:
@@ -287,18 +299,21 @@ class Settler:
 
     # -- what nobody needs any more -----------------------------------------------------------------------
 
-    def dead(self, limit: int = 256) -> list[Content]:
-        """Forget contents without links, noting their files; pass them to `bury` and `buried`."""
+    def forget_dead(self, limit: int = 256) -> bool:
+        """Remove the rows of contents without links, a group at a time; their files become leftovers."""
         contents = [c for c in self._catalog.dead(limit) if not self._adopting.intersection(self._file_names([c]))]
-        if contents:
-            with self._ledger.transaction():
-                self._catalog.doom(self._file_names(contents))
-                for content in contents:
-                    if content.place == Place.DRAFT:
-                        self._catalog.delete_draft(content.id)
-                self._catalog.forget_contents(c.id for c in contents)
-            self._room.stored_changed()
-        return contents
+        if not contents:
+            return False
+        names = self._file_names(contents)
+        drafts = [c.id for c in contents if c.place == Place.DRAFT]
+        with self._ledger.transaction():
+            self._catalog.doom(names)
+            for content_id in drafts:
+                self._catalog.delete_draft(content_id)
+            self._catalog.forget_contents(c.id for c in contents)
+        self.leftovers.extend([Leftover(file=name) for name in names] + [Leftover(draft=i) for i in drafts])
+        self._room.stored_changed()
+        return True
 
     def _file_names(self, contents: list[Content]) -> list[str]:
         return [
@@ -307,26 +322,45 @@ class Settler:
             if c.place == Place.FILE and c.digest is not None
         ]
 
-    def bury(self, contents: list[Content]) -> None:
-        """Delete the files of forgotten contents. In a worker thread; follow with `buried`."""
-        for content in contents:
-            if content.place == Place.FILE and content.digest is not None:
-                self._contents.remove(content.digest, content.codec)
-            elif content.place == Place.DRAFT:
-                remove_draft(self._files.drafts, content.id)
+    def take_leftovers(self) -> list[Leftover]:
+        """Files whose last pointer is gone; they may be deleted once that is durable."""
+        taken, self.leftovers = self.leftovers, []
+        return taken
 
-    def buried(self, contents: list[Content]) -> None:
-        """Strike the names of buried files from the list of what a crash leaves behind."""
-        names = self._file_names(contents)
+    def unused(self, leftovers: list[Leftover]) -> list[Leftover]:
+        """Those that nothing has come to point at again meanwhile."""
+        return [entry for entry in leftovers if entry.file is None or self._is_unused(entry.file)]
+
+    def _is_unused(self, name: str) -> bool:
+        if name in self._adopting:
+            return False
+        known = self._catalog.content_of_file(name.rpartition("/")[2])
+        return known is None or known.place != Place.FILE
+
+    def sweep(self, leftovers: list[Leftover]) -> None:
+        """Delete durably; after everything that removed the pointers was synced. May run in a worker thread."""
+        self._contents.remove([entry.file for entry in leftovers if entry.file is not None])
+        for entry in leftovers:
+            if entry.draft is not None:
+                remove_draft(self._files.drafts, entry.draft)
+
+    def swept(self, leftovers: list[Leftover]) -> None:
+        """Strike them from the list of what a crash leaves behind."""
+        names = [entry.file for entry in leftovers if entry.file is not None and entry.file not in self._adopting]
         if names:
             with self._catalog.transaction():
                 self._catalog.spare(names)
 
     def reclaim(self) -> None:
-        """Give back the room of everything that nobody needs."""
-        while contents := self.dead():
-            self.bury(contents)
-            self.buried(contents)
+        """Give back the room of everything that nobody needs, now, on this thread: it syncs."""
+        while self.forget_dead():
+            pass
+        leftovers = self.take_leftovers()
+        if not leftovers:
+            return
+        self.sync_catalog()
+        self.sweep(self.unused(leftovers))
+        self.swept(leftovers)
 
     def settle_all(self) -> None:
         """Settle everything now, in this thread: for stores without a daemon, and at the end of one."""

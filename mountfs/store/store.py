@@ -42,8 +42,8 @@ class Store:
         self.catalog = Catalog.open(state.catalog)
         self.contents = ContentFiles(state.path)
         recovery.replay_journal(self.catalog, state)
-        applied = int(self.catalog.meta("applied") or 0)
-        self.journal = Journal(state.journal, first_number=applied + 1)
+        applied, epoch = recovery.applied(self.catalog)
+        self.journal = Journal(state.journal, first_number=applied + 1, epoch=epoch)
         self.stamps = Stamps(clock)
         self.stamps.observe(self.catalog.last_stamp())
         self.ledger = Ledger(self.catalog, self.journal, clock, self.stamps)
@@ -58,6 +58,8 @@ class Store:
         self.attributes = Attributes(self.ledger, self.tree, self.files, self.facts, options)
         self.settler = Settler(self.ledger, self.files, self.contents, self.room)
         self.room.reclaim = self.settler.reclaim
+        self.settler.sync_catalog = self.sync_catalog
+        self.sync_catalog()
         recovery.recover(self.catalog, self.files, self.settler, self.contents, state, self.journal)
         state.make_ballast()
 
@@ -90,6 +92,10 @@ class Store:
         """Bring everything into the catalog and let go of the lock."""
         self.ledger.drain()
         self.journal.sync(self.journal.take_unsynced())
+        leftovers = self.settler.take_leftovers()
+        self.sync_catalog()
+        self.settler.sweep(self.settler.unused(leftovers))
+        self.settler.swept(leftovers)
         checkpoint(self.state.catalog, truncate=True)
         for segment in self.removable_segments():
             self.journal.remove_segment(segment)
@@ -128,6 +134,12 @@ class Store:
         if drafts:
             _sync_path(self.state.drafts)
         self.journal.sync(segments)
+        with contextlib.suppress(FileNotFoundError):
+            _sync_path(Path(f"{self.state.catalog}-wal"))
+
+    def sync_catalog(self) -> None:
+        """Make every transaction so far durable. Any thread; takes as long as the disk does."""
+        self.journal.sync(self.journal.take_unsynced())
         with contextlib.suppress(FileNotFoundError):
             _sync_path(Path(f"{self.state.catalog}-wal"))
 

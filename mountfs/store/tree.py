@@ -26,6 +26,7 @@ from mountfs.store.options import Options
 from mountfs.store.room import Room
 
 TARGET_BYTES = 4095
+_JOB_METADATA = namespace.JOB_METADATA_NAME.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,13 +116,12 @@ class Tree:
         return entry
 
     def create_file(self, parent: int, name: bytes, mode: int, owner: Owner) -> LiveFile:
-        """A new, empty file with one writing handle. On record within a moment, published when closed."""
+        """A new, empty file with one writing handle. It is on record at once, and published when closed."""
         self._refuse_in_root(parent, name)
         entry = self._new(parent, name, Kind.FILE, mode, owner)
         entry.standing = Standing.PROVISIONAL
         self._room.take_disk(len(name))
-        self._ledger.announce(entry)
-        self._ledger.touch_directory(parent)
+        self._put_new(entry)
         return self._files.open(entry, write=True)
 
     def _refuse_in_root(self, parent: int, name: bytes) -> None:
@@ -133,6 +133,8 @@ class Tree:
         directory = self.entry(parent)
         if directory.kind != Kind.DIRECTORY:
             raise NotADirectory(f"not a directory: {directory.name.decode(errors='replace')}")
+        if directory.parent == ROOT_INO != parent and name == _JOB_METADATA:
+            raise Protected(f"{namespace.JOB_METADATA_NAME} of a job is reserved: its content is computed")
         if self._ledger.child(parent, name) is not None:
             raise AlreadyExists(f"exists already: {name.decode(errors='replace')}")
         gid = owner.gid

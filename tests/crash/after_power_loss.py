@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from mountfs.model import Standing
 from tests.crash.invariants import Found, judge
 from tests.crash.judging import Expected, is_mixed
-from tests.crash.scenarios import PREPARED, steps_of
+from tests.crash.scenarios import FROM_NOTHING, PREPARED, steps_of
 from tests.crash.steps import DirectorySync, FileSync, Model, Node, Step
 from tests.faults.powerloss import CrashState
 
@@ -32,7 +32,7 @@ class Promises:
         before = steps_of("unfinished") if name == "recovery" else []
         model = Model()
         synced: list[str | None]
-        for step in [] if name == "first" else PREPARED:
+        for step in [] if name in FROM_NOTHING else PREPARED:
             step.expect(model)
         states, synced = [model.snapshot()], [None]
         for step in [*before, *steps_of(name)]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mountfs.model import Standing
 from tests.crash.invariants import Found, Tree, judge
-from tests.crash.scenarios import PREPARED, steps_of
+from tests.crash.scenarios import FROM_NOTHING, PREPARED, steps_of
 from tests.crash.steps import Node, Step, states
 
 BLOCK_BYTES = 64 << 10
@@ -14,7 +14,8 @@ Expected = dict[str, Node]
 
 def expected_states(name: str) -> list[Expected]:
     """The tree after each step of a scenario, which began on what it is to begin on."""
-    earlier: list[Step] = {"first": [], "recovery": [*PREPARED, *steps_of("unfinished")]}.get(name, PREPARED)
+    earlier: list[Step] = [] if name in FROM_NOTHING else [*PREPARED]
+    earlier += steps_of("unfinished") if name == "recovery" else []
     return states([*earlier, *steps_of(name)])[len(earlier) :]
 
 
@@ -53,7 +54,8 @@ def _wrong(found: Found, node: Node, later: Node) -> str | None:
 
 def is_mixed(found: bytes, written: list[bytes], *, zeros_from: int = 0) -> bool:
     """Whether each byte is one that was written there or, behind `zeros_from`, a zero that nobody wrote yet."""
-    if len(found) > max(map(len, written)):
+    sizes = [len(content) for content in written]
+    if not min(sizes) <= len(found) <= max(sizes):
         return False
     for start in range(0, len(found), BLOCK_BYTES):
         part = found[start : start + BLOCK_BYTES]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mountfs.store.options import Options
 from mountfs.store.store import Store
-from tests.crash.scenarios import PREPARED
+from tests.crash.scenarios import FROM_NOTHING, PREPARED
 from tests.crash.steps import World
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -25,13 +25,11 @@ class Beginnings:
 
     def of(self, name: str) -> Path:
         """Where the scenario of that name begins."""
-        match name:
-            case "first":
-                return self._made("empty", lambda path: path.mkdir())
-            case "recovery":
-                return self._made("unfinished", self._leave_unfinished)
-            case _:
-                return self._made("prepared", _prepare)
+        if name in FROM_NOTHING:
+            return self._made("empty", lambda path: path.mkdir())
+        if name == "recovery":
+            return self._made("unfinished", self._leave_unfinished)
+        return self._made("prepared", _prepare)
 
     def of_an_earlier_boot(self, name: str) -> Path:
         """The same, left before the machine was last started."""

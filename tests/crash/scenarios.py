@@ -209,6 +209,22 @@ SYNCED: list[Step] = [
 ]
 """Writers that call fsync, beside others that do not."""
 
+DURABLE: list[Step] = [
+    MakeDirectory("job"),
+    *saved("job/small", 90, 500, fsync=True),
+    *saved("job/large", 91, 70_000),
+    DirectorySync("job"),
+    *changed("job/large", lambda slot: [Write(slot, 70_000, 92, 1_000), FileSync(slot)]),
+    Settle(),
+    DirectorySync("job"),
+    *replaced("job/large", 94, 66_000, fsync=True),
+    *saved("job/other", 96, 40_000),
+    Settle(),
+    DirectorySync("job"),
+    CarryOver(),
+]
+"""Short, with a sync of every kind: to see that each of them is needed."""
+
 FIRST: list[Step] = [
     MakeDirectory("job"),
     *saved("job/small", 90, 500, fsync=True),
@@ -220,6 +236,7 @@ FIRST: list[Step] = [
 
 ALL: dict[str, list[Step]] = {
     "first": FIRST,
+    "durable": DURABLE,
     "names": NAMES,
     "small": SMALL,
     "drafts": DRAFTS,
@@ -229,6 +246,8 @@ ALL: dict[str, list[Step]] = {
     "synced": SYNCED,
     "recovery": [Settle(), CarryOver()],
 }
+
+FROM_NOTHING = ("first", "durable")  # begin on an empty state directory
 
 
 def steps_of(name: str) -> list[Step]:

@@ -164,8 +164,11 @@ def test_getfattr_and_show_tell_what_is_known_without_the_data(shell: Shell, sto
     assert (shown["job"], shown["path"]) == (job, "report.json")
 
 
-def test_df_and_mountfs_stats_tell_what_the_store_holds(shell: Shell, store: ArtifactStore, job: str) -> None:
+def test_df_and_mountfs_stats_tell_what_the_store_holds(
+    served: Mounted, shell: Shell, store: ArtifactStore, job: str
+) -> None:
     """F-011."""
+    served.settle()  # nothing of an earlier test comes or goes any more
     before = json.loads(shell("mountfs stats --json"))
     content = os.urandom(3_000_000)
     used_before = int(shell("df --output=used -B1 .artifacts | tail -1"))
