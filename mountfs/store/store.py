@@ -62,6 +62,8 @@ class Store:
         self.sync_catalog()
         recovery.recover(self.catalog, self.files, self.settler, self.contents, state, self.journal)
         state.make_ballast()
+        _sync_path(state.path)  # the names of catalog, journal, drafts and contents, when they are new
+        _sync_path(state.path.parent)
 
     @classmethod
     def open(
