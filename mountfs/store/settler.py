@@ -52,10 +52,9 @@ class Leftover:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A content that could not be settled now."""
+    """A content that could not be settled now; `error` is None when it was written to meanwhile."""
 
-    job: Job
-    error: MountfsError | None  # None: written to meanwhile
+    error: MountfsError | None
 
 
 class Settler:
@@ -144,12 +143,12 @@ class Settler:
             try:
                 found.append(self._read(job))
             except MountfsError as error:
-                answers[job.content_id] = Failed(job, error)
+                answers[job.content_id] = Failed(error)
         try:
             done = settle_small(found, level=level, compress=compress, incoming=self._contents.incoming)
             answers.update((result.content_id, result) for result in done)
         except (MountfsError, OSError) as error:
-            answers.update((job.content_id, Failed(job, _told(error))) for job in jobs if job.content_id not in answers)
+            answers.update((job.content_id, Failed(_told(error))) for job in jobs if job.content_id not in answers)
         return answers
 
     def _read(self, job: Job) -> Small:
@@ -165,29 +164,36 @@ class Settler:
                 job.ino, epoch=job.epoch, incoming=self._contents.incoming, abandoned=lambda: self._is_void(job)
             )
         except Abandoned:
-            return Failed(job, None)
+            return Failed(None)
         except (MountfsError, OSError) as error:
-            return Failed(job, _told(error))
+            return Failed(_told(error))
 
     @staticmethod
     def _is_void(job: Job) -> bool:
         return job.live is not None and (job.live.epoch != job.epoch or job.live.unlinked)
 
     def doom(self, results: list[Settled | Failed]) -> bool:
-        """Note the names that `adopt` is about to make; whether there are any."""
+        """Note the names that `adopt` is about to make; whether there are any. What fails is noted in `results`."""
         names = [self._contents.doom_name(r.digest, r.codec) for r in results if isinstance(r, Settled) and r.path]
         self._adopting.update(names)
-        if names:
-            with self._catalog.transaction():
-                self._catalog.doom(names)
+        try:
+            if names:
+                with self._catalog.transaction():
+                    self._catalog.doom(names)
+        except MountfsError as error:
+            _fail(results, error)
+            return False
         return bool(names)
 
     def adopt(self, results: list[Settled | Failed]) -> None:
         """Give the written files their names. In a worker thread; what `doom` noted is made durable before."""
-        self.sync_catalog()
-        for result in results:
-            if isinstance(result, Settled) and result.path is not None:
-                self._contents.adopt(result.path, result.digest, result.codec)
+        try:
+            self.sync_catalog()
+            for result in results:
+                if isinstance(result, Settled) and result.path is not None:
+                    self._contents.adopt(result.path, result.digest, result.codec)
+        except (MountfsError, OSError) as error:
+            _fail(results, _told(error))
 
     # -- committing ---------------------------------------------------------------------------------------
 
@@ -383,6 +389,13 @@ def _alike(jobs: list[Job]) -> dict[tuple[bool, int], list[Job]]:
     for job in jobs:
         groups.setdefault((job.compress, job.level), []).append(job)
     return groups
+
+
+def _fail(results: list[Settled | Failed], error: MountfsError) -> None:
+    """Results that need a file cannot be committed; the next try makes the file anew."""
+    for i, result in enumerate(results):
+        if isinstance(result, Settled) and result.path is not None:
+            results[i] = Failed(error)
 
 
 def _told(error: MountfsError | OSError) -> MountfsError:
