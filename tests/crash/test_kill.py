@@ -66,7 +66,6 @@ def mounted(tmp_path: Path) -> Iterator[Mounted]:
             mounted.stop()
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_nothing_acknowledged_is_lost_when_the_daemon_is_killed_under_load(mounted: Mounted) -> None:
     rng = random.Random(SEED)
