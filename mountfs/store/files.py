@@ -54,6 +54,7 @@ class LiveFile:
     floor_bytes: int = 0  # size that is accounted for elsewhere: the settled content a draft was begun on
     due: float | None = None  # monotonic time at which it may be settled
     settling: bool = False
+    retrying: bool = False  # settling failed: who waits for it does not make it come sooner
 
     @property
     def ino(self) -> int:
@@ -153,7 +154,7 @@ class Files:
     def hurry(self, ino: int) -> None:
         """Somebody waits for the digest of this file: do not wait for it to be quiet."""
         live = self.live.get(ino)
-        if live is not None and live.due is not None:
+        if live is not None and live.due is not None and not live.retrying:
             live.due = 0.0
 
     def discard(self, live: LiveFile) -> None:

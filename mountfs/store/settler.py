@@ -108,7 +108,7 @@ class Settler:
 
     def _job(self, live: LiveFile) -> Job:
         assert live.acknowledged.content is not None
-        live.settling = True
+        live.settling, live.retrying = True, False
         compress, level = self._files.compression(live.ino)
         job = Job(live.acknowledged.content, live.ino, live.epoch, compress, level, live=live)
         if live.draft is not None:
@@ -253,6 +253,7 @@ class Settler:
                 self.backlog.append((job.content_id, job.ino))
             return
         if live.changed and not live.writers and not live.unlinked:
+            live.retrying = error is not None
             live.due = self._ledger.clock.monotonic() + (RETRY_SECONDS if error else 0.0)
             self._files.due.add(live.ino)
 
