@@ -82,7 +82,6 @@ def is_noticed(trace: powerloss.Trace, initial: Path, promises: Promises, target
     return False
 
 
-@pytest.mark.slow
 def test_without_any_one_of_our_syncs_something_is_lost(record: Recorder, tmp_path: Path) -> None:
     recording, promises = record("durable"), Promises.of("durable")
     kinds = {kind_of(event.path) for event in recording.trace.events if event.kind is Kind.FSYNC}
