@@ -20,6 +20,7 @@ from pathlib import Path
 
 from mountfs.codec import FRAME_BYTES
 from mountfs.contents import ReadsRanges, full_disk, write_all
+from mountfs.errors import ContentLost
 
 BLOCK_BYTES = 64 << 10  # unit of undo: a random write of 4 KiB saves 64
 COMPACT_BYTES = 4 << 20  # a log longer than this begins anew at the next publish
@@ -246,6 +247,9 @@ class DraftFile:
         raw = draft._log_path.read_bytes() if draft._log_path.exists() else b""
         records = list(_log_records(raw))
         marks = [i for i, record in enumerate(records) if record.kind == _PUBLISHED]
+        if not marks and not as_found:
+            draft.close()
+            raise ContentLost(f"integrity check: the log of draft {content_id} has lost its published state")
         kept = records if as_found or not marks else records[: marks[-1] + 1]
         for record in kept:
             draft._redo(record.kind, record.number)

@@ -131,7 +131,7 @@ class Journal:
             raise CorruptContent(f"integrity check: journal segment {segment} ends before offset {offset}")
         checksum, total, _number = _HEAD.unpack(head)
         raw = os.pread(fd, total, offset + _HEAD.size)
-        if len(raw) != total or zlib.crc32(raw) != checksum:
+        if total < _BODY.size or len(raw) != total or zlib.crc32(raw) != checksum:
             raise CorruptContent(f"integrity check: the record at {offset} of journal segment {segment} is damaged")
         return raw[len(raw) - _BODY.unpack_from(raw)[16] :]
 
@@ -181,16 +181,22 @@ class Journal:
 def replay(directory: Path, *, after: int, epoch: int) -> Iterator[Record]:
     """The records whose number exceeds `after`, in their order, up to the first that is torn or missing, or that
     presupposes a transaction which the catalog, at `epoch`, does not have."""
-    expected = None
     for segment in _segments(directory):
         for record in _records(directory / _name(segment), segment):
-            if expected is not None and record.number != expected:
+            if record.number <= after:
+                continue
+            if record.number != after + 1 or record.epoch > epoch:
                 return
-            if record.number > after and record.epoch > epoch:
-                return
-            expected = record.number + 1
-            if record.number > after:
-                yield record
+            after = record.number
+            yield record
+
+
+def highest_number(directory: Path) -> int:
+    """The highest number of any readable record: later ones must lie above it, also where a gap ended the replay."""
+    return max(
+        (record.number for segment in _segments(directory) for record in _records(directory / _name(segment), segment)),
+        default=0,
+    )
 
 
 def _records(path: Path, segment: int) -> Iterator[Record]:

@@ -39,6 +39,9 @@ def replay_journal(catalog: Catalog, state: StateDirectory) -> None:
             catalog.set_meta("applied", f"{group[-1].number} {epoch}")
     if (last := applied(catalog)[0]) > before:
         log.info("replayed %d records of the journal", last - before)
+    if (highest := journal.highest_number(state.journal)) > last:
+        with catalog.transaction():
+            catalog.set_meta("applied", f"{highest} {epoch}")
 
 
 def _apply(catalog: Catalog, record: Record) -> None:

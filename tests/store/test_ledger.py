@@ -2,7 +2,7 @@
 
 import pytest
 
-from mountfs.errors import NotFound
+from mountfs.errors import CorruptContent, NotFound
 from tests.store.conftest import Bench
 
 
@@ -56,3 +56,29 @@ def test_kills_in_a_row_lose_nothing(bench: Bench) -> None:
         bench.save(f"file-{number}", b"%d" % number)
         bench.killed()
     assert [bench.read(f"file-{number}") for number in range(4)] == [b"0", b"1", b"2", b"3"]
+
+
+def test_what_is_saved_after_a_damaged_record_was_found_survives_the_next_kill(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mountfs.journal.SEGMENT_BYTES", 1)  # each record in a segment of its own
+    for number in range(4):
+        bench.save(f"file-{number}", b"%d" % number)
+    damaged = sorted((bench.path / "journal").iterdir())[2]
+    damaged.write_bytes(b"torn" + damaged.read_bytes()[4:])
+    bench.killed()
+    bench.save("after", b"acknowledged")
+    bench.killed()
+    assert bench.read("after") == b"acknowledged"
+
+
+def test_zeros_where_the_journal_had_a_record_are_damage(bench: Bench) -> None:
+    bench.save("one", b"x")
+    content = bench.entry("one").content
+    assert content is not None
+    found = bench.store.ledger.content(content)
+    assert found is not None
+    segment = bench.path / "journal" / f"{found.segment:012d}"
+    segment.write_bytes(bytes(segment.stat().st_size))
+    with pytest.raises(CorruptContent):
+        bench.store.journal.read_content(found.segment, found.offset)
