@@ -28,7 +28,6 @@ class Background:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._event = trio.Event()
-        self._idle = trio.Event()
         self._last_activity = 0.0
         self._names = trio.Lock()  # files of contents get and lose their names one batch at a time
         self.busy = False

@@ -2,7 +2,7 @@
 
 import trio
 
-from mountfs.errors import CatalogError
+from mountfs.errors import CatalogError, DeadlineExceeded
 from mountfs.fuse.waiting import Waiting
 from mountfs.store.store import Store
 
@@ -28,9 +28,12 @@ class Syncing:
         self._asked += 1
         ticket = self._asked
         self._parents.add(parent)
-        async with self._lock:
-            if self._done < ticket:
-                await self._round()
+        with trio.move_on_after(self._waiting.seconds):  # the round before ours counts too
+            async with self._lock:
+                if self._done < ticket:
+                    await self._round()
+            return
+        raise DeadlineExceeded(f"not synced within {self._waiting.seconds:g} seconds: the disk does not keep up")
 
     async def _round(self) -> None:
         if self._broken is not None:
