@@ -174,9 +174,6 @@ class Journal:
             os.close(fd)
         (self.directory / _name(segment)).unlink(missing_ok=True)
 
-    def bytes_in(self) -> int:
-        return self._offset
-
 
 def replay(directory: Path, *, after: int, epoch: int) -> Iterator[Record]:
     """The records whose number exceeds `after`, in their order, up to the first that is torn or missing, or that

@@ -157,11 +157,6 @@ class Catalog:
         sql = "UPDATE entry SET standing = 'recovered' WHERE standing = 'provisional'"
         return self._run(sql).rowcount
 
-    def mark_entry(self, content: int, standing: str) -> list[int]:
-        """Set the standing of the entries of one content; their inos. A scan: for recovery only."""
-        sql = "UPDATE entry SET standing = ? WHERE content = ? RETURNING ino"
-        return [ino for (ino,) in self._run(sql, (standing, content)).fetchall()]
-
     def entries_of(self, content: int) -> list[Entry]:
         """Entries that name a content. A scan: for recovery and reports only."""
         return [Entry(*row) for row in self._run(f"SELECT {_ENTRY}{_FROM}WHERE e.content = ?", (content,))]
@@ -316,9 +311,6 @@ class Catalog:
             (ino, prefix),
         )
         return {name: bytes(value) for name, value in rows}
-
-    def count_registers(self, ino: int, prefix: str) -> int:
-        return len(self.registers(ino, prefix))
 
     def set_register(self, ino: int, name: str, value: bytes, stamp: str) -> None:
         self._run("INSERT OR REPLACE INTO register VALUES (?,?,?,?)", (ino, name, value, stamp))
