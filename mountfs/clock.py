@@ -46,6 +46,11 @@ class Stamps:
             self._last = (last + 1, 0)
         return f"{self._last[0]:012x}-{self._last[1]:04x}-{self.writer}"
 
+    @property
+    def last(self) -> str:
+        """The highest time given out or observed, for `observe` after a restart."""
+        return f"{self._last[0]:012x}-{self._last[1]:04x}"
+
     def observe(self, stamp: str) -> None:
         """Keep later stamps above this one."""
         if stamp:

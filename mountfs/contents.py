@@ -8,7 +8,7 @@ import errno
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -142,6 +142,12 @@ class ContentFiles:
     def doom_name(self, digest: Digest, kind: str) -> str:
         """The path below the state directory, as the catalog's list of doomed files has it."""
         return str(self.path(digest, kind).relative_to(self.state))
+
+    def names(self) -> Iterator[str]:
+        """Every file that is here, as `doom_name` has it."""
+        for directory in self.directory.iterdir():
+            for path in directory.iterdir():
+                yield str(path.relative_to(self.state))
 
     def adopt(self, source: Path, digest: Digest, kind: str) -> None:
         """Take a complete, synced file under its digest; durable on return. For a worker thread."""

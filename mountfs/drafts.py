@@ -8,9 +8,14 @@ mark. Publishing therefore costs one small append, however long the file is.
 A draft may be begun on settled content (`base`). Chunks of 1 MiB are carried over when they are first written
 to; the others are read from the base, so that appending to a large log costs what was appended.
 
+After power loss only what was synced counts: a mark in the log says up to which publish that is. A draft that was
+never synced goes back to its base.
+
 All methods expect the caller to hold the lock of the live file, except `read_chunk`.
 """
 
+import contextlib
+import enum
 import os
 import struct
 import zlib
@@ -20,13 +25,21 @@ from pathlib import Path
 
 from mountfs.codec import FRAME_BYTES
 from mountfs.contents import ReadsRanges, full_disk, write_all
-from mountfs.errors import ContentLost
+from mountfs.errors import CacheFull, ContentLost
 
 BLOCK_BYTES = 64 << 10  # unit of undo: a random write of 4 KiB saves 64
-COMPACT_BYTES = 4 << 20  # a log longer than this begins anew at the next publish
+COMPACT_BYTES = 4 << 20  # a log longer than this begins anew
 
 _RECORD = struct.Struct("<IB3xQQ")  # CRC-32 of all that follows it, kind, offset or chunk or limit, length
-_CARRIED, _TRIMMED, _SAVED, _PUBLISHED = 1, 2, 3, 4  # number: chunk, limit, offset, size
+_CARRIED, _TRIMMED, _SAVED, _PUBLISHED, _SYNCED = 1, 2, 3, 4, 5  # number: chunk, limit, offset, size, -
+
+
+class Until(enum.StrEnum):
+    """How much of a draft counts after a crash."""
+
+    FOUND = "found"  # all that was written: a new file that nobody closed
+    PUBLISHED = "published"  # what close or fsync acknowledged: its daemon was killed
+    SYNCED = "synced"  # of that, what is certain to have reached the disk: the machine went down
 
 
 class DraftFile:
@@ -54,6 +67,7 @@ class DraftFile:
         self._fresh: set[int] = set()  # carried over since the last publish
         self._saved: set[int] = set()  # blocks saved since the last publish
         self._log_fd = -1
+        self._ever_synced = False
         self.log_bytes = 0
 
     def close(self) -> None:
@@ -188,37 +202,58 @@ class DraftFile:
 
     def publish(self) -> None:
         """This state survives the death of the daemon from now on. Raises CacheFull; then the one before does."""
-        if self.log_bytes > COMPACT_BYTES and len(self._own) * _RECORD.size < self.log_bytes // 2:
-            self._begin_log()
         with full_disk():
             self._append_log(_PUBLISHED, self.size, b"")
         self._published_size = self.size
         self._published_limit = self.base_limit
         self._fresh.clear()
         self._saved.clear()
+        if self._has_long_log() and not self._ever_synced:
+            with contextlib.suppress(CacheFull):  # the long one does as well
+                self._begin_log(synced=False)
 
     def sync(self) -> None:
-        """Make the bytes durable; for a worker thread."""
+        """Make the published state durable; for a worker thread. Raises CacheFull."""
         os.fdatasync(self.fd)
-        if self._log_fd >= 0:
+        if self._has_long_log() and self._is_as_published():
+            self._begin_log(synced=True)
+        else:
+            with full_disk():
+                self._append_log(_SYNCED, 0, b"")
             os.fdatasync(self._log_fd)
+        self._ever_synced = True
+        self.unsynced = False
 
-    def _begin_log(self) -> None:
-        """Begin a new log that holds only what still matters; it counts once it has its name, complete."""
+    def wants_sync(self) -> bool:
+        """Whether its log has become long and only a sync may begin it anew, because an earlier one counts on it."""
+        return self._ever_synced and self._has_long_log() and self._is_as_published()
+
+    def _has_long_log(self) -> bool:
+        return self.log_bytes > COMPACT_BYTES and len(self._own) * _RECORD.size < self.log_bytes // 2
+
+    def _is_as_published(self) -> bool:
+        return not self._saved and not self._fresh and self._published_size == self.size
+
+    def _begin_log(self, *, synced: bool) -> None:
+        """Begin a new log that holds only the published state; it counts once it has its name, complete."""
         records = [_record(_CARRIED, chunk, b"") for chunk in sorted(self._own)]
         records.append(_record(_TRIMMED, self.base_limit, b""))
-        records.append(_record(_PUBLISHED, self.size, b""))
+        records.append(_record(_PUBLISHED, self._published_size, b""))
+        if synced:
+            records.append(_record(_SYNCED, 0, b""))
         unfinished = self.directory / f"{self.content_id}.new"
         with full_disk():
             fd = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC, 0o600)
             try:
                 write_all(fd, b"".join(records))
-                os.fdatasync(fd)
+                if synced:
+                    os.fdatasync(fd)
                 os.rename(unfinished, self._log_path)
             except OSError:
                 os.close(fd)
                 raise
-        os.close(self._log_fd)
+        if self._log_fd >= 0:
+            os.close(self._log_fd)
         self._log_fd, self.log_bytes = fd, sum(map(len, records))
 
     @property
@@ -241,27 +276,33 @@ class DraftFile:
     # -- recovery -----------------------------------------------------------------------------------------
 
     @classmethod
-    def recover(cls, directory: Path, content_id: int, base: ReadsRanges | None, *, as_found: bool) -> "DraftFile":
-        """Reopen a draft after a crash in the state of its last publish; `as_found`: with all that was written."""
+    def recover(cls, directory: Path, content_id: int, base: ReadsRanges | None, *, until: "Until") -> "DraftFile":
+        """Reopen a draft after a crash, with what was written `until` then.
+
+        Raises ContentLost where there is no such state; then the base is what remains.
+        """
         draft = cls(directory, content_id, base, existing=True)
         raw = draft._log_path.read_bytes() if draft._log_path.exists() else b""
         records = list(_log_records(raw))
-        marks = [i for i, record in enumerate(records) if record.kind == _PUBLISHED]
-        if not marks and not as_found:
+        synced = max((i for i, record in enumerate(records) if record.kind == _SYNCED), default=0)
+        last = synced if until is Until.SYNCED else len(records)
+        end = max((i + 1 for i, record in enumerate(records[:last]) if record.kind == _PUBLISHED), default=0)
+        if not end and until is not Until.FOUND:
             draft.close()
-            raise ContentLost(f"integrity check: the log of draft {content_id} has lost its published state")
-        kept = records if as_found or not marks else records[: marks[-1] + 1]
+            raise ContentLost(f"integrity check: the log of draft {content_id} has lost its {until} state")
+        published = records[end - 1].number if end else 0
+        kept = records if until is Until.FOUND else records[:end]
         for record in kept:
             draft._redo(record.kind, record.number)
         for record in reversed(records[len(kept) :]):
             if record.kind == _SAVED:
                 _pwrite_all(draft.fd, record.data, record.number)
-        draft._settle_size(kept[marks[-1]].number if marks else 0, as_found=as_found)
-        draft.log_bytes = kept[-1].end if kept else 0
-        if raw:
-            os.truncate(draft._log_path, draft.log_bytes)
-            draft._log_fd = os.open(draft._log_path, os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
-        draft.publish()
+        draft._settle_size(published, as_found=until is Until.FOUND)
+        draft._published_size, draft._published_limit = draft.size, draft.base_limit
+        draft._ever_synced = synced > 0
+        if draft._ever_synced:
+            os.fdatasync(draft.fd)
+        draft._begin_log(synced=draft._ever_synced)
         return draft
 
     def _settle_size(self, published: int, *, as_found: bool) -> None:

@@ -161,8 +161,13 @@ class Content:
     digest: Digest | None
     size: int
     stored: int
-    codec: str
-    sums: bytes
-    segment: int
-    offset: int
-    damaged: bool
+    codec: str = Codec.RAW
+    sums: bytes = b""
+    segment: int = 0
+    offset: int = 0
+    damaged: bool = False
+
+    @classmethod
+    def in_journal(cls, content_id: int, size: int, *, segment: int, offset: int) -> "Content":
+        """Plain bytes in a journal segment, not settled yet."""
+        return cls(content_id, Place.JOURNAL, None, size, size, segment=segment, offset=offset)

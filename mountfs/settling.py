@@ -18,7 +18,7 @@ from mountfs.codec import FRAME_BYTES, FrameTable
 from mountfs.contents import INLINE_BYTES, FramedReader, full_disk, write_durably
 from mountfs.drafts import DraftFile
 from mountfs.errors import MountfsError
-from mountfs.model import Codec, Digest
+from mountfs.model import Codec, Content, Digest, Place
 
 RECOMPUTED_MAX = 8  # a writer that jumps about is left alone until the end
 _ZEROS = bytes(FRAME_BYTES)
@@ -38,6 +38,11 @@ class Settled:
     data: bytes | None
     path: Path | None
     epoch: int = 0
+
+    def as_content(self) -> Content:
+        """The row it becomes."""
+        place = Place.FILE if self.data is None else Place.CATALOG
+        return Content(self.content_id, place, self.digest, self.size, self.stored, self.codec, self.sums)
 
 
 class Abandoned(Exception):

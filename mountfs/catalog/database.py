@@ -158,7 +158,7 @@ class Catalog:
         return self._run(sql).rowcount
 
     def entries_of(self, content: int) -> list[Entry]:
-        """Entries that name a content. A scan: for recovery and reports only."""
+        """Entries that name a content."""
         return [Entry(*row) for row in self._run(f"SELECT {_ENTRY}{_FROM}WHERE e.content = ?", (content,))]
 
     def last_ids(self) -> tuple[int, int]:
@@ -166,13 +166,9 @@ class Catalog:
         rows = dict(self._run("SELECT name, seq FROM sqlite_sequence").fetchall())
         return max(int(rows.get("entry", 0)), ROOT_INO), int(rows.get("content", 0))
 
-    def last_stamp(self) -> str:
-        """The highest stamp among the newest entries and registers: later ones must lie above it."""
-        newest = "SELECT max(stamp) FROM (SELECT stamp FROM entry ORDER BY ino DESC LIMIT 1000)"
-        return str(self._run(newest).fetchone()[0] or "")
-
-    def inos_with(self, register: str) -> set[int]:
-        return {ino for (ino,) in self._run("SELECT ino FROM register WHERE name = ?", (register,))}
+    def inos_with_codec(self) -> set[int]:
+        """Entries for which somebody asked for a codec."""
+        return {ino for (ino,) in self._run("SELECT ino FROM register WHERE name = 'codec'")}
 
     def count_files(self) -> int:
         return int(self._run("SELECT count(*) FROM entry WHERE kind = 1").fetchone()[0])
@@ -182,6 +178,11 @@ class Catalog:
     def content(self, content_id: int) -> Content | None:
         row = self._run(f"SELECT {_CONTENT} FROM content WHERE id = ?", (content_id,)).fetchone()
         return _content(row) if row else None
+
+    def content_id(self, digest: Digest, codec: str) -> int | None:
+        """The id of the content of that digest which is stored in that form."""
+        row = self._run("SELECT id FROM content WHERE digest = ? AND codec = ?", (digest, codec)).fetchone()
+        return None if row is None else int(row[0])
 
     def content_by_digest(self, digest: Digest, codec: str) -> Content | None:
         """The content of that digest which is stored in that form."""
@@ -198,8 +199,8 @@ class Catalog:
 
     def content_data(self, content_id: int) -> bytes:
         """The stored bytes of a content that lies in the catalog."""
-        row = self._run("SELECT data FROM content WHERE id = ?", (content_id,)).fetchone()
-        if row is None or row[0] is None:
+        row = self._run("SELECT data FROM stored WHERE content = ?", (content_id,)).fetchone()
+        if row is None:
             raise CatalogError(f"content {content_id} is not in the catalog")
         return bytes(row[0])
 
@@ -207,44 +208,24 @@ class Catalog:
         rows = self._run(f"SELECT {_CONTENT} FROM content WHERE digest IS NULL ORDER BY segment, id")
         return [_content(row) for row in rows]
 
-    def insert_content(
-        self,
-        content_id: int,
-        *,
-        place: str,
-        size: int,
-        stored: int,
-        digest: Digest | None = None,
-        codec: str = "none",
-        sums: bytes = b"",
-        segment: int = 0,
-        offset: int = 0,
-        data: bytes | None = None,
-    ) -> None:
-        self._run(
-            "INSERT INTO content (id, place, digest, size, stored, codec, sums, segment, offset, data)"
-            " VALUES (?,?,?,?,?,?,?,?,?,?)",
-            (content_id, place, digest, size, stored, codec, sums, segment, offset, data),
+    def insert_contents(self, contents: Iterable[Content], data: Iterable[tuple[int, bytes]] = ()) -> None:
+        """New contents, and the stored bytes of those that lie in the catalog."""
+        self._many(
+            "INSERT INTO content (id, place, digest, size, stored, codec, sums, segment, offset)"
+            " VALUES (?,?,?,?,?,?,?,?,?)",
+            ((c.id, c.place, c.digest, c.size, c.stored, c.codec, c.sums, c.segment, c.offset) for c in contents),
         )
+        self._many("INSERT INTO stored VALUES (?,?)", data)
 
-    def settle_content(
-        self,
-        content_id: int,
-        *,
-        place: str,
-        digest: Digest,
-        size: int,
-        stored: int,
-        codec: str,
-        sums: bytes,
-        data: bytes | None,
-    ) -> None:
-        """Give a content its digest and its final place."""
+    def settle_content(self, content: Content, data: bytes | None) -> None:
+        """Give a content that is known already its digest and its final place."""
         self._run(
-            "UPDATE content SET place = ?, digest = ?, size = ?, stored = ?, codec = ?, sums = ?, data = ?,"
+            "UPDATE content SET place = ?, digest = ?, size = ?, stored = ?, codec = ?, sums = ?,"
             " segment = 0, offset = 0 WHERE id = ?",
-            (place, digest, size, stored, codec, sums, data, content_id),
+            (content.place, content.digest, content.size, content.stored, content.codec, content.sums, content.id),
         )
+        if data is not None:
+            self._run("INSERT INTO stored VALUES (?,?)", (content.id, data))
 
     def resize_content(self, content_id: int, size: int) -> None:
         self._run("UPDATE content SET size = ?1, stored = ?1 WHERE id = ?2", (size, content_id))
@@ -256,9 +237,9 @@ class Catalog:
         return [i for (i,) in self._run("SELECT id FROM content WHERE damaged = 1")]
 
     def dead(self, limit: int) -> list[Content]:
-        """Contents that nothing needs any more."""
+        """Contents that nothing needs any more. CROSS JOIN: else the planner scans all contents for the few dead."""
         columns = ", ".join(f"c.{name.strip()}" for name in _CONTENT.split(","))
-        sql = f"SELECT {columns} FROM dead d JOIN content c ON c.id = d.content WHERE c.links = 0 LIMIT ?"
+        sql = f"SELECT {columns} FROM dead d CROSS JOIN content c ON c.id = d.content WHERE c.links = 0 LIMIT ?"
         return [_content(row) for row in self._run(sql, (limit,))]
 
     def forget_contents(self, ids: Iterable[int]) -> None:

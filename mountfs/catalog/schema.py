@@ -15,7 +15,8 @@ APPLICATION_ID = 0x6D746673  # "mtfs"
 
 _FIRST = """
 CREATE TABLE meta (
-    key   TEXT PRIMARY KEY,            -- store_id, applied (last journal record that is in the tables), boot_id, …
+    key   TEXT PRIMARY KEY,            -- store_id, applied (last journal record that is in the tables, and the epoch),
+                                       -- stamp (the highest given out), boot_id, …
     value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
@@ -33,12 +34,16 @@ CREATE TABLE content (
                                                             -- below,
                                                 -- a foreign key would scan all entries when a content goes
     damaged INTEGER NOT NULL DEFAULT 0 CHECK (damaged IN (0, 1)),  -- an integrity check failed here
-    data    BLOB,                               -- the stored bytes (place = catalog)
-    CHECK ((place = 'catalog') = (data IS NOT NULL)),
     CHECK ((place IN ('catalog', 'file')) = (digest IS NOT NULL))
 ) STRICT;
 CREATE UNIQUE INDEX content_digest ON content (digest, codec) WHERE digest IS NOT NULL;
 CREATE INDEX content_unsettled ON content (segment, id) WHERE digest IS NULL;
+CREATE INDEX content_damaged ON content (id) WHERE damaged = 1;
+
+CREATE TABLE stored (                           -- apart from `content`: a listing reads hundreds of those rows a page
+    content INTEGER PRIMARY KEY,                -- place = catalog
+    data    BLOB NOT NULL                       -- its stored bytes
+) STRICT;
 
 CREATE TABLE entry (
     ino      INTEGER PRIMARY KEY AUTOINCREMENT, -- the inode number: stable over restarts, never reused
@@ -66,6 +71,7 @@ CREATE TABLE entry (
     CHECK (kind <> 1 OR (content IS NULL) = (size = 0))
 ) STRICT;
 CREATE INDEX entry_provisional ON entry (ino) WHERE standing = 'provisional';
+CREATE INDEX entry_content ON entry (content) WHERE content IS NOT NULL;
 
 CREATE TABLE draft (
     content INTEGER PRIMARY KEY,                -- its published state is told by the log beside the draft file
@@ -80,6 +86,7 @@ CREATE TABLE register (
     stamp TEXT NOT NULL,
     PRIMARY KEY (ino, name)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX register_codec ON register (ino) WHERE name = 'codec';
 
 CREATE TABLE dead (content INTEGER PRIMARY KEY) STRICT;   -- contents without links: to be reclaimed
 CREATE TABLE doomed (path TEXT PRIMARY KEY) STRICT, WITHOUT ROWID; -- files below the state directory that a crash may
@@ -115,6 +122,9 @@ END;
 CREATE TRIGGER draft_relinked AFTER UPDATE OF base ON draft WHEN old.base IS NOT new.base BEGIN
     UPDATE content SET links = links + 1 WHERE id = new.base;
     UPDATE content SET links = links - 1 WHERE id = old.base;
+END;
+CREATE TRIGGER content_gone AFTER DELETE ON content WHEN old.place = 'catalog' BEGIN
+    DELETE FROM stored WHERE content = old.id;
 END;
 CREATE TRIGGER content_dead AFTER UPDATE OF links ON content WHEN new.links = 0 AND old.links > 0 BEGIN
     INSERT OR IGNORE INTO dead VALUES (new.id);

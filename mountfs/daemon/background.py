@@ -9,6 +9,7 @@ import trio
 
 from mountfs.catalog import checkpoint
 from mountfs.errors import MountfsError
+from mountfs.fuse.operations import OPEN_WRITER_SECONDS
 from mountfs.store.settler import BATCH
 from mountfs.store.store import WAL_BYTES, Store
 
@@ -94,10 +95,9 @@ class Background:
 
     async def settled(self, *, seconds: float) -> bool:
         """Wait until nothing is left to settle or to reclaim; whether that came true in time."""
+        began = trio.current_time()
         with trio.move_on_after(seconds):
-            while (
-                not self._store.settler.idle() or self.busy or any(j.settling for j in self._store.files.live.values())
-            ):
+            while self._is_settling(closing=trio.current_time() - began < OPEN_WRITER_SECONDS):
                 for ino in list(self._store.files.due):
                     self._store.files.hurry(ino)
                 self.wake()
@@ -106,6 +106,17 @@ class Background:
             return True
         return False
 
+    def _is_settling(self, *, closing: bool) -> bool:
+        """`closing`: also wait for what was closed and whose release is still under way, behind its writer's back."""
+        store = self._store
+        live = store.files.live.values()
+        return (
+            not store.settler.idle()
+            or self.busy
+            or any(file.settling for file in live)
+            or (closing and any(file.writers and file.changed and not file.dirty for file in live))
+        )
+
     # -- the write-ahead log ------------------------------------------------------------------------------
 
     async def _checkpoint_forever(self) -> None:
@@ -113,7 +124,9 @@ class Background:
             await trio.sleep(CHECKPOINT_SECONDS)
             quiet = trio.current_time() - self._last_activity > QUIET_SECONDS
             length = self._store.catalog.wal_bytes()
-            waiting = self._store.settler.leftovers or self._store.journal.old_segments()
+            waiting = (
+                self._store.settler.leftovers or self._store.journal.old_segments() or self._store.drafts_to_sync()
+            )
             if length > WAL_BYTES or waiting or (quiet and length):
                 await self.carry_over(truncate=quiet)
 
@@ -125,9 +138,9 @@ class Background:
             removable = store.removable_segments()
             leftovers = settler.take_leftovers()
             try:
-                await _in_thread(partial(store.sync, [], segments))
+                await _in_thread(partial(store.sync, store.drafts_to_sync(), segments))
                 await _in_thread(partial(checkpoint, store.state.catalog, truncate=truncate))
-            except OSError as error:
+            except (MountfsError, OSError) as error:
                 store.journal.put_back_unsynced(segments)
                 settler.leftovers.extend(leftovers)
                 log.error("the catalog could not be synced: %s", error)

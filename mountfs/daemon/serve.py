@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 LAST_SETTLE_SECONDS = 3.0  # what is not settled by then is settled after the next start
 SWITCH_SECONDS = 0.0005  # a busy worker thread hands the interpreter back to the loop after this time
 OPEN_FILES = 65536
+COLLECT_AFTER = 20_000  # objects; with 700, Python's own, a create cost the daemon a tenth more (970 against 820 µs)
 
 
 class Daemon:
@@ -51,7 +52,6 @@ class Daemon:
                 "status": self._status,
                 "delete": self._delete,
                 "stop": self._stop,
-                "stats": self._stats,
             }
         )
         async with trio.open_nursery() as nursery:
@@ -84,6 +84,7 @@ class Daemon:
         session.raise_read_ahead(found.st_dev)
         gc.collect()
         gc.freeze()
+        gc.set_threshold(COLLECT_AFTER)
         self._ready()
 
     async def _watch_signals(self) -> None:
@@ -135,10 +136,6 @@ class Daemon:
             "damaged": len(store.catalog.damaged()),
             "refusals": refusals,
         }
-
-    async def _stats(self, request: dict[str, object]) -> Answer:
-        self._store.ledger.drain()
-        return {"totals": self._store.catalog.totals()}
 
     async def _delete(self, request: dict[str, object]) -> Answer:
         """Remove a key and all below it; what the kernel remembers of it goes too."""

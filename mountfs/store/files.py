@@ -15,8 +15,8 @@ from pathlib import Path
 
 from mountfs.contents import ContentFiles, PlainReader, ReadsRanges, in_memory
 from mountfs.drafts import DraftFile
-from mountfs.errors import ContentLost, MountfsError
-from mountfs.model import Entry, Place, Standing
+from mountfs.errors import ContentLost, CorruptContent, MountfsError
+from mountfs.model import Content, Entry, Place, Standing
 from mountfs.settling import Behind
 from mountfs.store.ledger import Ledger
 from mountfs.store.options import Options
@@ -142,8 +142,8 @@ class Files:
         if live.acknowledged.content is None or live.acknowledged.content != mine or not self._published_once(live):
             self._drop_changes(live)
             return
-        wait = 0.0 if live.publishes <= 1 and live.draft_base is None else self._options.settle_seconds
-        live.due = self._clock.monotonic() + wait
+        goes_on = live.publishes > 1 or (live.draft is not None and live.draft.base_limit > 0)
+        live.due = self._clock.monotonic() + (self._options.settle_seconds if goes_on else 0.0)
         self.due.add(live.ino)
 
     @staticmethod
@@ -296,15 +296,22 @@ class Files:
         live.draft = DraftFile(self.drafts, self._ledger.new_content_id(), reader)
 
     def _spill(self, live: LiveFile) -> None:
-        """From the buffer into a draft file."""
+        """From the buffer into a draft file. What is published is its base, although nothing is read from there:
+        after power loss a draft that was never synced goes back to it."""
         assert live.buffer is not None
-        draft = DraftFile(self.drafts, self._ledger.new_content_id(), None)
+        published = live.acknowledged.content
         try:
+            base = self.open_content(published) if published is not None else None
+        except (CorruptContent, ContentLost):
+            published = base = None  # nothing to go back to
+        draft = DraftFile(self.drafts, self._ledger.new_content_id(), base)
+        try:
+            draft.truncate(0)
             draft.write(0, live.buffer)
         except MountfsError:
             draft.remove()
             raise
-        live.draft, live.buffer = draft, None
+        live.draft, live.draft_base, live.buffer = draft, published, None
 
     def note_new_draft(self, live: LiveFile) -> None:
         """A new file that has outgrown memory is put on record before it is closed: a crash leaves it as found."""
@@ -336,6 +343,9 @@ class Files:
         self._changed(live, size)
 
     def _empty(self, live: LiveFile) -> None:
+        if live.draft is not None:  # what is published of it may still have to be synced
+            live.draft.truncate(0)
+            return
         publishes = live.publishes
         live.reader = None
         self._drop_changes(live)
@@ -401,7 +411,7 @@ class Files:
         catalog = self._ledger.catalog
         with self._ledger.transaction():
             if not live.draft_noted:
-                catalog.insert_content(draft.content_id, place=Place.DRAFT, size=draft.size, stored=draft.size)
+                catalog.insert_contents([Content(draft.content_id, Place.DRAFT, None, draft.size, draft.size)])
             catalog.put_draft(draft.content_id, base=live.draft_base, closed=closed)
             catalog.put_entries([entry])
         live.draft_noted, live.draft_closed = True, closed

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from mountfs.catalog import Catalog
 from mountfs.clock import Clock, Stamps
 from mountfs.journal import Journal
-from mountfs.model import ROOT_INO, Content, Entry, Kind, Place
+from mountfs.model import ROOT_INO, Content, Entry, Kind
 from mountfs.settling import Settled
 
 DIRECTORIES_KEPT = 10_000
@@ -28,6 +28,9 @@ class _Waiting:
     size: int
     ino: int
     settled: Settled | None = None
+
+    def as_content(self, content_id: int) -> Content:
+        return Content.in_journal(content_id, self.size, segment=self.segment, offset=self.offset)
 
 
 class Ledger:
@@ -115,18 +118,7 @@ class Ledger:
         waiting = self._contents.get(content_id)
         if waiting is None:
             return self.catalog.content(content_id)
-        return Content(
-            content_id,
-            Place.JOURNAL,
-            None,
-            waiting.size,
-            waiting.size,
-            "none",
-            b"",
-            waiting.segment,
-            waiting.offset,
-            False,
-        )
+        return waiting.as_content(content_id)
 
     def is_waiting(self, content_id: int) -> bool:
         return content_id in self._contents
@@ -191,13 +183,17 @@ class Ledger:
             drained = self._write_all_waiting()
             yield
             self._write_directory_times()
-            self.catalog.set_meta("applied", f"{self.journal.number} {self.journal.epoch + 1}")
+            self._note_applied(self.journal.number, self.journal.epoch + 1)
         self.journal.epoch += 1
         self._forget(drained)
         self._tell_replaced()
         self._directory_times.clear()
         self._directories.clear()
         self._absent = None
+
+    def _note_applied(self, number: int, epoch: int) -> None:
+        self.catalog.set_meta("applied", f"{number} {epoch}")
+        self.catalog.set_meta("stamp", self.stamps.last)
 
     def drain(self) -> None:
         """Bring everything that waits into the catalog."""
@@ -222,7 +218,7 @@ class Ledger:
             self._write(ready)
             rest = self._numbers.keys() - {e.ino for e in ready}
             applied = min((self._numbers[i] for i in rest), default=self.journal.number + 1) - 1
-            self.catalog.set_meta("applied", f"{applied} {self.journal.epoch}")
+            self._note_applied(applied, self.journal.epoch)
             self._write_directory_times()
         self._forget(ready)
         self._tell_replaced()
@@ -243,35 +239,41 @@ class Ledger:
 
     def _write(self, entries: list[Entry]) -> None:
         """Rows for these entries; the values in memory stay as they are until the transaction is through."""
+        known = self._write_contents(entries)
         rows = []
         for entry in entries:
-            waiting = self._contents.get(entry.content) if entry.content is not None else None
-            if waiting is not None and entry.content is not None:
-                known = self._write_content(entry.content, waiting)
-                if known != entry.content:
-                    self._replaced.append((entry.ino, entry.content, known))
-                    entry = replace(entry, content=known)
+            same = known.get(entry.content) if entry.content is not None else None
+            if same is not None and entry.content is not None:
+                self._replaced.append((entry.ino, entry.content, same))
+                entry = replace(entry, content=same)
             rows.append(entry)
         self.catalog.put_entries(rows)
 
-    def _write_content(self, content_id: int, waiting: _Waiting) -> int:
-        """Insert a content in the form it has by now; the id of an equal one that was there before."""
-        done = waiting.settled
-        if done is None:
-            self.catalog.insert_content(
-                content_id, place=Place.JOURNAL, size=waiting.size, stored=waiting.size,
-                segment=waiting.segment, offset=waiting.offset,
-            )  # fmt: skip
-            return content_id
-        same = self.catalog.content_by_digest(done.digest, done.codec)
-        if same is not None:
-            return same.id
-        place = Place.FILE if done.data is None else Place.CATALOG
-        self.catalog.insert_content(
-            content_id, place=place, size=done.size, stored=done.stored, digest=done.digest, codec=done.codec,
-            sums=done.sums, data=done.data,
-        )  # fmt: skip
-        return content_id
+    def _write_contents(self, entries: list[Entry]) -> dict[int, int]:
+        """Insert their contents in the form they have by now; by id, those that an equal one stands for."""
+        known: dict[int, int] = {}
+        ids: dict[tuple[bytes, str], int] = {}
+        rows: list[Content] = []
+        data: list[tuple[int, bytes]] = []
+        for entry in entries:
+            waiting = self._contents.get(entry.content) if entry.content is not None else None
+            if waiting is None or entry.content is None:
+                continue
+            done = waiting.settled
+            if done is None:
+                rows.append(waiting.as_content(entry.content))
+                continue
+            key = (done.digest, done.codec)
+            same = ids.get(key) or self.catalog.content_id(done.digest, done.codec)
+            if same is not None:
+                known[entry.content] = same
+                continue
+            ids[key] = entry.content
+            rows.append(done.as_content())
+            if done.data is not None:
+                data.append((entry.content, done.data))
+        self.catalog.insert_contents(rows, data)
+        return known
 
     def _write_directory_times(self) -> None:
         if self._directory_times:

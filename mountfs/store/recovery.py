@@ -10,10 +10,10 @@ from itertools import islice
 from mountfs import journal
 from mountfs.catalog import Catalog
 from mountfs.contents import ContentFiles
-from mountfs.drafts import DraftFile, remove_draft
+from mountfs.drafts import DraftFile, Until, remove_draft
 from mountfs.errors import CorruptContent, MountfsError
 from mountfs.journal import Journal, Record
-from mountfs.model import Entry, Place, Standing
+from mountfs.model import Content, Entry, Place, Standing
 from mountfs.statedir import StateDirectory, boot_id
 from mountfs.store.files import Files, LiveFile
 from mountfs.store.settler import Settler
@@ -31,12 +31,15 @@ def applied(catalog: Catalog) -> tuple[int, int]:
 def replay_journal(catalog: Catalog, state: StateDirectory) -> None:
     """Bring what was acknowledged and never reached the catalog into it."""
     before, epoch = applied(catalog)
+    stamp = catalog.meta("stamp") or ""
     records = journal.replay(state.journal, after=before, epoch=epoch)
     while group := list(islice(records, GROUP)):
         with catalog.transaction():
             for record in group:
                 _apply(catalog, record)
+            stamp = max(stamp, *(_highest_stamp(record.entry) for record in group))
             catalog.set_meta("applied", f"{group[-1].number} {epoch}")
+            catalog.set_meta("stamp", stamp)
     if (last := applied(catalog)[0]) > before:
         log.info("replayed %d records of the journal", last - before)
     if (highest := journal.highest_number(state.journal)) > last:
@@ -44,13 +47,15 @@ def replay_journal(catalog: Catalog, state: StateDirectory) -> None:
             catalog.set_meta("applied", f"{highest} {epoch}")
 
 
+def _highest_stamp(entry: Entry) -> str:
+    return max(entry.stamp, entry.mode_stamp or "", entry.owner_stamp or "", entry.mtime_stamp or "")
+
+
 def _apply(catalog: Catalog, record: Record) -> None:
     entry = record.entry
     if entry.content is not None and record.content_bytes and catalog.content(entry.content) is None:
-        catalog.insert_content(
-            entry.content, place=Place.JOURNAL, size=record.content_bytes, stored=record.content_bytes,
-            segment=record.segment, offset=record.offset,
-        )  # fmt: skip
+        found = Content.in_journal(entry.content, record.content_bytes, segment=record.segment, offset=record.offset)
+        catalog.insert_contents([found])
     elif entry.content is not None and catalog.content(entry.content) is None:
         known = catalog.entry(entry.ino)  # an equal content took the place of this one, under its own id
         if known is None or known.size != entry.size:
@@ -77,6 +82,8 @@ def recover(
         _check_unsynced(catalog, segments)
     _recover_drafts(catalog, files, state, same_boot=same_boot)
     _clear_leftovers(catalog, contents, state)
+    if not same_boot:
+        contents.remove([path for path in contents.names() if not _in_use(catalog, path)])
     settler.backlog.extend(
         (content.id, owner.ino)
         for content in catalog.unsettled()
@@ -88,7 +95,7 @@ def recover(
 
 
 def _check_unsynced(catalog: Catalog, segments: Journal) -> None:
-    """After power loss: what was closed but never synced may be damaged; a name without its bytes goes."""
+    """After power loss: what was closed but never synced may be damaged, and is lost."""
     for content in catalog.unsettled():
         if content.place != Place.JOURNAL:
             continue
@@ -96,13 +103,9 @@ def _check_unsynced(catalog: Catalog, segments: Journal) -> None:
             segments.read_content(content.segment, content.offset)
         except CorruptContent as error:
             for entry in catalog.entries_of(content.id):
-                log.warning(
-                    "%r was closed but not yet synced when the machine went down, and is lost: %s",
-                    entry.name,
-                    error,
-                )
+                log.warning("%r was closed but not yet synced when the machine went down: %s", entry.name, error)
                 with catalog.transaction():
-                    catalog.delete_entry(entry.ino)
+                    _go_back(catalog, entry, None)
 
 
 def _recover_drafts(catalog: Catalog, files: Files, state: StateDirectory, *, same_boot: bool) -> None:
@@ -114,11 +117,19 @@ def _recover_drafts(catalog: Catalog, files: Files, state: StateDirectory, *, sa
             continue
         try:
             reader = files.open_content(base) if base is not None else None
-            draft = DraftFile.recover(state.drafts, content_id, reader, as_found=not closed)
+            until = _until(closed=closed, has_base=base is not None, same_boot=same_boot)
+            draft = DraftFile.recover(state.drafts, content_id, reader, until=until)
         except (MountfsError, FileNotFoundError) as error:
             _lose_draft(catalog, content_id, base, owners[0], error, same_boot=same_boot)
             continue
         _take_up(catalog, files, owners[0], draft, base, recovered=not closed or not same_boot)
+
+
+def _until(*, closed: bool, has_base: bool, same_boot: bool) -> Until:
+    """A new file is kept as far as it is there; one that had content before goes back to what is certain."""
+    if not closed:
+        return Until.FOUND
+    return Until.PUBLISHED if same_boot or not has_base else Until.SYNCED
 
 
 def _lose_draft(
@@ -133,12 +144,15 @@ def _lose_draft(
     log.warning("%r: what was not yet synced when the machine went down is lost: %s", owner.name, error)
     before = catalog.content(base) if base is not None else None
     with catalog.transaction():
-        if before is None:
-            catalog.delete_entry(owner.ino)
-        else:
-            owner.content, owner.size, owner.standing = before.id, before.size, Standing.RECOVERED
-            catalog.put_entries([owner])
+        _go_back(catalog, owner, before)
         catalog.delete_draft(content_id)
+
+
+def _go_back(catalog: Catalog, owner: Entry, before: Content | None) -> None:
+    """To the content it had before, or to none: the name may be older than what is lost, and stays."""
+    owner.content, owner.size = (before.id, before.size) if before is not None else (None, 0)
+    owner.standing = Standing.RECOVERED
+    catalog.put_entries([owner])
 
 
 def _take_up(

@@ -266,11 +266,7 @@ class Settler:
             self._catalog.repoint(result.ino, old=content.id, new=same.id)
             self._ledger.replaced(result.ino, content.id, same.id)
         else:
-            place = Place.FILE if result.data is None else Place.CATALOG
-            self._catalog.settle_content(
-                content.id, place=place, digest=result.digest, size=result.size, stored=result.stored,
-                codec=result.codec, sums=result.sums, data=result.data,
-            )  # fmt: skip
+            self._catalog.settle_content(result.as_content(), result.data)
         if content.place == Place.DRAFT:
             self._catalog.delete_draft(content.id)
 

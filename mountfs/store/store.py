@@ -45,13 +45,13 @@ class Store:
         applied, epoch = recovery.applied(self.catalog)
         self.journal = Journal(state.journal, first_number=applied + 1, epoch=epoch)
         self.stamps = Stamps(clock)
-        self.stamps.observe(self.catalog.last_stamp())
+        self.stamps.observe(self.catalog.meta("stamp") or "")
         self.ledger = Ledger(self.catalog, self.journal, clock, self.stamps)
         self.room = Room(
             state.path, quota_bytes=options.quota_bytes, max_artifact_bytes=options.max_artifact_bytes,
             stored_bytes=self.catalog.stored_bytes,
         )  # fmt: skip
-        self.raw_inos = self.catalog.inos_with("codec")
+        self.raw_inos = self.catalog.inos_with_codec()
         self.files = Files(self.ledger, self.contents, self.room, state.drafts, options, self.compression)
         self.tree = Tree(self.ledger, self.files, self.room, state, options)
         self.facts = Facts(self.catalog, mountpoint=mountpoint, types=options.types)
@@ -126,12 +126,15 @@ class Store:
             if live.draft is not None and live.draft.unsynced and parent in (None, live.entry.parent)
         ]
 
+    def drafts_to_sync(self) -> list[LiveFile]:
+        """Open drafts whose log of changes has become long; a sync begins it anew."""
+        return [live for live in self.files.live.values() if live.draft is not None and live.draft.wants_sync()]
+
     def sync(self, drafts: list[LiveFile], segments: set[int]) -> None:
         """Make drafts, journal segments and the catalog's log durable, in this order; for a worker thread."""
         for live in drafts:
             with live.lock:
                 if live.draft is not None:
-                    live.draft.unsynced = False
                     live.draft.sync()
         if drafts:
             _sync_path(self.state.drafts)
