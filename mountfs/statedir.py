@@ -15,10 +15,11 @@ from pathlib import Path
 
 from mountfs.errors import AlreadyMounted, ConfigError, EnvironmentProblem
 
-NETWORK_FILE_SYSTEMS = frozenset(
-    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "fuse.sshfs", "fuse.s3fs"}
-)
+_NETWORK = "nfs nfs4 cifs smb3 smbfs 9p afs ceph glusterfs lustre gpfs beegfs"
+_NETWORK_FUSE = "mountfs sshfs s3fs rclone juicefs glusterfs s3ql gcsfuse mount-s3 ceph"
+UNSAFE_FILE_SYSTEMS = frozenset({*_NETWORK.split(), *(f"fuse.{name}" for name in _NETWORK_FUSE.split())})
 BALLAST_BYTES = 4 << 20
+MOUNT_TABLE = Path("/proc/self/mountinfo")
 
 
 class StateDirectory:
@@ -106,14 +107,14 @@ class StateDirectory:
 
 
 def check_place(path: Path, *, mountpoint: Path | None) -> None:
-    """Refuse a state directory below the mountpoint or on a network file system."""
+    """Refuse a state directory below the mountpoint, on a network file system or in another mount of ours."""
     resolved = Path(os.path.realpath(path))
     if mountpoint is not None and resolved.is_relative_to(os.path.realpath(mountpoint)):
         raise ConfigError(
             f"the state directory {path} lies below the mountpoint {mountpoint}: set `state:` to a directory outside it"
         )
     kind = file_system_of(resolved)
-    if kind in NETWORK_FILE_SYSTEMS:
+    if kind in UNSAFE_FILE_SYSTEMS:
         raise ConfigError(
             f"the state directory {path} is on {kind}, where SQLite and locks are unsafe: set `state:` to a local disk"
         )
@@ -130,11 +131,10 @@ def file_system_of(path: Path) -> str:
 
 def mounts() -> list[tuple[Path, str]]:
     """(mountpoint, type) of everything mounted here."""
-    table = Path("/proc/self/mountinfo")
-    if not table.exists():
+    if not MOUNT_TABLE.exists():
         return []
     found = []
-    for line in table.read_text(errors="surrogateescape").splitlines():
+    for line in MOUNT_TABLE.read_text(errors="surrogateescape").splitlines():
         left, _, right = line.partition(" - ")
         found.append((Path(unescape(left.split()[4])), right.split()[0]))
     return found

@@ -18,7 +18,7 @@ from mountfs.catalog import Catalog
 from mountfs.cli.output import shown_size
 from mountfs.daemon.mountpoint import is_dead, our_mounts
 from mountfs.errors import MountfsError
-from mountfs.statedir import NETWORK_FILE_SYSTEMS, check_place, file_system_of
+from mountfs.statedir import UNSAFE_FILE_SYSTEMS, check_place, file_system_of
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 FREE_WARNING_BYTES = 1 << 30
@@ -209,7 +209,7 @@ def state_directory(place: Place) -> Iterator[Finding]:
         yield Finding(name, WARNING, f"{path} is open to others", f"run `chmod 700 {path}`")
     elif not os.access(existing, os.W_OK):
         yield Finding(name, PROBLEM, f"{existing} may not be written by you", "set `state:` to a directory of yours")
-    elif kind in MEMORY_FILE_SYSTEMS - NETWORK_FILE_SYSTEMS:
+    elif kind in MEMORY_FILE_SYSTEMS - UNSAFE_FILE_SYSTEMS:
         yield Finding(name, WARNING, f"{path} is on {kind}, which may not outlive a restart", "set `state:` to a disk")
     else:
         yield Finding(name, OK, f"{path} ({kind}{'' if path.exists() else ', not made yet'})")

@@ -34,15 +34,18 @@ def mount_command(
     """
     from mountfs.daemon import process
 
-    service = _service(directory, state, config, allow_other=allow_other, auto_unmount=test_auto_unmount)
     if foreground:
+        service = _service(directory, state, config, allow_other=allow_other, auto_unmount=test_auto_unmount)
         process.log_to_stderr()
-    if adopt:
-        _adopt(service)
-    if foreground:
+        if adopt:
+            _adopt(service)
         process.serve_in_foreground(service, lambda: _ready(service.mountpoint, exclude=not no_git_exclude))
         return
-    process.start_in_background(service, os.environ)
+    with process.Waiting(os.environ) as daemon:
+        service = _service(directory, state, config, allow_other=allow_other, auto_unmount=test_auto_unmount)
+        if adopt:
+            _adopt(service)
+        daemon.serve(service)
     if not no_git_exclude:
         _exclude(service.mountpoint)
     click.echo(f"mounted {service.mountpoint}")

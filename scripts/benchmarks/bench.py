@@ -27,8 +27,6 @@ class Bench:
     mountfs: Mountfs
     rounds: int
     scale: float
-    artifacts: int
-    fill: str | None
 
     def scaled(self, count: int) -> int:
         return max(1, int(count * self.scale))

@@ -155,6 +155,16 @@ def test_a_state_directory_below_the_mountpoint_is_refused(tmp_path: Path) -> No
     assert "below the mountpoint" in said
 
 
+def test_a_state_directory_in_another_mount_is_refused(mounted: MountFactory, tmp_path: Path) -> None:
+    first = mounted()
+    (first.path / "job").mkdir()
+    code, said = refused_start(Mounted(tmp_path / "mnt", first.path / "job" / "state"))
+    assert code == 2
+    assert "fuse.mountfs" in said
+    assert "local disk" in said
+    assert os.listdir(first.path / "job") == []
+
+
 def test_a_directory_that_is_not_empty_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "mnt").mkdir()
     (tmp_path / "mnt" / "file").write_text("mine")
