@@ -16,9 +16,10 @@ The house, from the kernel's request down to the disk; imports go down only, and
 The law: a pointer is written after the thing it points at, and removed before it. A crash leaves garbage, never a
 dangling name.
 
-To read it: `model`, `errors`, then a write from the top: `fuse/operations.py` (create, write, flush),
-`store/files.py` (drafts, publish), `store/ledger.py` (journal and catalog), `store/settler.py` and `settling.py` (what
-happens behind), `store/recovery.py` (what a start does). Then `catalog/schema.py` for the meaning of each column.
+To read it: `model`, `errors`, then a write from the top: `fuse/content.py` (create, write, flush), `store/live.py` and
+`store/files.py` (drafts), `store/publishing.py`, `store/ledger.py` (journal and catalog), `store/settler.py` and
+`settling.py` (what happens behind), `store/recovery.py` (what a start does). Then `catalog/schema.py` for the meaning
+of each column.
 """
 
 from typing import TYPE_CHECKING

@@ -456,7 +456,7 @@ def test_a_hundred_thousand_frames_are_read_as_they_were_written() -> None:
 
 
 def test_more_frames_than_the_limit_are_refused_when_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(codec, "MAX_FRAMES", 2)
+    monkeypatch.setattr("mountfs.codec.table.MAX_FRAMES", 2)
     with pytest.raises(ArtifactTooLarge, match="exceeds limit"):
         codec.seek_table(tiled([(1, 1, 1)] * 3))
 

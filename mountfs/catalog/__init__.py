@@ -3,7 +3,8 @@
 One connection writes, on the thread that made the catalog; every other connection reads or checkpoints.
 """
 
-from mountfs.catalog.database import Catalog, checkpoint
+from mountfs.catalog.connection import checkpoint
+from mountfs.catalog.database import Catalog
 from mountfs.catalog.schema import VERSION
 
 __all__ = ["VERSION", "Catalog", "checkpoint"]

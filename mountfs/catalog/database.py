@@ -1,18 +1,16 @@
-"""The catalog's connection: plain statements for the hot path, one transaction at a time, errors translated.
+"""The catalog's statements: plain SQL for the hot path, one transaction at a time, errors translated.
 
 Protocol: every write happens inside `transaction()` on the thread that opened the catalog; nothing in a
-transaction waits for anything but SQLite. The write-ahead log is never checkpointed here (that means fsync):
-`checkpoint` does it on a connection of its own, in a worker thread.
+transaction waits for anything but SQLite, and nothing here checkpoints the write-ahead log (see `connection.py`).
 """
 
 import contextlib
-import errno
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from mountfs.catalog import schema
-from mountfs.errors import CacheFull, CatalogError, MountfsError
+from mountfs.catalog.connection import open_connection, translated
+from mountfs.errors import CatalogError
 from mountfs.model import ROOT_INO, Content, Digest, Entry
 
 Value = int | str | bytes | None
@@ -35,7 +33,6 @@ _UPSERT = (
     " stamp = excluded.stamp, standing = excluded.standing, mode_stamp = excluded.mode_stamp,"
     " owner_stamp = excluded.owner_stamp, mtime_stamp = excluded.mtime_stamp"
 )
-QUICK_CHECK_BYTES = 32 << 20  # larger catalogs are not read whole at start: a mount is ready within a second
 
 
 class Catalog:
@@ -54,19 +51,7 @@ class Catalog:
 
     @classmethod
     def open(cls, path: Path, *, read_only: bool = False) -> "Catalog":
-        existed = path.exists() and path.stat().st_size > 0
-        if read_only and not existed:
-            raise CatalogError(f"there is no catalog at {path}")
-        try:
-            connection = _connect(path, read_only=read_only)
-            _check_version(connection, path, existed=existed)
-            if not read_only and _version(connection) < schema.VERSION:
-                schema.migrate(connection)
-            if existed and path.stat().st_size <= QUICK_CHECK_BYTES:
-                _quick_check(connection, path)
-            return cls(connection, path)
-        except sqlite3.Error as error:
-            raise _damaged(path, error) from error
+        return cls(open_connection(path, read_only=read_only), path)
 
     def close(self) -> None:
         self._db.close()
@@ -97,18 +82,13 @@ class Catalog:
         try:
             return self._db.execute(sql, args)
         except sqlite3.Error as error:
-            raise self._translated(error) from error
+            raise translated(error, self.path) from error
 
     def _many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
         try:
             self._db.executemany(sql, rows)
         except sqlite3.Error as error:
-            raise self._translated(error) from error
-
-    def _translated(self, error: sqlite3.Error) -> MountfsError:
-        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
-            return CacheFull("no space left on the disk that holds the catalog")
-        return _damaged(self.path, error)
+            raise translated(error, self.path) from error
 
     # -- entries ------------------------------------------------------------------------------------------
 
@@ -326,74 +306,6 @@ class Catalog:
             return Path(f"{self.path}-wal").stat().st_size
         except FileNotFoundError:
             return 0
-
-
-def checkpoint(path: Path, *, truncate: bool) -> tuple[int, int]:
-    """Carry the write-ahead log into the database, with fsync; for a worker thread.
-
-    Returns (frames in the log, of them carried over).
-    """
-    connection = sqlite3.connect(path, isolation_level=None, timeout=0)
-    try:
-        connection.execute("PRAGMA synchronous = NORMAL")
-        mode = "TRUNCATE" if truncate else "PASSIVE"
-        _busy, frames, carried = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
-        return frames, carried
-    except sqlite3.OperationalError:
-        return 0, 0  # locked: the next round gets it
-    finally:
-        connection.close()
-
-
-def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
-    uri = f"file:{_quoted(path)}?mode={'ro' if read_only else 'rwc'}"
-    connection = sqlite3.connect(
-        uri, uri=True, isolation_level=None, timeout=5, cached_statements=256, check_same_thread=False
-    )
-    if not read_only:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA wal_autocheckpoint = 0")
-    connection.execute("PRAGMA cache_size = -16384")
-    connection.execute("PRAGMA trusted_schema = OFF")
-    return connection
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _check_version(connection: sqlite3.Connection, path: Path, *, existed: bool) -> None:
-    version = _version(connection)
-    if version > schema.VERSION:
-        raise CatalogError(
-            f"{path} was written by a newer mountfs (catalog version {version}, this one reads up to {schema.VERSION}):"
-            " upgrade mountfs, or use another state directory"
-        )
-    application = int(connection.execute("PRAGMA application_id").fetchone()[0])
-    if existed and version > 0 and application != schema.APPLICATION_ID:
-        raise CatalogError(f"{path} is an SQLite database of another program: use another state directory")
-
-
-def _quick_check(connection: sqlite3.Connection, path: Path) -> None:
-    answer = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-    if answer != "ok":
-        raise _damaged(path, sqlite3.DatabaseError(answer))
-
-
-def _damaged(path: Path, error: sqlite3.Error) -> MountfsError:
-    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CANTOPEN:
-        return CatalogError(f"{path} cannot be opened ({error}): check the permissions of the state directory")
-    raised = CatalogError(
-        f"the catalog {path} is damaged ({error}): nothing was changed. Move the state directory aside and restore a"
-        " backup of it, or mount with a new state directory"
-    )
-    raised.errno = errno.EIO
-    return raised
 
 
 def _row(e: Entry) -> tuple[Value, ...]:

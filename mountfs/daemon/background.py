@@ -9,7 +9,7 @@ import trio
 
 from mountfs.catalog import checkpoint
 from mountfs.errors import MountfsError
-from mountfs.fuse.operations import OPEN_WRITER_SECONDS
+from mountfs.fuse.waiting import OPEN_WRITER_SECONDS
 from mountfs.store.settler import BATCH
 from mountfs.store.store import WAL_BYTES, Store
 

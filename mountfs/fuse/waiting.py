@@ -13,6 +13,7 @@ import trio
 from mountfs.errors import DeadlineExceeded
 
 T = TypeVar("T")
+OPEN_WRITER_SECONDS = 1.0  # release follows close in no time; a file held open has no digest yet
 THREADS = 24  # handlers that wait for a disk at the same time; the others queue, within their deadline
 
 

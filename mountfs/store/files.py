@@ -1,25 +1,18 @@
-"""Open files. A draft belongs to the inode: one live state for all who have the file open.
-
-A live file is in one of three forms: unchanged (a reader of the published content), in a buffer of up to 64 KiB,
-or in a draft file. `entry` is what readers and `stat` see now, `acknowledged` what close or fsync answered for.
-
-Locks: `lock` guards buffer, draft and sizes. Whoever holds it may be a worker thread; the event loop only ever
-tries to take it. Everything that touches the ledger (`open`, `publish`, `release`, …) runs on the loop's thread.
-"""
+"""Open files: opened, read, written, closed. What a live file is, and who may touch it when, says `live.py`."""
 
 import logging
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from mountfs.contents import ContentFiles, PlainReader, ReadsRanges, in_memory
 from mountfs.drafts import DraftFile
 from mountfs.errors import ContentLost, CorruptContent, MountfsError
-from mountfs.model import Content, Entry, Place, Standing
+from mountfs.model import Entry, Place, Standing
 from mountfs.settling import Behind
 from mountfs.store.ledger import Ledger
+from mountfs.store.live import LiveFile
 from mountfs.store.options import Options
+from mountfs.store.publishing import Publishing
 from mountfs.store.room import Room
 
 log = logging.getLogger(__name__)
@@ -30,57 +23,14 @@ RETRY_SECONDS = 2.0  # after a publish failed when nobody was left to hear of it
 INLINE_WRITE_BYTES = 32 << 10  # pwrite of so much does not hold up the loop
 
 
-@dataclass(slots=True, eq=False)
-class LiveFile:
-    """The live state of one inode; see the module's docstring."""
-
-    entry: Entry
-    acknowledged: Entry
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    handles: int = 0
-    writers: int = 0
-    dirty: bool = False
-    unlinked: bool = False
-    buffer: bytearray | None = None
-    draft: DraftFile | None = None
-    draft_base: int | None = None
-    draft_noted: bool = False  # the catalog has a row of this draft
-    draft_closed: bool = False  # and that row says that its writer has closed it once
-    reader: ReadsRanges | None = None
-    behind: Behind | None = None
-    epoch: int = 0  # rises with every change of content: work begun on an older one is void
-    publishes: int = 0
-    reserved_bytes: int = 0
-    floor_bytes: int = 0  # size that is accounted for elsewhere: the settled content a draft was begun on
-    due: float | None = None  # monotonic time at which it may be settled
-    settling: bool = False
-    retrying: bool = False  # settling failed: who waits for it does not make it come sooner
-
-    @property
-    def ino(self) -> int:
-        return self.entry.ino
-
-    def own_entry(self) -> Entry:
-        """`entry`, apart from `acknowledged`, so that it may be changed."""
-        if self.entry is self.acknowledged:
-            self.entry = self.acknowledged.copy()
-        return self.entry
-
-    @property
-    def changed(self) -> bool:
-        """Whether its content here is not the published, settled one."""
-        return self.buffer is not None or self.draft is not None
-
-
-class Files:
-    """All live files, by inode number."""
+class Files(Publishing):
+    """Live files from the first open to the last close, and on until they are settled."""
 
     def __init__(
         self, ledger: Ledger, contents: ContentFiles, room: Room, drafts: Path, options: Options,
         compression: Callable[[int], tuple[bool, int]],
     ) -> None:  # fmt: skip
-        self.live: dict[int, LiveFile] = {}
-        self._ledger = ledger
+        super().__init__(ledger)
         self._contents = contents
         self._room = room
         self.drafts = drafts
@@ -88,7 +38,6 @@ class Files:
         self.compression = compression
         self._clock = ledger.clock
         self.due: set[int] = set()  # inos that wait to be settled
-        ledger.on_replaced = self.content_replaced
 
     # -- opening and closing ------------------------------------------------------------------------------
 
@@ -336,16 +285,13 @@ class Files:
             if not live.changed:
                 self._begin_draft(live, size)
             return
-        if size == 0:
-            self._empty(live)
-        else:
+        if size == 0 and live.draft is None:
+            self.empty(live)
+        else:  # a draft stays, for what is published of it may still have to be synced
             self._resize(live, size)
         self._changed(live, size)
 
-    def _empty(self, live: LiveFile) -> None:
-        if live.draft is not None:  # what is published of it may still have to be synced
-            live.draft.truncate(0)
-            return
+    def empty(self, live: LiveFile) -> None:
         publishes = live.publishes
         live.reader = None
         self._drop_changes(live)
@@ -365,90 +311,6 @@ class Files:
             del live.buffer[size:]
         else:
             live.buffer.extend(bytes(size - len(live.buffer)))
-
-    # -- publishing ---------------------------------------------------------------------------------------
-
-    def publish(self, live: LiveFile, standing: Standing) -> None:
-        """Make the current state the acknowledged one; it survives kill -9 on return. On the loop, with the lock.
-
-        Costs what changed since the last time. On any error the draft stays dirty and the published content as it was.
-        """
-        if live.unlinked:
-            return
-        if not live.dirty and not self._closes_draft(live, standing):
-            if live.acknowledged.standing == Standing.PROVISIONAL and standing == Standing.CLOSED:
-                self.put_attributes(live, standing=standing)
-            return
-        entry = live.entry.copy()
-        entry.standing = standing
-        entry.mode_stamp = entry.mode_stamp or entry.stamp
-        entry.owner_stamp = entry.owner_stamp or entry.stamp
-        entry.mtime_stamp = None
-        entry.stamp = self._ledger.stamps.next()
-        if live.draft is not None:
-            self._publish_draft(live, entry, live.draft)
-        else:
-            assert live.buffer is not None
-            entry.content = self._ledger.new_content_id() if live.buffer else None
-            self._ledger.put(entry, bytes(live.buffer) if live.buffer else None)
-        live.publishes += 1
-        self._acknowledge(live, entry)
-
-    @staticmethod
-    def _closes_draft(live: LiveFile, standing: Standing) -> bool:
-        """Whether the row of a draft still says that nobody has closed it."""
-        return live.draft_noted and not live.draft_closed and standing == Standing.CLOSED
-
-    def _publish_draft(self, live: LiveFile, entry: Entry, draft: DraftFile) -> None:
-        """The mark in the draft's log first, then the entry; the row of the draft only where it changes."""
-        entry.content = draft.content_id
-        closed = entry.standing == Standing.CLOSED or live.draft_base is not None
-        if live.draft_noted and (live.draft_closed or not closed):
-            draft.publish()
-            self._ledger.put(entry)
-            return
-        draft.publish()
-        catalog = self._ledger.catalog
-        with self._ledger.transaction():
-            if not live.draft_noted:
-                catalog.insert_contents([Content(draft.content_id, Place.DRAFT, None, draft.size, draft.size)])
-            catalog.put_draft(draft.content_id, base=live.draft_base, closed=closed)
-            catalog.put_entries([entry])
-        live.draft_noted, live.draft_closed = True, closed
-
-    def _acknowledge(self, live: LiveFile, entry: Entry) -> None:
-        entry.stored = max(1, entry.size)
-        live.acknowledged = live.entry = entry
-        live.dirty = False
-
-    def put_attributes(self, live: LiveFile, **values: object) -> None:
-        """Change mode, owner, times… of an open file: now for everybody, and durably for what is acknowledged."""
-        shared = live.entry is live.acknowledged
-        acknowledged = live.acknowledged.copy()
-        for target in (acknowledged,) if shared else (acknowledged, live.entry):
-            for name, value in values.items():
-                setattr(target, name, value)
-        if not live.unlinked:
-            self._ledger.put(acknowledged)
-        live.acknowledged = acknowledged
-        if shared:
-            live.entry = acknowledged
-
-    def content_replaced(self, ino: int, old: int, new: int) -> None:
-        """An equal content was there already: the id in memory follows, whatever else is going on with the file."""
-        live = self.live.get(ino)
-        if live is None:
-            return
-        if live.draft_base == old:
-            live.draft_base = new
-        if live.acknowledged.content == old:
-            shared = live.entry is live.acknowledged
-            live.acknowledged = live.acknowledged.copy()
-            live.acknowledged.content = new
-            if shared:
-                live.entry = live.acknowledged
-        if live.entry.content == old:
-            live.own_entry().content = new
 
     # -- after settling -----------------------------------------------------------------------------------
 

@@ -15,7 +15,8 @@ from mountfs.errors import CorruptContent, MountfsError
 from mountfs.journal import Journal, Record
 from mountfs.model import Content, Entry, Place, Standing
 from mountfs.statedir import StateDirectory, boot_id
-from mountfs.store.files import Files, LiveFile
+from mountfs.store.files import Files
+from mountfs.store.live import LiveFile
 from mountfs.store.settler import Settler
 
 log = logging.getLogger(__name__)

@@ -15,8 +15,9 @@ from mountfs.drafts import remove_draft
 from mountfs.errors import CatalogError, MountfsError
 from mountfs.model import Content, Digest, Place
 from mountfs.settling import Abandoned, Behind, Settled, Small, settle_small
-from mountfs.store.files import Files, LiveFile
+from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
+from mountfs.store.live import LiveFile
 from mountfs.store.room import Room
 
 log = logging.getLogger(__name__)

@@ -19,8 +19,9 @@ from mountfs.statedir import StateDirectory
 from mountfs.store import recovery
 from mountfs.store.attributes import Attributes
 from mountfs.store.facts import Facts
-from mountfs.store.files import Files, LiveFile
+from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
+from mountfs.store.live import LiveFile
 from mountfs.store.options import Options
 from mountfs.store.room import Room
 from mountfs.store.settler import Settler

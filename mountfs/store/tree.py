@@ -20,8 +20,9 @@ from mountfs.errors import (
 )
 from mountfs.model import ROOT_INO, Entry, Kind, Standing
 from mountfs.statedir import StateDirectory
-from mountfs.store.files import Files, LiveFile
+from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
+from mountfs.store.live import LiveFile
 from mountfs.store.options import Options
 from mountfs.store.room import Room
 

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from mountfs.catalog import checkpoint
 from mountfs.model import Entry, Kind, Standing
-from mountfs.store.files import LiveFile
+from mountfs.store.live import LiveFile
 from mountfs.store.store import Store
 from mountfs.store.tree import Owner
 

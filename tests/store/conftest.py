@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mountfs.model import Entry, Standing
-from mountfs.store.files import LiveFile
+from mountfs.store.live import LiveFile
 from mountfs.store.options import Options
 from mountfs.store.store import Store
 from mountfs.store.tree import Owner

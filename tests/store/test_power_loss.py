@@ -152,3 +152,30 @@ def test_stamps_rise_over_a_restart_with_the_clock_set_back(bench: Bench) -> Non
     bench.store.ledger.drain()
     bench.killed()
     assert bench.store.stamps.next() > "ffff00000000-0000"
+
+
+def test_a_draft_truncated_to_nothing_and_closed_is_an_empty_file(bench: Bench) -> None:
+    live = bench.create("file")
+    bench.write(live, SYNCED)
+    bench.publish(live)
+    with live.lock:
+        bench.store.files.truncate(live, 0)
+    bench.close(live)
+    assert bench.read("file") == b""
+    bench.killed()
+    assert bench.read("file") == b""
+    assert bench.entry("file").standing == Standing.CLOSED
+    assert os.listdir(bench.path / "drafts") == []
+
+
+def test_a_draft_truncated_to_nothing_and_grown_again_is_what_was_closed_last(bench: Bench) -> None:
+    live = bench.create("file")
+    bench.write(live, SYNCED)
+    bench.publish(live)
+    with live.lock:
+        bench.store.files.truncate(live, 0)
+    bench.publish(live)
+    bench.write(live, LATER)
+    bench.close(live)
+    bench.killed()
+    assert bench.read("file") == LATER

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mountfs.catalog import database
+from mountfs.catalog import connection
 from mountfs.store.options import Options
 from tests.store.conftest import Bench
 
@@ -54,14 +54,14 @@ def test_no_statement_scans_a_table_that_grows_with_the_artifacts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     statements: set[str] = set()
-    connect = database._connect
+    connect = connection._connect
 
     def connect_and_listen(path: Path, *, read_only: bool) -> sqlite3.Connection:
-        connection = connect(path, read_only=read_only)
-        connection.set_trace_callback(statements.add)
-        return connection
+        opened = connect(path, read_only=read_only)
+        opened.set_trace_callback(statements.add)
+        return opened
 
-    monkeypatch.setattr(database, "_connect", connect_and_listen)
+    monkeypatch.setattr(connection, "_connect", connect_and_listen)
     bench = Bench(tmp_path / "state", Options())
     statements.clear()  # making the tables is not daily work
     work(bench)

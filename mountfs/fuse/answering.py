@@ -1,0 +1,104 @@
+"""What the handlers of requests share: their state, and how what they raise is answered.
+
+Every handler is wrapped once (`answers`): what mountfs raises becomes its errno, anything else is a bug: EIO with
+its traceback in the log, and the daemon lives on (an exception that pyfuse3 does not know would end it).
+"""
+
+import errno
+import functools
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any, ParamSpec, TypeVar  # Any: what pyfuse3's own signatures say of coroutines
+
+import pyfuse3
+import trio
+from pyfuse3 import EntryAttributes, FUSEError, RequestContext
+
+from mountfs.errors import (
+    ArtifactTooLarge,
+    CacheFull,
+    ContentLost,
+    CorruptContent,
+    MountfsError,
+    Protected,
+    QuotaExceeded,
+    TagTooLarge,
+    Unsupported,
+)
+from mountfs.fuse.attributes import to_kernel
+from mountfs.fuse.handles import DirectoryHandle, Handle
+from mountfs.fuse.refusals import Refusals
+from mountfs.fuse.syncing import Syncing
+from mountfs.fuse.waiting import Waiting
+from mountfs.model import Entry
+from mountfs.store.store import Store
+
+log = logging.getLogger(__name__)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_REFUSED = (Protected, Unsupported, ArtifactTooLarge, TagTooLarge, QuotaExceeded, CacheFull)
+
+
+def answers(handler: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+    """Translate what a handler raises; see the module's docstring."""
+
+    @functools.wraps(handler)
+    async def answer(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await handler(*args, **kwargs)
+        except FUSEError:
+            raise
+        except MountfsError as error:
+            args[0].refused(handler.__name__, args, error)  # type: ignore[attr-defined]
+            raise FUSEError(error.errno) from error
+        except OSError as error:
+            log.exception("%s failed", handler.__name__)
+            raise FUSEError(error.errno or errno.EIO) from error
+        except Exception as error:
+            log.exception("a bug in %s", handler.__name__)
+            raise FUSEError(errno.EIO) from error
+
+    return answer
+
+
+class Answering(pyfuse3.Operations):
+    """What every handler works with. All run on one loop; what waits goes through `Waiting`."""
+
+    def __init__(
+        self, store: Store, *, handler_seconds: float, nursery: trio.Nursery, wake: Callable[[], None]
+    ) -> None:
+        super().__init__()
+        self.store = store
+        self.waiting = Waiting(handler_seconds)
+        self.syncing = Syncing(store, self.waiting)
+        self.refusals = Refusals(store)
+        self.requests = 0
+        self._tree, self._files = store.tree, store.files
+        self._nursery = nursery
+        self._wake = wake
+        self._handles: dict[int, Handle] = {}
+        self._directories: dict[int, DirectoryHandle] = {}
+        self._next_handle = 1
+        self._behind: dict[int, int] = {}
+        self._behind_limiter = trio.CapacityLimiter(2)
+
+    def refused(self, request: str, args: tuple[object, ...], error: MountfsError) -> None:
+        """Remember what was refused by a rule, and log what is broken."""
+        if isinstance(error, CorruptContent | ContentLost):
+            return
+        if isinstance(error, _REFUSED):
+            context = next((a for a in reversed(args) if isinstance(a, RequestContext)), None)
+            self.refusals.add(context.pid if context else 0, request, error)
+        elif error.errno == errno.EIO:
+            log.error("%s: %s", request, error)
+
+    def _attributes(self, entry: Entry) -> EntryAttributes:
+        live = self._files.live.get(entry.ino)
+        settled = live is None and (entry.content is None or not self.store.ledger.is_waiting(entry.content))
+        return to_kernel(
+            entry,
+            links=0 if live is not None and live.unlinked else 1,
+            owner=self.store.options.owner,
+            settled=settled,
+        )

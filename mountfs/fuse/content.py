@@ -1,0 +1,187 @@
+"""Content: files opened, read, written, published, and what goes on beside their readers and writers."""
+
+import logging
+import os
+import stat
+
+import trio
+from pyfuse3 import EntryAttributes, FileHandleT, FileInfo, FileNameT, FlagT, InodeT, ModeT, RequestContext
+
+from mountfs.codec import FRAME_BYTES
+from mountfs.contents import FramedReader
+from mountfs.errors import AlreadyExists, ContentLost, CorruptContent, MountfsError
+from mountfs.fuse.answering import Answering, answers
+from mountfs.fuse.handles import Handle
+from mountfs.model import Standing
+from mountfs.store.live import LiveFile
+from mountfs.store.tree import Owner
+
+log = logging.getLogger(__name__)
+
+
+class ContentRequests(Answering):
+    """What is done with an open file. Buffer and draft are touched under the lock of its live state only."""
+
+    def _handle(self, live: LiveFile, *, write: bool, pid: int) -> FileInfo:
+        number = self._next_handle
+        self._next_handle += 1
+        self._handles[number] = Handle(live, write, pid)
+        return FileInfo(fh=FileHandleT(number), keep_cache=True)
+
+    @answers
+    async def create(
+        self, parent_inode: InodeT, name: FileNameT, mode: ModeT, flags: FlagT, ctx: RequestContext
+    ) -> tuple[FileInfo, EntryAttributes]:
+        try:
+            live = self._tree.create_file(parent_inode, name, stat.S_IMODE(mode) & ~ctx.umask, Owner(ctx.uid, ctx.gid))
+        except AlreadyExists:
+            if flags & os.O_EXCL:
+                raise
+            found = self._tree.lookup(parent_inode, name)
+            return await self.open(InodeT(found.ino), flags, ctx), self._attributes(found)
+        return self._handle(live, write=True, pid=ctx.pid), self._attributes(live.entry)
+
+    @answers
+    async def open(self, inode: InodeT, flags: FlagT, ctx: RequestContext) -> FileInfo:
+        entry = self._tree.entry(inode)
+        truncate = bool(flags & os.O_TRUNC)
+        write = truncate or flags & os.O_ACCMODE != os.O_RDONLY
+        live = self._files.live.get(entry.ino)
+        if truncate and live is not None:
+            await self.waiting.lock(live.lock)
+            try:
+                self._files.open(entry, write=write, truncate=True)
+            finally:
+                live.lock.release()
+        else:
+            live = self._files.open(entry, write=write, truncate=truncate)
+        return self._handle(live, write=write, pid=ctx.pid)
+
+    @answers
+    async def read(self, fh: FileHandleT, off: int, size: int) -> bytes:
+        handle = self._handles[fh]
+        live = handle.live
+        try:
+            if live.changed:
+                return await self._read_draft(live, off, size)
+            reader = self._files.reader(live)
+            if reader is None:
+                return b""
+            data = reader.read(off, size) if reader.at_hand(off, size) else None
+            if data is None:
+                data = await self.waiting.hop(lambda: reader.read(off, size))
+            if isinstance(reader, FramedReader):
+                self._read_ahead(handle, reader, off, len(data))
+            return data
+        except (CorruptContent, ContentLost) as error:
+            sentence = self.store.report_damage(live, error)
+            log.error("%s", sentence)
+            raise
+
+    async def _read_draft(self, live: LiveFile, offset: int, size: int) -> bytes:
+        await self.waiting.lock(live.lock)
+        if self._files.reads_at_once(live, offset, size):
+            try:
+                return self._files.read(live, offset, size)
+            finally:
+                live.lock.release()
+        return await self.waiting.hop_locked(live.lock, lambda: self._files.read(live, offset, size))
+
+    def _read_ahead(self, handle: Handle, reader: FramedReader, offset: int, length: int) -> None:
+        """Decompress the next frame while a sequential reader is busy with this one."""
+        sequential, handle.next_offset = offset == handle.next_offset and offset > 0, offset + length
+        following = (offset + length) // FRAME_BYTES + 1
+        if not sequential or handle.warming or following >= len(reader.table):
+            return
+        if not reader.at_hand(following * FRAME_BYTES, 1):
+            handle.warming = True
+            self._nursery.start_soon(self._warm, handle, reader, following)
+
+    async def _warm(self, handle: Handle, reader: FramedReader, index: int) -> None:
+        try:
+            await trio.to_thread.run_sync(reader.warm, index, abandon_on_cancel=True)
+        except MountfsError:
+            pass  # whoever reads it gets the error
+        finally:
+            handle.warming = False
+
+    @answers
+    async def write(self, fh: FileHandleT, off: int, buf: bytes) -> int:
+        live = self._handles[fh].live
+        await self.waiting.lock(live.lock)
+        try:
+            self._files.prepare_write(live, off, len(buf))
+            at_once = self._files.writes_at_once(live, off, len(buf))
+            if at_once:
+                self._files.write(live, off, buf)
+        except BaseException:
+            live.lock.release()
+            raise
+        if at_once:
+            live.lock.release()
+        else:
+            await self.waiting.hop_locked(live.lock, lambda: self._files.write(live, off, buf))
+        if live.draft is not None:
+            await self._follow_draft(live)
+        return len(buf)
+
+    async def _follow_draft(self, live: LiveFile) -> None:
+        if not live.draft_noted:
+            await self.waiting.lock(live.lock)
+            try:
+                self._files.note_new_draft(live)
+            finally:
+                live.lock.release()
+        self._work_behind(live)
+
+    def _work_behind(self, live: LiveFile) -> None:
+        """Hash and compress what a writer has finished, beside it."""
+        running = self._behind.get(live.ino, 0)
+        if running < 2 and live.draft is not None and self._files.behind(live).worthwhile():
+            self._behind[live.ino] = running + 1
+            self._nursery.start_soon(self._advance, live)
+
+    async def _advance(self, live: LiveFile) -> None:
+        behind, draft = live.behind, live.draft
+        try:
+            if behind is not None:
+                await trio.to_thread.run_sync(
+                    lambda: behind.advance_quietly(abandoned=lambda: live.unlinked or live.draft is not draft),
+                    limiter=self._behind_limiter, abandon_on_cancel=True,
+                )  # fmt: skip
+        finally:
+            self._behind[live.ino] -= 1
+            if not self._behind[live.ino]:
+                del self._behind[live.ino]
+
+    @answers
+    async def flush(self, fh: FileHandleT) -> None:
+        """close(2): the last moment at which the writer can learn of a failure."""
+        handle = self._handles[fh]
+        if handle.write:
+            await self._publish(handle.live, Standing.CLOSED)
+
+    async def _publish(self, live: LiveFile, standing: Standing) -> None:
+        await self.waiting.lock(live.lock)
+        try:
+            self._files.publish(live, standing)
+        finally:
+            live.lock.release()
+
+    @answers
+    async def release(self, fh: FileHandleT) -> None:
+        handle = self._handles.pop(fh)
+        live = handle.live
+        await self.waiting.lock(live.lock)
+        try:
+            self._files.release(live, write=handle.write)
+        finally:
+            live.lock.release()
+        if live.due is not None:
+            self._wake()
+
+    @answers
+    async def fsync(self, fh: FileHandleT, datasync: bool) -> None:
+        live = self._handles[fh].live
+        await self._publish(live, Standing.PROVISIONAL)
+        await self.syncing.sync(live.entry.parent)

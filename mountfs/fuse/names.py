@@ -1,0 +1,100 @@
+"""Names: found, made, moved and removed."""
+
+import errno
+import stat
+from collections.abc import Sequence
+
+import pyfuse3
+from pyfuse3 import EntryAttributes, FileNameT, FlagT, FUSEError, InodeT, ModeT, RequestContext
+
+from mountfs.errors import Unsupported
+from mountfs.fuse.answering import Answering, answers
+from mountfs.model import Standing
+from mountfs.store.tree import Owner
+
+
+class NameRequests(Answering):
+    """What happens to names: nothing here waits, but for the lock of a file whose name goes."""
+
+    @answers
+    async def lookup(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> EntryAttributes:
+        if name == b".":
+            return self._attributes(self._tree.entry(parent_inode))
+        if name == b"..":
+            return self._attributes(self._tree.entry(self._tree.entry(parent_inode).parent))
+        found = self._tree.find(parent_inode, name)
+        if found is None:
+            raise FUSEError(errno.ENOENT)
+        return self._attributes(found)
+
+    async def forget(self, inode_list: Sequence[tuple[InodeT, int]]) -> None:
+        """Nothing to do: inode numbers are the catalog's keys, valid whether the kernel knows them or not."""
+
+    @answers
+    async def readlink(self, inode: InodeT, ctx: RequestContext) -> FileNameT:
+        target = self._tree.entry(inode).target
+        if target is None:
+            raise FUSEError(errno.EINVAL)
+        return FileNameT(target)
+
+    @answers
+    async def mknod(
+        self, parent_inode: InodeT, name: FileNameT, mode: ModeT, rdev: int, ctx: RequestContext
+    ) -> EntryAttributes:
+        if not stat.S_ISREG(mode):
+            raise Unsupported(f"{_shown(name)}: devices, sockets and FIFOs are no artifacts")
+        live = self._tree.create_file(parent_inode, name, stat.S_IMODE(mode), Owner(ctx.uid, ctx.gid))
+        self._files.publish(live, Standing.CLOSED)
+        self._files.release(live, write=True)
+        return self._attributes(live.entry)
+
+    @answers
+    async def mkdir(self, parent_inode: InodeT, name: FileNameT, mode: ModeT, ctx: RequestContext) -> EntryAttributes:
+        mode_bits = stat.S_IMODE(mode) & ~ctx.umask
+        return self._attributes(self._tree.make_directory(parent_inode, name, mode_bits, Owner(ctx.uid, ctx.gid)))
+
+    @answers
+    async def symlink(
+        self, parent_inode: InodeT, name: FileNameT, target: FileNameT, ctx: RequestContext
+    ) -> EntryAttributes:
+        return self._attributes(self._tree.make_symlink(parent_inode, name, target, Owner(ctx.uid, ctx.gid)))
+
+    @answers
+    async def unlink(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
+        found = self._tree.lookup(parent_inode, name)
+        live = self._files.live.get(found.ino)
+        if live is None:
+            self._tree.unlink(parent_inode, name)
+        else:
+            await self.waiting.lock(live.lock)
+            try:
+                self._tree.unlink(parent_inode, name)
+            finally:
+                live.lock.release()
+        self._wake()
+
+    @answers
+    async def rmdir(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
+        self._tree.remove_directory(parent_inode, name)
+
+    @answers
+    async def rename(
+        self, parent_inode_old: InodeT, name_old: FileNameT, parent_inode_new: InodeT, name_new: FileNameT,
+        flags: FlagT, ctx: RequestContext,
+    ) -> None:  # fmt: skip
+        exchange = bool(flags & pyfuse3.RENAME_EXCHANGE)
+        self._tree.rename(
+            parent_inode_old, name_old, parent_inode_new, name_new,
+            replace=not flags & pyfuse3.RENAME_NOREPLACE, exchange=exchange,
+        )  # fmt: skip
+        self._wake()
+
+    @answers
+    async def link(
+        self, inode: InodeT, new_parent_inode: InodeT, new_name: FileNameT, ctx: RequestContext
+    ) -> EntryAttributes:
+        raise Unsupported(f"{_shown(new_name)}: artifacts have one name; copy instead of linking")
+
+
+def _shown(name: bytes) -> str:
+    return name.decode(errors="replace")
