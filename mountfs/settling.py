@@ -81,7 +81,10 @@ def _settle_one(content: Small, done: codec.Encoded, incoming: Path) -> Settled:
 
 @dataclass(slots=True)
 class _Done:
-    """One chunk's frame: where it lies in the sidecar, and the version of the chunk it was made of."""
+    """One chunk's frame: where it lies in the sidecar, and the version of the chunk it was made of.
+
+    `raw_checksum` is 0 where it was not worth computing: the chunk shrinks.
+    """
 
     offset: int
     stored_bytes: int
@@ -103,6 +106,7 @@ class Behind:
         self._lock = threading.Lock()
         self._frames: dict[int, _Done] = {}
         self._claimed: set[int] = set()
+        self._unwritten: dict[int, bytes] = {}  # frames made before one that comes before them: as many as workers
         self._cursor = 0
         self._end = 0
         self._fd = -1
@@ -160,7 +164,7 @@ class Behind:
     def advance(self, *, whole: bool, abandoned: Callable[[], bool]) -> None:
         """Do what can be done: all full chunks, with `whole` the last one too. Raises Abandoned, CacheFull."""
         while not abandoned() and self._retired is None:
-            if not (self._hash_one(whole=whole) or self._compress_one(whole=whole)):
+            if not (self._compress_one(whole=whole) or self._hash_one(whole=whole)):
                 return
         raise Abandoned
 
@@ -185,6 +189,7 @@ class Behind:
         return plain, version
 
     def _hash_one(self, *, whole: bool) -> bool:
+        """Hash the next chunk that was compressed before its turn came, or was not compressed at all."""
         with self._lock:
             chunk = self._hashed
             if self._hashing or chunk >= self._chunks(whole=whole):
@@ -193,12 +198,27 @@ class Behind:
         try:
             plain, version = self._read(chunk)
             if len(plain) == FRAME_BYTES or whole:
-                self._hash.update(plain)
-                self._hashed += 1
-                self._hashed_versions.append(version)
+                self._take_into_hash(plain, version)
             return True
         finally:
             self._hashing = False
+
+    def _hash_in_turn(self, chunk: int, plain: bytes, version: int) -> bool:
+        """Hash a chunk that is in memory anyway, if it is its turn; whether it was."""
+        with self._lock:
+            if self._hashing or chunk != self._hashed:
+                return False
+            self._hashing = True
+        try:
+            self._take_into_hash(plain, version)
+            return True
+        finally:
+            self._hashing = False
+
+    def _take_into_hash(self, plain: bytes, version: int) -> None:
+        self._hash.update(plain)
+        self._hashed += 1
+        self._hashed_versions.append(version)
 
     def _compress_one(self, *, whole: bool) -> bool:
         with self._lock:
@@ -210,33 +230,47 @@ class Behind:
                 return False
             self._claimed.add(chunk)
             self._cursor += 1
+        made = None
         try:
-            self._frames[chunk] = self._frame(chunk)
-            return True
+            made = self._frame(chunk)
         finally:
-            self._claimed.discard(chunk)
+            with self._lock:
+                self._claimed.discard(chunk)
+                if made is not None:
+                    self._frames[chunk], self._unwritten[chunk] = made
+                self._write_in_order()
+        return True
 
-    def _frame(self, chunk: int) -> _Done:
+    def _write_in_order(self) -> None:
+        """Append frames to the sidecar, each after those before it that are still being made: so the sidecar of a
+        file written from one end to the other is its content."""
+        for chunk in sorted(self._unwritten):
+            if any(claimed < chunk for claimed in self._claimed):
+                return
+            stored = self._unwritten.pop(chunk)
+            done = self._frames.pop(chunk)  # comes back once it is written
+            with full_disk():
+                if self._fd < 0:
+                    self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+                _pwrite(self._fd, stored, self._end)
+            done.offset = self._end
+            self._end += len(stored)
+            self._frames[chunk] = done
+
+    def _frame(self, chunk: int) -> tuple[_Done, bytes]:
+        """A chunk compressed, and hashed where that is its turn: it is read once for both."""
         kept = self._from_base(chunk)
         if kept is not None:
             stored, plain_bytes, checksum, version = kept
-            raw_checksum = 0
-        else:
-            plain, version = self._read(chunk)
-            stored = self._compressed(plain)
-            checksum, raw_checksum, plain_bytes = (
-                codec.frame_checksum(stored),
-                codec.raw_sum(plain),
-                len(plain),
-            )
-        with self._lock:
-            offset, self._end = self._end, self._end + len(stored)
-            if self._fd < 0:
-                with full_disk():
-                    self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with full_disk():
-            _pwrite(self._fd, stored, offset)
-        return _Done(offset, len(stored), plain_bytes, checksum, raw_checksum, version)
+            return _Done(0, len(stored), plain_bytes, checksum, 0, version), stored
+        plain, version = self._read(chunk)
+        hashed = self._hash_in_turn(chunk, plain, version)
+        stored = self._compressed(plain)
+        if not hashed:
+            self._hash_in_turn(chunk, plain, version)
+        shrinks = self.compress and codec.shrinks_enough(len(plain), len(stored))
+        raw_checksum = 0 if shrinks else codec.raw_sum(plain)
+        return _Done(0, len(stored), len(plain), codec.frame_checksum(stored), raw_checksum, version), stored
 
     def _compressed(self, plain: bytes) -> bytes:
         if not self.compress:
@@ -324,6 +358,7 @@ class Behind:
                 length = min(FRAME_BYTES, self.draft.size - chunk * FRAME_BYTES)
                 if chunk >= chunks or done.version != self.draft.versions.get(chunk, 0) or done.plain_bytes != length:
                     del self._frames[chunk]
+                    self._unwritten.pop(chunk, None)
                     self._recomputed += 1
             self._cursor = 0
             seen = [self.draft.versions.get(i, 0) for i in range(min(self._hashed, chunks))]

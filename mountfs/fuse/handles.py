@@ -14,7 +14,7 @@ class Handle:
     write: bool
     pid: int
     next_offset: int = 0
-    warming: bool = False
+    warmed: int = 0  # frames below this number were read ahead
 
 
 @dataclass(slots=True)
