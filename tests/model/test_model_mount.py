@@ -1,8 +1,9 @@
 """The mount and a plain directory under the same random steps; and proof that the model finds bugs.
 
-In CI 5,000 steps from a fixed seed. The long run: `python -m tests.model.test_model_mount --steps 50000
---seed N`, which also demands that each operation was done at least 100 times. With `MOUNTFS_TEST_PLAIN=1`
-both sides are plain directories: a difference there is the model's own mistake.
+In CI 5,000 steps from a fixed seed, and three bugs planted in the daemon; three more in the long runs. The longest:
+`python -m tests.model.test_model_mount --steps 50000 --seed N`, which also demands that each operation was done at
+least 100 times. With `MOUNTFS_TEST_PLAIN=1` both sides are plain directories: a difference there is the model's own
+mistake.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from tests.model.filesystem_model import (
     replay,
 )
 from tests.model.name_steps import MakeDirectory, Rename, Unlink
+from tests.model.planted import BUGS, Broken
 from tests.model.shrinking import as_python, shortest_failure, shrink
 from tests.model.steps import Compare, Kill, Step
 from tests.model.tree import Outcome, Tree, attributes_of
@@ -35,6 +37,9 @@ from tests.mounting import PLAIN, Ground, Mounted, Plain
 CI_STEPS = 5_000
 SOAK_STEPS = 50_000
 LEAST_OF_EACH = 100
+FINDING_SEED = 2
+QUICKLY_FOUND = ("settling_ignores_writers", "chmod_is_not_journaled", "second_close_is_not_journaled")
+SLOWLY_FOUND = tuple(sorted(BUGS.keys() - set(QUICKLY_FOUND)))
 
 
 @contextmanager
@@ -178,6 +183,18 @@ PLANTED = (
 @pytest.mark.parametrize("planted", PLANTED, ids=lambda planted: planted.__name__)
 def test_a_planted_bug_is_found(tmp_path: Path, planted: type[Tree]) -> None:
     report = campaign(Plain(tmp_path / "plain"), tmp_path / "reference", seed=7, steps=3_000, make=planted)
+    assert report.divergence is not None
+
+
+@pytest.mark.parametrize("bug", [*QUICKLY_FOUND, *(pytest.param(bug, marks=pytest.mark.slow) for bug in SLOWLY_FOUND)])
+def test_a_bug_planted_in_the_daemon_is_found(tmp_path: Path, bug: str) -> None:
+    broken = Broken(tmp_path / "mount", tmp_path / "state", bug)
+    broken.start()
+    try:
+        report = campaign(broken, tmp_path / "reference", seed=FINDING_SEED, steps=CI_STEPS)
+    finally:
+        if broken.is_started():
+            broken.kill()
     assert report.divergence is not None
 
 
