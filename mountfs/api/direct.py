@@ -17,6 +17,8 @@ from mountfs.api.said import About, attributes_of, tag_attributes
 from mountfs.catalog import Catalog
 from mountfs.contents import ContentFiles, PlainReader, ReadsRanges, in_memory
 from mountfs.errors import (
+    ArtifactTooLarge,
+    CacheFull,
     ContentLost,
     CorruptContent,
     DeadlineExceeded,
@@ -24,6 +26,7 @@ from mountfs.errors import (
     NotFound,
     NotMounted,
     Protected,
+    QuotaExceeded,
 )
 from mountfs.model import ROOT_INO, Artifact, Entry, Kind, Place, Standing
 from mountfs.statedir import StateDirectory
@@ -62,7 +65,10 @@ class DirectStore(ArtifactStore):
         with self._lock:
             parent = self.make_directories(names[:-1])
             self._refuse_directory(parent.ino, names)
-            self.write(parent.ino, names[-1], data, attributes)
+            try:
+                self.write(parent.ino, names[-1], data, attributes)
+            except (ArtifactTooLarge, QuotaExceeded, CacheFull) as error:
+                raise error.__class__(f"{namespace.join_key(names)}: {error}") from error
             self._settle()
             return self._artifact(names)
 
