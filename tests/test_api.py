@@ -409,7 +409,7 @@ def test_settings_come_as_an_object_a_mapping_or_a_file(direct: dict[str, object
 
 def test_a_limit_of_the_settings_holds(direct: dict[str, object]) -> None:
     with open_store({**direct, "limits": {"max_artifact_size": "1 KiB"}}) as store:
-        with pytest.raises(errors.ArtifactTooLarge, match="^J/a: 1025 bytes exceeds limit of 1024"):
+        with pytest.raises(errors.ArtifactTooLarge, match=r"^J/a: 1025 bytes exceeds limit of 1024"):
             store.put("J/a", b"x" * 1025)
         assert list(store.list()) == []
 

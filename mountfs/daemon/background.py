@@ -7,11 +7,10 @@ from typing import TypeVar
 
 import trio
 
-from mountfs.catalog import checkpoint
 from mountfs.errors import MountfsError
 from mountfs.fuse.waiting import OPEN_WRITER_SECONDS
 from mountfs.store.settler import BATCH
-from mountfs.store.store import WAL_BYTES, Store
+from mountfs.store.store import WAL_BYTES, CarryOver, Store
 
 log = logging.getLogger(__name__)
 
@@ -131,25 +130,15 @@ class Background:
                 await self.carry_over(truncate=quiet)
 
     async def carry_over(self, *, truncate: bool) -> None:
-        """Make all transactions durable and carry them into the catalog; then delete what they left behind."""
-        store, settler = self._store, self._store.settler
         async with self._names:
-            segments = store.journal.take_unsynced()
-            removable = store.removable_segments()
-            leftovers = settler.take_leftovers()
+            carrying = CarryOver(self._store)
             try:
-                await _in_thread(partial(store.sync, store.drafts_to_sync(), segments))
-                await _in_thread(partial(checkpoint, store.state.catalog, truncate=truncate))
+                await _in_thread(partial(carrying.work, truncate=truncate))
             except (MountfsError, OSError) as error:
-                store.journal.put_back_unsynced(segments)
-                settler.leftovers.extend(leftovers)
+                carrying.give_up()
                 log.error("the catalog could not be synced: %s", error)
                 return
-            unused = settler.unused(leftovers)
-            await _in_thread(partial(settler.sweep, unused))
-            settler.swept(leftovers)
-        for segment in removable:
-            store.journal.remove_segment(segment)
+            carrying.finish()
 
 
 async def _in_thread(work: Callable[[], T]) -> T:

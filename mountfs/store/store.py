@@ -6,7 +6,6 @@ the same parts from its handlers.
 
 import contextlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from mountfs import namespace
@@ -94,14 +93,9 @@ class Store:
     def close(self) -> None:
         """Bring everything into the catalog and let go of the lock."""
         self.ledger.drain()
-        self.journal.sync(self.journal.take_unsynced())
-        leftovers = self.settler.take_leftovers()
-        self.sync_catalog()
-        self.settler.sweep(self.settler.unused(leftovers))
-        self.settler.swept(leftovers)
-        checkpoint(self.state.catalog, truncate=True)
-        for segment in self.removable_segments():
-            self.journal.remove_segment(segment)
+        carrying = CarryOver(self)
+        carrying.work(truncate=True)
+        carrying.finish()
         self.journal.close()
         self.catalog.close()
         self.state.unlock()
@@ -167,20 +161,41 @@ class Store:
         return f"{key}: {error}"
 
 
+class CarryOver:
+    """Make all transactions durable, carry them from the log into the catalog, delete what they left behind.
+
+    Decisions read the catalog and belong to the loop's thread, disks are waited for in a worker: so made on the loop,
+    `work` anywhere, then `finish` or `give_up` on the loop. No file of a content may be given a name meanwhile.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._drafts = store.drafts_to_sync()
+        self._segments = store.journal.take_unsynced()
+        self._removable = store.removable_segments()
+        self._leftovers = store.settler.take_leftovers()
+        self._unused = store.settler.unused(self._leftovers)
+
+    def work(self, *, truncate: bool) -> None:
+        """Raises CacheFull, OSError."""
+        self._store.sync(self._drafts, self._segments)
+        checkpoint(self._store.state.catalog, truncate=truncate)
+        self._store.settler.sweep(self._unused)
+
+    def finish(self) -> None:
+        self._store.settler.swept(self._leftovers)
+        for segment in self._removable:
+            self._store.journal.remove_segment(segment)
+
+    def give_up(self) -> None:
+        """It failed: everything is still owed."""
+        self._store.journal.put_back_unsynced(self._segments)
+        self._store.settler.leftovers.extend(self._leftovers)
+
+
 def _sync_path(path: Path) -> None:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
     finally:
         os.close(fd)
-
-
-@contextlib.contextmanager
-def opened(path: Path, options: Options | None = None) -> Iterator[Store]:
-    """A store for the length of a block."""
-    store = Store.open(path, options)
-    try:
-        yield store
-    finally:
-        store.settler.settle_all()
-        store.close()

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Protocol
 
-from mountfs.catalog import checkpoint
 from mountfs.model import Entry, Kind, Standing
 from mountfs.store.live import LiveFile
+from mountfs.store.store import CarryOver as Carrying
 from mountfs.store.store import Store
 from mountfs.store.tree import Owner
 
@@ -405,12 +405,9 @@ class CarryOver:
     truncate: bool = True
 
     def perform(self, world: World) -> None:
-        store = world.store
-        segments, removable = store.journal.take_unsynced(), store.removable_segments()
-        store.journal.sync(segments)
-        checkpoint(store.state.catalog, truncate=self.truncate)
-        for segment in removable:
-            store.journal.remove_segment(segment)
+        carrying = Carrying(world.store)
+        carrying.work(truncate=self.truncate)
+        carrying.finish()
 
     def expect(self, model: Model) -> None: ...
 
