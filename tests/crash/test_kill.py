@@ -21,6 +21,8 @@ import pytest
 from tests.crash.writers import REMOVED, WRITERS
 from tests.mounting import REPOSITORY, Mounted
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "20"))
 SEED = int(os.environ.get("CRASH_SEED", "1"))
 JOBS_KEPT = 2

@@ -18,6 +18,8 @@ from tests.crash.preparing import Beginnings, command
 from tests.faults import powerloss
 from tests.faults.trace import Kind
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 SEED = int(os.environ.get("CRASH_SEED", "1"))
 SEEDS = range(SEED, SEED + (5 if THOROUGH else 1))
 MADE_UP = [f"random-{SEED + number}" for number in range(10 if THOROUGH else 2)]

@@ -34,6 +34,8 @@ from tests.model.walk import WEIGHTS
 from tests.mount.syscalls import RENAME_EXCHANGE
 from tests.mounting import PLAIN, Ground, Mounted, Plain
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 CI_STEPS = 5_000
 SOAK_STEPS = 50_000
 LEAST_OF_EACH = 100

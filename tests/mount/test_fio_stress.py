@@ -12,6 +12,8 @@ import pytest
 from tests.mount.programs import run
 from tests.mounting import Ground, drop_caches
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 STRESS_SECONDS = int(os.environ.get("STRESS_SECONDS", "2"))
 
 NOT_RUN = {

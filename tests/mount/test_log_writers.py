@@ -13,7 +13,7 @@ from tests.mount.conftest import MountFactory
 from tests.mount.programs import Companion, companion
 from tests.mounting import Ground
 
-pytestmark = pytest.mark.mountfs_only
+pytestmark = [pytest.mark.mountfs_only, pytest.mark.usefixtures("unmeasured")]
 
 CHILDREN = 5000
 
