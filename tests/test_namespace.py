@@ -189,6 +189,7 @@ def test_types_of_the_settings_resolve_before_the_builtin_ones() -> None:
         ("openapi.yaml", "api-docs"),
         ("mypy.txt", "static-analysis"),
         ("coverage/html/index.html", "coverage-report"),
+        ("coverage/html/favicon.png", "coverage-report"),
         ("coverage/logs/a.txt", "build-logs"),
         ("Screenshots/readme.txt", "screenshots"),
         ("src/main.c", "custom"),

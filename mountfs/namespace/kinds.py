@@ -4,7 +4,7 @@ import enum
 import fnmatch
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
@@ -61,8 +61,6 @@ _FILE_PATTERNS: Final = tuple(
     for pattern, slug in (
         (r"\.log(\.\d+)?$", ArtifactType.BUILD_LOGS),
         (r"\.sarif(\.json)?$", ArtifactType.SECURITY_FINDINGS),
-        (r"\.(png|jpe?g|gif|webp)$", ArtifactType.SCREENSHOTS),
-        (r"\.(mp4|webm|mkv)$", ArtifactType.VIDEOS),
         (r"\.(diff|patch)$", ArtifactType.DIFF),
         (r"\.(trx|tap)$", ArtifactType.TEST_RESULTS),
         (r"\.lcov$", ArtifactType.COVERAGE_REPORT),
@@ -74,6 +72,10 @@ _FILE_PATTERNS: Final = tuple(
         ),
         (r"^(benchmark|hyperfine|k6|locust)-.*\.(json|csv)$", ArtifactType.PERFORMANCE_METRICS),
     )
+)
+_PICTURES: Final = (  # after directories: the icons of a coverage report are no screenshots
+    (re.compile(r"\.(png|jpe?g|gif|webp)$"), ArtifactType.SCREENSHOTS.value),
+    (re.compile(r"\.(mp4|webm|mkv)$"), ArtifactType.VIDEOS.value),
 )
 _COMPRESSED: Final = re.compile(r"(\.bin)?\.(gz|bz2|xz|zst)$")
 
@@ -101,7 +103,7 @@ def canonical_type(name: str, *, extra: Mapping[str, str] = _NONE) -> str:
 
 
 def type_by_name(path: tuple[bytes, ...], *, extra: Mapping[str, str] = _NONE) -> str | None:
-    """The type that the file's name says, else its nearest directory that says one; None if none does.
+    """The type that the file's name says, else its nearest directory that says one, else that of a picture, or None.
 
     `path` is the path below the job.
     """
@@ -109,7 +111,11 @@ def type_by_name(path: tuple[bytes, ...], *, extra: Mapping[str, str] = _NONE) -
         return None
     words = [type_word(part.decode("utf-8", "surrogateescape")) for part in path]
     said = (extra.get(word) or _ALIASES.get(word) for word in reversed(words[:-1]))
-    return _type_of_file(words[-1], extra) or next(filter(None, said), None)
+    by_directory = next(filter(None, said), None)
+    picture = _first_match(_PICTURES, words[-1])
+    if picture is not None:
+        return _type_by_settings(words[-1], extra) or by_directory or picture
+    return _type_of_file(words[-1], extra) or by_directory
 
 
 def type_of_path(path: tuple[bytes, ...], *, explicit: str | None, extra: Mapping[str, str] = _NONE) -> str:
@@ -119,17 +125,24 @@ def type_of_path(path: tuple[bytes, ...], *, explicit: str | None, extra: Mappin
 
 def _type_of_file(word: str, extra: Mapping[str, str]) -> str | None:
     word = _COMPRESSED.sub("", word)
+    said = _type_by_settings(word, extra) or _first_match(_FILE_PATTERNS, word)
+    return said or _of_stems(_stems(word), _ALIASES)
+
+
+def _type_by_settings(word: str, extra: Mapping[str, str]) -> str | None:
+    return _of_stems(_stems(word), extra) or _first_match(_globs(tuple(extra.items())), word)
+
+
+def _stems(word: str) -> tuple[str, str, str]:
     bare = word.lstrip(".")
-    stems = (bare, bare.rpartition(".")[0], bare.partition(".")[0])
-    return _of_stems(stems, extra) or _of_patterns(word, extra) or _of_stems(stems, _ALIASES)
+    return bare, bare.rpartition(".")[0], bare.partition(".")[0]
 
 
 def _of_stems(stems: tuple[str, ...], aliases: Mapping[str, str]) -> str | None:
     return next((aliases[stem] for stem in stems if stem in aliases), None)
 
 
-def _of_patterns(word: str, extra: Mapping[str, str]) -> str | None:
-    patterns = (*_globs(tuple(extra.items())), *_FILE_PATTERNS)
+def _first_match(patterns: Iterable[tuple[re.Pattern[str], str]], word: str) -> str | None:
     return next((slug for pattern, slug in patterns if pattern.search(word)), None)
 
 
