@@ -20,11 +20,13 @@ from tests.faults.powerloss import CrashState
 class Promises:
     """The acknowledged states of a scenario, and the directory that each of its steps made durable.
 
-    `began` steps had been done when the recording began: what they did was on the disk, and not synced.
+    `began` steps had been done when the recording began: what they did was on the disk, and not synced. `nameless`
+    are, after each step, open files whose name is gone: it may be back, with what was written to them since.
     """
 
     states: list[Expected]
     synced: list[str | None]
+    nameless: list[list[Node]]
     began: int = 0
 
     @classmethod
@@ -34,12 +36,13 @@ class Promises:
         synced: list[str | None]
         for step in [] if name in FROM_NOTHING else PREPARED:
             step.expect(model)
-        states, synced = [model.snapshot()], [None]
+        states, synced, nameless = [model.snapshot()], [None], [_nameless(model)]
         for step in [*before, *steps_of(name)]:
             step.expect(model)
             states.append(model.snapshot())
             synced.append(_synced_directory(step, model))
-        return cls(states, synced, len(before))
+            nameless.append(_nameless(model))
+        return cls(states, synced, nameless, len(before))
 
     def since_floor(self, path: str, done: int) -> list[Expected]:
         """The states that this path may be found in after `done` acknowledged steps."""
@@ -54,6 +57,11 @@ class Promises:
                 if node.birth == birth:
                     nodes = [node] if _covers(synced, path) else [*nodes, node]
         return nodes
+
+
+def _nameless(model: Model) -> list[Node]:
+    named = {node.birth for node in model.nodes.values()}
+    return [node.copy() for node in model.open.values() if node.birth not in named]
 
 
 def _synced_directory(step: Step, model: Model) -> str | None:
@@ -97,18 +105,20 @@ def _wrong(path: str, found: Found | None, promises: Promises, done: int) -> str
         return f"has the tags {found.tags}"
     if found.mode not in [node.mode for node in nodes]:
         return f"has mode {found.mode:o}"
-    return _wrong_content(found, nodes, synced=None if replaced else possible[0].get(path))
+    births = {node.birth for node in here}
+    later = [node for step in promises.nameless[: done + 2] for node in step if node.birth in births]
+    return _wrong_content(found, nodes, later, synced=None if replaced else possible[0].get(path))
 
 
-def _wrong_content(found: Found, nodes: list[Node], *, synced: Node | None) -> str | None:
+def _wrong_content(found: Found, nodes: list[Node], later: list[Node], *, synced: Node | None) -> str | None:
     contents = [node.content for node in nodes]
     kept = len(synced.content) if synced else 0
     if found.content is None:
         return "was synced and cannot be read" if synced and found.size == kept else None
     if found.content in contents:
         return None
-    drafts = [draft for node in nodes for draft in node.drafts]
-    drafts += [bytes(node.current) for node in nodes if node.current is not None]
+    drafts = [draft for node in [*nodes, *later] for draft in node.drafts]
+    drafts += [bytes(node.current) for node in [*nodes, *later] if node.current is not None]
     if found.standing != Standing.RECOVERED:
         return f"has {len(found.content)} bytes that nobody acknowledged"
     if not is_mixed(found.content, contents + drafts, zeros_from=kept):
