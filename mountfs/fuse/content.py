@@ -65,8 +65,9 @@ class ContentRequests(Answering):
         handle = self._handles[fh]
         live = handle.live
         try:
-            if live.changed:
-                return await self._read_draft(live, off, size)
+            data = await self._read_draft(live, off, size) if live.changed else None
+            if data is not None:
+                return data
             reader = self._files.reader(live)
             if reader is None:
                 return b""
@@ -81,8 +82,12 @@ class ContentRequests(Answering):
             log.error("%s", sentence)
             raise
 
-    async def _read_draft(self, live: LiveFile, offset: int, size: int) -> bytes:
+    async def _read_draft(self, live: LiveFile, offset: int, size: int) -> bytes | None:
+        """None when the file was settled while we waited for it: there is no draft any more."""
         await self.waiting.lock(live.lock)
+        if not live.changed:
+            live.lock.release()
+            return None
         if self._files.reads_at_once(live, offset, size):
             try:
                 return self._files.read(live, offset, size)

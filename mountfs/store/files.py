@@ -186,7 +186,8 @@ class Files(Publishing):
             return bytes(live.buffer[offset : offset + length])
         if live.draft is not None:
             return live.draft.read(offset, length)
-        return live.reader.read(offset, length) if live.reader is not None else b""
+        reader = self.reader(live)
+        return reader.read(offset, length) if reader is not None else b""
 
     # -- writing ------------------------------------------------------------------------------------------
 
