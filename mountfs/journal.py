@@ -175,14 +175,18 @@ class Journal:
         (self.directory / _name(segment)).unlink(missing_ok=True)
 
 
-def replay(directory: Path, *, after: int, epoch: int) -> Iterator[Record]:
+def replay(directory: Path, *, after: int, epoch: int, over_gaps: bool) -> Iterator[Record]:
     """The records whose number exceeds `after`, in their order, up to the first that is torn or missing, or that
-    presupposes a transaction which the catalog, at `epoch`, does not have."""
+    presupposes a transaction which the catalog, at `epoch`, does not have.
+
+    `over_gaps`: a damaged one costs itself alone. Only where the machine did not go down: after power loss what lies
+    behind a gap may be older than what was lost in it.
+    """
     for segment in _segments(directory):
-        for record in _records(directory / _name(segment), segment):
+        for record in _records(directory / _name(segment), segment, over_gaps=over_gaps):
             if record.number <= after:
                 continue
-            if record.number != after + 1 or record.epoch > epoch:
+            if (record.number != after + 1 and not over_gaps) or record.epoch > epoch:
                 return
             after = record.number
             yield record
@@ -196,15 +200,18 @@ def highest_number(directory: Path) -> int:
     )
 
 
-def _records(path: Path, segment: int) -> Iterator[Record]:
+def _records(path: Path, segment: int, *, over_gaps: bool = False) -> Iterator[Record]:
     raw = path.read_bytes()
     offset = 0
     while offset + _HEAD.size + _BODY.size <= len(raw):
         checksum, total, number = _HEAD.unpack_from(raw, offset)
         start = offset + _HEAD.size
-        if total < _BODY.size or start + total > len(raw) or zlib.crc32(raw[start : start + total]) != checksum:
+        if total < _BODY.size or start + total > len(raw):
             return
-        yield _record(raw, start, segment=segment, offset=offset, number=number)
+        if zlib.crc32(raw[start : start + total]) == checksum:
+            yield _record(raw, start, segment=segment, offset=offset, number=number)
+        elif not over_gaps:
+            return
         offset = start + total
 
 

@@ -13,13 +13,15 @@ import fcntl
 import os
 from pathlib import Path
 
-from mountfs.errors import AlreadyMounted, ConfigError, EnvironmentProblem
+from mountfs.errors import AlreadyMounted, CatalogError, ConfigError, EnvironmentProblem
 
 _NETWORK = "nfs nfs4 cifs smb3 smbfs 9p afs ceph glusterfs lustre gpfs beegfs"
 _NETWORK_FUSE = "mountfs sshfs s3fs rclone juicefs glusterfs s3ql gcsfuse mount-s3 ceph"
 UNSAFE_FILE_SYSTEMS = frozenset({*_NETWORK.split(), *(f"fuse.{name}" for name in _NETWORK_FUSE.split())})
 BALLAST_BYTES = 4 << 20
 MOUNT_TABLE = Path("/proc/self/mountinfo")
+_FILES = "lock log log.1 control.sock ballast catalog.db catalog.db-wal catalog.db-shm"
+_OURS = frozenset([*_FILES.split(), "journal", "drafts", "contents", "incoming"])
 
 
 class StateDirectory:
@@ -36,6 +38,7 @@ class StateDirectory:
     def make(self, *, mountpoint: Path | None) -> None:
         """Create what is missing, mode 0700; refuse places where SQLite and locks are not safe."""
         check_place(self.path, mountpoint=mountpoint)
+        self._refuse_what_is_not_ours()
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.chmod(self.path, 0o700)
@@ -43,6 +46,28 @@ class StateDirectory:
             raise EnvironmentProblem(
                 f"the state directory {self.path} cannot be used: {error.strerror}; set `state:` to one of yours"
             ) from error
+
+    def _refuse_what_is_not_ours(self) -> None:
+        """A directory of others would be closed to them, and filled."""
+        try:
+            names = set(os.listdir(self.path))
+        except OSError:
+            return  # it is missing, or what is wrong with it is said when it is used
+        if not names <= _OURS and not names & {"lock", "catalog.db"}:
+            raise ConfigError(
+                f"{self.path} is not empty and no state directory of mountfs: set `state:` to an empty one"
+            )
+
+    def refuse_without_catalog(self) -> None:
+        """Raises CatalogError where contents are here and what knows them is gone: a new catalog would forget them."""
+        if self.catalog.exists() and self.catalog.stat().st_size:
+            return
+        rooms = (self.journal, self.drafts, self.path / "contents")
+        if any(path.is_file() and path.stat().st_size for room in rooms for path in room.rglob("*")):
+            raise CatalogError(
+                f"{self.catalog} is missing or empty, but contents are in {self.path}: nothing was changed. Restore a"
+                " backup of the catalog, or move the state directory aside and mount with a new one"
+            )
 
     def make_rooms(self) -> None:
         for directory in (self.journal, self.drafts):

@@ -121,13 +121,17 @@ class Background:
     async def _checkpoint_forever(self) -> None:
         while True:
             await trio.sleep(CHECKPOINT_SECONDS)
-            quiet = trio.current_time() - self._last_activity > QUIET_SECONDS
-            length = self._store.catalog.wal_bytes()
-            waiting = (
-                self._store.settler.leftovers or self._store.journal.old_segments() or self._store.drafts_to_sync()
-            )
-            if length > WAL_BYTES or waiting or (quiet and length):
-                await self.carry_over(truncate=quiet)
+            try:
+                await self._checkpoint()
+            except Exception:  # as above: whatever it is, the mount goes on
+                log.exception("carrying the log over failed; tried again")
+
+    async def _checkpoint(self) -> None:
+        quiet = trio.current_time() - self._last_activity > QUIET_SECONDS
+        length = self._store.catalog.wal_bytes()
+        waiting = self._store.settler.leftovers or self._store.journal.old_segments() or self._store.drafts_to_sync()
+        if length > WAL_BYTES or waiting or (quiet and length):
+            await self.carry_over(truncate=quiet)
 
     async def carry_over(self, *, truncate: bool) -> None:
         async with self._names:
@@ -138,6 +142,9 @@ class Background:
                 carrying.give_up()
                 log.error("the catalog could not be synced: %s", error)
                 return
+            except BaseException:
+                carrying.give_up()
+                raise
             carrying.finish()
 
 

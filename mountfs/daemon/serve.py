@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 LAST_SETTLE_SECONDS = 3.0  # what is not settled by then is settled after the next start
 SWITCH_SECONDS = 0.0005  # a busy worker thread hands the interpreter back to the loop after this time
 OPEN_FILES = 65536
+REMOVED_AT_ONCE = 8  # entries: 2 ms
 COLLECT_AFTER = 20_000  # objects; with 700, Python's own, a create cost the daemon a tenth more (970 against 820 µs)
 
 
@@ -142,7 +143,11 @@ class Daemon:
         names = namespace.split_key(str(request.get("key")))
         tree = self._store.tree
         entry = tree.walk(names)
-        gone = tree.remove_tree(entry)
+        gone = 0
+        for number, removed in enumerate(tree.removing_tree(entry)):
+            gone += removed
+            if number % REMOVED_AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
         session.forget_name(entry.parent, entry.name)
         self._background.wake()
         return {"deleted": gone}

@@ -33,8 +33,11 @@ def replay_journal(catalog: Catalog, state: StateDirectory) -> None:
     """Bring what was acknowledged and never reached the catalog into it."""
     before, epoch = applied(catalog)
     stamp = catalog.meta("stamp") or ""
-    records = journal.replay(state.journal, after=before, epoch=epoch)
+    same_boot = catalog.meta("boot_id") == boot_id()
+    records = journal.replay(state.journal, after=before, epoch=epoch, over_gaps=same_boot)
+    replayed = 0
     while group := list(islice(records, GROUP)):
+        replayed += len(group)
         with catalog.transaction():
             for record in group:
                 _apply(catalog, record)
@@ -42,7 +45,9 @@ def replay_journal(catalog: Catalog, state: StateDirectory) -> None:
             catalog.set_meta("applied", f"{group[-1].number} {epoch}")
             catalog.set_meta("stamp", stamp)
     if (last := applied(catalog)[0]) > before:
-        log.info("replayed %d records of the journal", last - before)
+        log.info("replayed %d records of the journal", replayed)
+    if same_boot and (lost := last - before - replayed):
+        log.error("integrity check: %d records of the journal are damaged; what they acknowledged is lost", lost)
     if (highest := journal.highest_number(state.journal)) > last:
         with catalog.transaction():
             catalog.set_meta("applied", f"{highest} {epoch}")

@@ -79,6 +79,7 @@ class Store:
         state.make(mountpoint=mountpoint)
         state.lock()
         try:
+            state.refuse_without_catalog()
             state.make_rooms()
             return cls(
                 state,
@@ -171,10 +172,10 @@ class CarryOver:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._drafts = store.drafts_to_sync()
-        self._segments = store.journal.take_unsynced()
         self._removable = store.removable_segments()
-        self._leftovers = store.settler.take_leftovers()
-        self._unused = store.settler.unused(self._leftovers)
+        self._unused = store.settler.unused(store.settler.leftovers)
+        self._leftovers = store.settler.take_leftovers()  # last: what fails before it has taken nothing
+        self._segments = store.journal.take_unsynced()
 
     def work(self, *, truncate: bool) -> None:
         """Raises CacheFull, OSError."""

@@ -4,6 +4,7 @@ The root holds jobs, and only jobs: a file or symlink directly in it is refused,
 reserved for views. Whoever may do what by permission bits is the kernel's business (`default_permissions`).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mountfs import namespace
@@ -196,14 +197,29 @@ class Tree:
 
     def remove_tree(self, entry: Entry) -> int:
         """Remove an entry and all below it, deepest first; how many artifacts went."""
-        gone = 0
-        if entry.kind == Kind.DIRECTORY:
-            while page := self.page(entry.ino, after=b"", limit=256):
-                gone += sum(self.remove_tree(child) for child in page)
-        if entry.ino == ROOT_INO:
-            return gone
-        self._remove(entry)
-        return gone + (entry.kind != Kind.DIRECTORY)
+        return sum(self.removing_tree(entry))
+
+    def removing_tree(self, entry: Entry) -> Iterator[int]:
+        """The same, one entry a step, so that others may be served in between: 1 for each artifact that went."""
+        stack = [entry]
+        while stack:
+            current = stack[-1]
+            page = self.page(current.ino, after=b"", limit=256) if current.kind == Kind.DIRECTORY else []
+            for child in page:
+                now = self._ledger.entry(child.ino)
+                if now is None or now.parent != current.ino:
+                    continue  # somebody else was quicker
+                if now.kind == Kind.DIRECTORY:
+                    stack.append(now)
+                    continue
+                self._remove(now)
+                yield 1
+            if page:
+                continue
+            stack.pop()
+            if current.ino != ROOT_INO and self._ledger.entry(current.ino) is not None:
+                self._remove(current)
+                yield int(current.kind != Kind.DIRECTORY)
 
     # -- renaming -----------------------------------------------------------------------------------------
 
@@ -299,6 +315,8 @@ class Tree:
         """Change what is given; durable on return."""
         if ino == ROOT_INO and (mode, uid, gid) != (None, None, None):
             raise Protected("mode and owner of the root are those of the mount")
+        if any(time_ns is not None and abs(time_ns) >= 1 << 63 for time_ns in (atime_ns, mtime_ns)):
+            raise InvalidArgument("a time beyond the years 1677 to 2262 cannot be kept")
         values = self._changes(mode=mode, uid=uid, gid=gid, atime_ns=atime_ns, mtime_ns=mtime_ns)
         live = self._files.live.get(ino)
         if live is not None:

@@ -82,3 +82,17 @@ def test_zeros_where_the_journal_had_a_record_are_damage(bench: Bench) -> None:
     segment.write_bytes(bytes(segment.stat().st_size))
     with pytest.raises(CorruptContent):
         bench.store.journal.read_content(found.segment, found.offset)
+
+
+def test_a_damaged_record_costs_itself_alone_and_is_told(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(6):
+        bench.save(f"file-{number}", b"%d" % number)
+    segment = bench.path / "journal" / f"{bench.store.journal.segment:012d}"
+    raw = bytearray(segment.read_bytes())
+    raw[raw.rindex(b"file-2")] ^= 1  # its close; the record of its creation is sound
+    segment.write_bytes(raw)
+    bench.killed()
+    kept = [bench.read(f"file-{number}") for number in (0, 1, 3, 4, 5)]
+    assert kept == [b"0", b"1", b"3", b"4", b"5"]
+    assert (bench.read("file-2"), bench.entry("file-2").standing) == (b"", "recovered")
+    assert "1 records of the journal are damaged" in caplog.text

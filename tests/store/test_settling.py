@@ -2,7 +2,7 @@
 
 import os
 
-from tests.store.conftest import Bench
+from tests.store.conftest import OWNER, Bench
 
 PLAIN = b"the same text twice over. " * 40
 LARGE = os.urandom(200_000)
@@ -140,3 +140,18 @@ def test_a_copy_that_is_changed_when_it_had_just_been_settled_leaves_the_origina
     bench.settle_with(change)
     bench.settle()
     assert bench.read("original") == LARGE
+
+
+def test_a_tree_is_removed_in_steps_between_which_others_work(bench: Bench) -> None:
+    """A job of 20,000 files took five seconds, and nobody else was served meanwhile."""
+    folder = bench.store.tree.make_directory(bench.job, b"folder", 0o755, OWNER)
+    for number in range(300):
+        bench.store.files.release(bench.store.tree.create_file(folder.ino, b"%d" % number, 0o644, OWNER), write=True)
+    steps = bench.store.tree.removing_tree(folder)
+    assert [next(steps) for _ in range(10)] == [1] * 10
+    bench.save("elsewhere", b"x")
+    late = bench.store.tree.create_file(folder.ino, b"late", 0o644, OWNER)
+    bench.store.files.release(late, write=True)
+    bench.store.tree.unlink(folder.ino, b"99")
+    assert sum(steps) == 300 - 10 + 1 - 1
+    assert [entry.name for entry in bench.store.tree.page(bench.job, after=b"", limit=10)] == [b"elsewhere"]

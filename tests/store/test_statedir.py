@@ -1,11 +1,13 @@
 """Where the state may lie. The lines are from mount tables of machines that have such mounts."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from mountfs import statedir
-from mountfs.errors import ConfigError
+from mountfs.errors import CatalogError, ConfigError
+from mountfs.store.store import Store
 
 TABLE = """\
 22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -16,12 +18,13 @@ TABLE = """\
 """
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mountinfo").write_text(TABLE)
     monkeypatch.setattr(statedir, "MOUNT_TABLE", tmp_path / "mountinfo")
 
 
+@pytest.mark.usefixtures("_table")
 @pytest.mark.parametrize(
     ("place", "kind"),
     [
@@ -35,6 +38,32 @@ def test_a_network_file_system_is_refused_with_its_name_and_what_to_do(place: st
         statedir.check_place(Path(place), mountpoint=None)
 
 
+@pytest.mark.usefixtures("_table")
 @pytest.mark.parametrize("place", ["/var/lib/mountfs", "/home/me/fast/state", "/homework/state"])
 def test_a_local_disk_is_taken_also_below_a_network_mount(place: str) -> None:
     statedir.check_place(Path(place), mountpoint=None)
+
+
+@pytest.mark.parametrize("how", ["empty", "missing"])
+def test_a_store_whose_catalog_is_gone_is_refused_and_left_as_it_is(tmp_path: Path, how: str) -> None:
+    """A new catalog would know none of the contents, and clear them away."""
+    Store.open(tmp_path / "state").close()
+    content = tmp_path / "state" / "contents" / "ab" / ("ab" * 32)
+    content.parent.mkdir()
+    content.write_bytes(b"the only copy")
+    if how == "empty":
+        os.truncate(tmp_path / "state" / "catalog.db", 0)
+    else:
+        (tmp_path / "state" / "catalog.db").unlink()
+    with pytest.raises(CatalogError, match="missing or empty, but contents are in"):
+        Store.open(tmp_path / "state")
+    assert content.read_bytes() == b"the only copy"
+
+
+def test_a_directory_of_others_is_not_taken_for_the_state(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir(mode=0o755)
+    (tmp_path / "etc" / "passwd").write_text("root")
+    with pytest.raises(ConfigError, match="is not empty and no state directory of mountfs"):
+        Store.open(tmp_path / "etc")
+    assert (tmp_path / "etc").stat().st_mode & 0o777 == 0o755
+    assert os.listdir(tmp_path / "etc") == ["passwd"]
