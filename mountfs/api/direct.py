@@ -181,7 +181,7 @@ class SharedStore(ArtifactStore):
     def is_complete(self) -> bool:
         """Whether the catalog holds everything: neither the journal nor a draft has more."""
         number, epoch = applied(self._catalog)
-        pending = journal.replay(StateDirectory(self.state).journal, after=number, epoch=epoch)
+        pending = journal.replay(StateDirectory(self.state).journal, after=number, epoch=epoch, over_gaps=False)
         return not self._catalog.unsettled() and next(pending, None) is None
 
     def put(

@@ -1,28 +1,33 @@
 """`mount --adopt`: what lies in a directory moves into the store before the mount covers it.
 
-The originals go only after everything is durable in the store. Cut off at any point it can be run again: what is in
-the store already, with the same content, is skipped.
+The originals go only after everything is durable in the store, and only those that are still what was read: what
+somebody wrote meanwhile stays, and nothing is mounted over it. Cut off at any point it can be run again: what is in the
+store already, with the same content, is skipped.
 """
 
 import contextlib
 import errno
 import hashlib
 import os
-import shutil
 import stat
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from mountfs import namespace
 from mountfs.daemon.service import Service
-from mountfs.errors import AlreadyExists, EnvironmentProblem, MountfsError, Protected, Unsupported
+from mountfs.errors import AlreadyExists, EnvironmentProblem, MountfsError, NotEmpty, Protected, Unsupported
 from mountfs.model import ROOT_INO, Digest, Entry, Kind, Standing
 from mountfs.store.store import Store
 from mountfs.store.tree import Owner
 
 PIECE_BYTES = 1 << 20
 SETTLE_EVERY = 256  # files: their plain bytes wait in memory and in the journal until then
+TICK_SECONDS = 0.02  # two writes within one tick of the kernel's clock (10 ms at most) leave the same times
+TICKS = 10  # how long a file that is being written is waited for
+NAMED = 3  # of what stays behind, in the error
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +38,28 @@ class Adopted:
     size_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """An original that is in the store: `seen` is how it was when it was read, `stored` where a copy was made."""
+
+    path: Path
+    seen: os.stat_result
+    stored: tuple[int, bytes] | None = None
+
+    def is_unchanged(self) -> bool:
+        found = os.lstat(self.path)
+        seen = self.seen
+        return (found.st_dev, found.st_ino, found.st_mode, found.st_size, found.st_mtime_ns, found.st_ctime_ns) == (
+            seen.st_dev, seen.st_ino, seen.st_mode, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns
+        )  # fmt: skip
+
+
 def adopt(service: Service) -> Adopted:
     """Move the job directories in the mountpoint into the store.
 
     Raises Protected naming a file that lies directly in it, Unsupported naming what no artifact can be, AlreadyExists
-    naming what the store holds with another content; then nothing was removed.
+    naming what the store holds with another content; then nothing was removed. Raises NotEmpty naming what was written
+    there meanwhile; that was left.
     """
     jobs = _jobs(service.mountpoint)
     for job in jobs:
@@ -48,10 +70,10 @@ def adopt(service: Service) -> Adopted:
         for job in jobs:
             importing.take(ROOT_INO, job)
         importing.finish()
+        importing.remove_originals()
     finally:
         store.close()
-    for job in jobs:
-        _remove(job)
+    _refuse_what_is_left(service.mountpoint)
     return Adopted(importing.files, importing.size_bytes)
 
 
@@ -70,9 +92,29 @@ def _refuse_what_cannot_be_stored(path: Path) -> None:
     for entry in _walk(path):
         mode = entry.stat(follow_symlinks=False).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
-            raise Unsupported(f"{entry.path}: devices, sockets and FIFOs are no artifacts: remove it first")
+            raise _no_artifact(entry.path)
         if os.path.ismount(entry.path):
             raise Unsupported(f"{entry.path} is a mount: unmount it first")
+
+
+def _no_artifact(path: str | Path) -> Unsupported:
+    return Unsupported(f"{path}: devices, sockets and FIFOs are no artifacts: remove it first")
+
+
+def _refuse_what_is_left(mountpoint: Path) -> None:
+    try:
+        left = [entry.path for entry in _walk(mountpoint) if not entry.is_dir(follow_symlinks=False)]
+        left = left or [entry.path for entry in os.scandir(mountpoint)]
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"{error.filename or mountpoint}: {error.strerror}; run the same command again"
+        ) from error
+    if left:
+        named = ", ".join(sorted(left)[:NAMED]) + (f" and {len(left) - NAMED} more" if len(left) > NAMED else "")
+        raise NotEmpty(
+            f"{mountpoint} was written to meanwhile, so it is not mounted: {named} stayed there. Nothing was lost, the "
+            "rest is in the store: run the same command again when nobody writes there"
+        )
 
 
 def _walk(path: Path) -> "Iterator[os.DirEntry[str]]":
@@ -88,6 +130,7 @@ class _Importing:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._unsettled = 0
+        self._taken: list[_Taken] = []  # directories behind what is in them
         self.files = 0
         self.size_bytes = 0
 
@@ -100,8 +143,10 @@ class _Importing:
                 self._take_directory(parent, name, path, found)
             elif stat.S_ISLNK(found.st_mode):
                 self._take_symlink(parent, name, path, found)
+            elif stat.S_ISREG(found.st_mode):
+                self._take_file(parent, name, path, _at_rest(path, found))
             else:
-                self._take_file(parent, name, path, found)
+                raise _no_artifact(path)
         except OSError as error:
             raise EnvironmentProblem(f"{path} cannot be read: {error.strerror}; nothing was removed") from error
 
@@ -110,6 +155,30 @@ class _Importing:
         self._settle()
         store = self._store
         store.sync(store.unsynced_drafts(None), store.journal.take_unsynced())
+
+    def remove_originals(self) -> None:
+        """Remove what was taken and did not change since; of the rest no copy stays that would be in its way."""
+        for taken in self._taken:
+            try:
+                self._remove(taken)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                busy = "is in use" if error.errno == errno.EBUSY else error.strerror
+                raise EnvironmentProblem(
+                    f"{taken.path} is stored, and could not be removed from the mountpoint: {busy}; "
+                    "run the same command again"
+                ) from error
+        self._store.settler.reclaim()
+
+    def _remove(self, taken: _Taken) -> None:
+        if stat.S_ISDIR(taken.seen.st_mode):
+            with contextlib.suppress(NotADirectoryError):  # something else has that name by now: it is left
+                _remove_if_empty(taken.path)
+        elif taken.is_unchanged():
+            os.unlink(taken.path)
+        elif taken.stored is not None:
+            self._store.tree.unlink(*taken.stored)  # the next attempt takes what it has become
 
     def _settle(self) -> None:
         settler = self._store.settler
@@ -130,24 +199,29 @@ class _Importing:
         for child in sorted(os.listdir(path)):
             self.take(entry.ino, path / child)
         self._dress(entry, path, found)
+        self._taken.append(_Taken(path, found))
 
     def _take_symlink(self, parent: int, name: bytes, path: Path, found: os.stat_result) -> None:
         target = os.fsencode(os.readlink(path))
         entry = self._store.tree.find(parent, name)
+        is_new = entry is None
         if entry is None:
             entry = self._store.tree.make_symlink(parent, name, target, Owner(found.st_uid, found.st_gid))
             self._store.tree.set_attributes(entry.ino, mtime_ns=found.st_mtime_ns)
         elif entry.target != target:
             raise _differs(path)
+        self._taken.append(_Taken(path, found, (parent, name) if is_new else None))
 
     def _take_file(self, parent: int, name: bytes, path: Path, found: os.stat_result) -> None:
         entry = self._store.tree.find(parent, name)
+        is_new = entry is None
         if entry is not None:
             if not self._is_same(entry, path):
                 raise _differs(path)
         else:
             entry = self._copy(parent, name, path, found)
         self._dress(entry, path, found)
+        self._taken.append(_Taken(path, found, (parent, name) if is_new else None))
         self.files += 1
         self.size_bytes += found.st_size
 
@@ -158,7 +232,7 @@ class _Importing:
             store.tree.unlink(parent, draft)
         live = store.tree.create_file(parent, draft, stat.S_IMODE(found.st_mode), Owner(found.st_uid, found.st_gid))
         try:
-            with open(path, "rb") as file, live.lock:
+            with _opened(path) as file, live.lock:
                 offset = 0
                 while piece := file.read(PIECE_BYTES):
                     store.files.prepare_write(live, offset, len(piece))
@@ -184,7 +258,7 @@ class _Importing:
         self._settle()
         entry = self._store.tree.entry(entry.ino)
         content = self._store.catalog.content(entry.content) if entry.content is not None else None
-        with open(path, "rb") as file:
+        with _opened(path) as file:
             digest = Digest(hashlib.file_digest(file, "sha256").digest())
         return content is not None and content.digest == digest and not content.damaged
 
@@ -202,12 +276,24 @@ def _differs(path: Path) -> MountfsError:
     return AlreadyExists(f"{path}: the store holds something else under this name: move it away; nothing was removed")
 
 
-def _remove(job: Path) -> None:
+def _at_rest(path: Path, found: os.stat_result) -> os.stat_result:
+    """How the file is before it is read, with times that a later write is sure to change."""
+    for _ in range(TICKS):
+        if time.time_ns() - found.st_ctime_ns > TICK_SECONDS * 1e9:
+            break
+        time.sleep(TICK_SECONDS)
+        found = os.lstat(path)
+    return found
+
+
+def _opened(path: Path) -> BinaryIO:
+    """The file itself: a symlink or FIFO that took its name meanwhile is neither followed nor waited for."""
+    return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK))
+
+
+def _remove_if_empty(directory: Path) -> None:
     try:
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(job)
+        os.rmdir(directory)
     except OSError as error:
-        busy = "is in use" if error.errno == errno.EBUSY else error.strerror
-        raise EnvironmentProblem(
-            f"{job} is stored, and could not be removed from the mountpoint: {busy}; run the same command again"
-        ) from error
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
