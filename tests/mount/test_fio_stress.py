@@ -1,6 +1,6 @@
 """fio with checksums, verified again after a remount with cold caches; stress-ng's file-system stressors.
 
-`STRESS_SECONDS` (2) is how long each stressor runs, four of a kind at once.
+`STRESS_SECONDS` (2) is how long each stressor runs, four of a kind at once; `FIO_MIB` (8) the size of fio's files.
 """
 
 import os
@@ -15,6 +15,7 @@ from tests.mounting import Ground, drop_caches
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
 STRESS_SECONDS = int(os.environ.get("STRESS_SECONDS", "2"))
+FIO_MIB = int(os.environ.get("FIO_MIB", "8"))
 
 NOT_RUN = {
     "bind-mount": "makes mounts of its own, never touches ours; only run as --pathological",
@@ -39,7 +40,7 @@ FIO_JOBS = {
 
 def fio(folder: Path, name: str, *options: str) -> None:
     """Run one job of `FIO_JOBS` in `folder`; damage ends fio with an error."""
-    shape = ["--size=24m", "--numjobs=2", "--fallocate=none", "--randseed=7"]
+    shape = [f"--size={FIO_MIB}m", "--numjobs=2", "--fallocate=none", "--randseed=7"]
     checks = ["--verify=crc32c", "--verify_fatal=1", "--verify_state_save=0"]
     run("fio", f"--name={name}", f"--directory={folder}", *FIO_JOBS[name], *shape, *checks, *options)
 
