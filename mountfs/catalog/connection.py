@@ -11,6 +11,9 @@ from pathlib import Path
 from mountfs.catalog import schema
 from mountfs.errors import CacheFull, CatalogError, MountfsError
 
+LOG_KEPT_BYTES = 8 << 20  # what the log may keep of the disk once it begins anew
+PASSES = 4  # each carries what was written during the one before it: the log begins anew when nothing was
+MOST_FRAMES = 8192  # 32 MiB: a log that writers never let begin anew is made to
 QUICK_CHECK_BYTES = 32 << 20  # larger catalogs are not read whole at start: a mount is ready within a second
 
 
@@ -45,6 +48,7 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         # the power-loss test then finds a damaged catalog.
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute(f"PRAGMA journal_size_limit = {LOG_KEPT_BYTES}")
     connection.execute("PRAGMA cache_size = -16384")
     connection.execute("PRAGMA trusted_schema = OFF")
     return connection
@@ -102,8 +106,11 @@ def checkpoint(path: Path, *, truncate: bool) -> tuple[int, int]:
     connection = sqlite3.connect(path, isolation_level=None, timeout=0)
     try:
         connection.execute("PRAGMA synchronous = NORMAL")
-        _busy, frames, carried = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        if truncate and frames == carried:  # it locks writers out, and has nothing left to sync
+        for _ in range(PASSES):
+            _busy, frames, carried = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+            if frames == carried:
+                break
+        if (truncate and frames == carried) or frames > MOST_FRAMES:  # locks writers out; little is left to sync
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return frames, carried
     except sqlite3.OperationalError:
