@@ -57,7 +57,9 @@ def _number(value: object) -> float:
 def _refused(refusal: Mapping[str, object]) -> str:
     when = shown_time(_number(refusal["time"]))
     who = f"{refusal['program'] or 'a process'} (pid {refusal['pid']})"
-    return shown(f"refused {when}  {who}  {refusal['request']}: {refusal['sentence']}")
+    path, sentence = str(refusal["path"]), str(refusal["sentence"])
+    request = f"{refusal['request']} {path}" if path not in sentence else refusal["request"]
+    return shown(f"refused {when}  {who}  {request}: {sentence}")
 
 
 @click.command("stats", epilog=exit_codes(2, 3))

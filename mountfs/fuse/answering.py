@@ -88,10 +88,21 @@ class Answering(pyfuse3.Operations):
         if isinstance(error, CorruptContent | ContentLost):
             return
         if isinstance(error, _REFUSED):
-            context = next((a for a in reversed(args) if isinstance(a, RequestContext)), None)
-            self.refusals.add(context.pid if context else 0, request, error)
+            self.refusals.add(*self._asked(args), request, error)
         elif error.errno == errno.EIO:
             log.error("%s: %s", request, error)
+
+    def _asked(self, args: tuple[object, ...]) -> tuple[int, str]:
+        """Who asked, and for which path: requests on a handle name neither."""
+        match args:
+            case (_, int(ino), bytes(name), *_, RequestContext() as context):
+                return context.pid, _shown((*self.store.ledger.path(ino), name))
+            case (_, int(ino), *_, RequestContext() as context):
+                return context.pid, _shown(self.store.ledger.path(ino))
+            case (_, int(fh), *_) if fh in self._handles:
+                handle = self._handles[fh]
+                return handle.pid, _shown(self.store.ledger.path(handle.live.ino))
+        return 0, ""
 
     def _attributes(self, entry: Entry) -> EntryAttributes:
         live = self._files.live.get(entry.ino)
@@ -102,3 +113,7 @@ class Answering(pyfuse3.Operations):
             owner=self.store.options.owner,
             settled=settled,
         )
+
+
+def _shown(names: tuple[bytes, ...]) -> str:
+    return b"/".join(names).decode("utf-8", "surrogateescape")

@@ -16,6 +16,7 @@ class Refusal:
     time: float
     program: str
     pid: int
+    path: str
     request: str
     error: str
     sentence: str
@@ -28,9 +29,9 @@ class Refusals:
         self._store = store
         self._kept: deque[Refusal] = deque(maxlen=KEPT)
 
-    def add(self, pid: int, request: str, error: MountfsError) -> None:
+    def add(self, pid: int, path: str, request: str, error: MountfsError) -> None:
         self._kept.append(
-            Refusal(time.time(), program_of(pid), pid, request.strip("_"), type(error).__name__, str(error))
+            Refusal(time.time(), program_of(pid), pid, path, request.strip("_"), type(error).__name__, str(error))
         )
 
     def as_json(self) -> list[dict[str, object]]:

@@ -247,3 +247,13 @@ def test_a_mapping_of_a_file_at_the_limit_is_written(limited: Path) -> None:
     mapping.store(MIB - 4, b"last")
     mapping.unmap()
     assert (limited / "file").read_bytes()[-6:] == b"\0\0last"
+
+
+def test_a_refused_write_is_told_with_program_and_path(quota: Mounted) -> None:
+    job = job_in(quota)
+    subprocess.run(["dd", "if=/dev/urandom", f"of={job}/large", "bs=1M", "count=5"], capture_output=True, check=False)
+    refusals = quota.ask({"op": "status"}, timeout_seconds=10)["refusals"]
+    assert isinstance(refusals, list)
+    last = refusals[-1]
+    assert (last["path"], last["request"], last["error"]) == ("job/large", "write", "QuotaExceeded")
+    assert last["pid"] > 0
