@@ -1,19 +1,38 @@
-"""Out of a store into ordinary files."""
+"""Out of a store into ordinary files.
 
+What is copied may be a stranger's, and so may be what lies where it goes: below the target no symlink is followed.
+"""
+
+import contextlib
+import errno
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from mountfs.api.keys import Names
-from mountfs.api.pieces import PIECE_BYTES
+from mountfs.api.pieces import PIECE_BYTES, umask
 from mountfs.catalog import Catalog
-from mountfs.errors import EnvironmentProblem
+from mountfs.errors import AlreadyExists, EnvironmentProblem, IsADirectory, NotADirectory
 from mountfs.model import Entry, Kind
 
 PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an entry goes: a name in an open directory. `path` is for sentences only."""
+
+    directory: int
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
 
 
 class Copying:
@@ -24,51 +43,132 @@ class Copying:
         self._opens = opens
 
     def copy(self, names: Names, entry: Entry, target: Path) -> int:
-        """Copy an entry and all below it; how many files and symlinks that were. Raises EnvironmentProblem."""
-        try:
+        """Copy an entry and all below it; how many files and symlinks that were.
+
+        A device or FIFO is written into, anything else is replaced. Raises EnvironmentProblem, NotADirectory,
+        IsADirectory, AlreadyExists.
+        """
+        if target.name in ("", ".."):
+            target = target.resolve()
+        if entry.kind == Kind.FILE and _is_written_into(target):
+            with _translated(target), self._opens(names, entry) as content:
+                _pour(content, target)
+            return 1
+        with _directory_of(target) as directory:
+            return self._copy(names, entry, _Place(directory, target))
+
+    def _copy(self, names: Names, entry: Entry, place: _Place) -> int:
+        with _translated(place.path):
             match Kind(entry.kind):
                 case Kind.FILE:
-                    self._copy_file(names, entry, target)
+                    self._copy_file(names, entry, place)
                 case Kind.SYMLINK:
-                    _make_symlink(entry.target or b"", target)
+                    with _replaced(place) as draft:
+                        os.symlink(entry.target or b"", os.fsencode(draft), dir_fd=place.directory)
                 case Kind.DIRECTORY:
-                    return self._copy_directory(names, entry, target)
-        except OSError as error:
-            raise EnvironmentProblem(f"{error.filename or target}: {error.strerror}") from error
+                    return self._copy_directory(names, entry, place)
         return 1
 
-    def _copy_directory(self, names: Names, entry: Entry, target: Path) -> int:
-        target.mkdir(exist_ok=True)
-        copied, after = 0, b""
-        while page := self._catalog.children(entry.ino, after=after, limit=PAGE):
-            after = page[-1].name
-            copied += sum(self.copy((*names, e.name), e, target / os.fsdecode(e.name)) for e in page)
-        os.chmod(target, entry.mode & 0o777)
-        os.utime(target, ns=(entry.mtime_ns, entry.mtime_ns))
+    def _copy_directory(self, names: Names, entry: Entry, place: _Place) -> int:
+        directory = _made_directory(place)
+        try:
+            copied, after = 0, b""
+            while page := self._catalog.children(entry.ino, after=after, limit=PAGE):
+                after = page[-1].name
+                for child in page:
+                    below = _Place(directory, place.path / os.fsdecode(child.name))
+                    copied += self._copy((*names, child.name), child, below)
+            kept = os.fstat(directory).st_mode & 0o7000  # of the directory that was there, or inherited; never stored
+            os.fchmod(directory, kept | (entry.mode & 0o777 & ~umask()))
+            os.utime(directory, ns=(entry.mtime_ns, entry.mtime_ns))
+        finally:
+            os.close(directory)
         return copied
 
-    def _copy_file(self, names: Names, entry: Entry, target: Path) -> None:
-        draft = _beside(target)
-        try:
-            with self._opens(names, entry) as content, open(draft, "xb") as out:
+    def _copy_file(self, names: Names, entry: Entry, place: _Place) -> None:
+        with self._opens(names, entry) as content, _replaced(place) as draft:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            with open(os.open(draft, flags, 0o666, dir_fd=place.directory), "wb") as out:
                 shutil.copyfileobj(content, out, PIECE_BYTES)
+                out.flush()
                 os.fchmod(out.fileno(), entry.mode & 0o777)
-            os.utime(draft, ns=(entry.mtime_ns, entry.mtime_ns))
-            os.replace(draft, target)
-        except BaseException:
-            draft.unlink(missing_ok=True)
-            raise
+                os.utime(out.fileno(), ns=(entry.mtime_ns, entry.mtime_ns))
 
 
-def _make_symlink(said: bytes, target: Path) -> None:
-    draft = _beside(target)
-    os.symlink(said, os.fsencode(draft))
+@contextlib.contextmanager
+def _translated(path: Path) -> Iterator[None]:
     try:
-        os.replace(draft, target)
+        yield
+    except OSError as error:
+        raise EnvironmentProblem(f"{path}: {error.strerror}") from error
+
+
+def _is_written_into(target: Path) -> bool:
+    """Whether it exists and is no file to replace: a device, a FIFO, and what `/dev/stdout` is a name of."""
+    try:
+        mode = target.stat().st_mode
+        return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)) or os.readlink(target).startswith("/proc/self/fd/")
     except OSError:
-        draft.unlink()
+        return False
+
+
+def _pour(content: BinaryIO, target: Path) -> None:
+    with open(os.open(target, os.O_WRONLY | os.O_CLOEXEC), "wb") as out:
+        shutil.copyfileobj(content, out, PIECE_BYTES)
+
+
+@contextlib.contextmanager
+def _directory_of(target: Path) -> Iterator[int]:
+    try:
+        directory = os.open(target.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise EnvironmentProblem(
+            f"there is no directory {target.parent}: make it first (mkdir -p), or choose another place"
+        ) from error
+    except OSError as error:
+        raise EnvironmentProblem(f"{target.parent}: {error.strerror}; choose another place") from error
+    try:
+        yield directory
+    finally:
+        os.close(directory)
+
+
+def _made_directory(place: _Place) -> int:
+    """The open directory, made where it is missing. Raises NotADirectory: also a symlink to one is none."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(place.name, dir_fd=place.directory)
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        return os.open(place.name, flags, dir_fd=place.directory)
+    except OSError as error:
+        if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+            raise
+        raise NotADirectory(
+            f"{place.path} is in the way of a directory: a symlink is not followed, a file not replaced; "
+            "move it away, or choose another place"
+        ) from error
+
+
+@contextlib.contextmanager
+def _replaced(place: _Place) -> Iterator[str]:
+    """A name to create, which then takes the place's name in one step."""
+    _refuse_to_replace(place)
+    draft = f".get-{secrets.token_hex(8)}"
+    try:
+        yield draft
+        os.replace(draft, place.name, src_dir_fd=place.directory, dst_dir_fd=place.directory)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(draft, dir_fd=place.directory)
         raise
 
 
-def _beside(target: Path) -> Path:
-    return target.with_name(f".get-{secrets.token_hex(8)}")
+def _refuse_to_replace(place: _Place) -> None:
+    try:
+        mode = os.stat(place.name, dir_fd=place.directory, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectory(f"{place.path} is a directory, and a file is not put in its place: move it away")
+    if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+        raise AlreadyExists(f"{place.path} is a device, socket or FIFO, which is not replaced: move it away")

@@ -13,7 +13,7 @@ from mountfs import journal, namespace
 from mountfs.api.keys import Key, Names, names_of, writable_names_of
 from mountfs.api.pieces import Data, mode_of, pieces_of, umask
 from mountfs.api.reading import ArtifactStore, ContentFile
-from mountfs.api.said import About, attributes_of, tag_attributes
+from mountfs.api.said import About, attributes_of, no_tags_on_symlink, tag_attributes
 from mountfs.catalog import Catalog
 from mountfs.contents import ContentFiles, PlainReader, ReadsRanges, in_memory
 from mountfs.errors import (
@@ -124,16 +124,23 @@ class DirectStore(ArtifactStore):
     def tag(self, key: Key, **tags: object) -> None:
         attributes = tag_attributes(tags)
         with self._lock:
-            ino = self._store.tree.walk(names_of(key, self.mountpoint)).ino
+            ino = self._tagged(key).ino
             for name, value in attributes.items():
                 self._store.attributes.set(ino, name, value)
 
     def untag(self, key: Key, *keys: str) -> None:
         names = tag_attributes(dict.fromkeys(keys, ""))
         with self._lock:
-            ino = self._store.tree.walk(names_of(key, self.mountpoint)).ino
+            ino = self._tagged(key).ino
             for name in names:
                 self._store.attributes.remove(ino, name)
+
+    def _tagged(self, key: Key) -> Entry:
+        names = names_of(key, self.mountpoint)
+        entry = self._store.tree.walk(names)
+        if entry.kind == Kind.SYMLINK:
+            raise no_tags_on_symlink(namespace.join_key(names))
+        return entry
 
     def path(self, key: Key) -> Path:
         raise NotMounted(f"nothing is mounted at {self.mountpoint}: an artifact has a path only in a mount")

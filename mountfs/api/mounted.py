@@ -5,6 +5,7 @@ import errno
 import io
 import os
 import secrets
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -13,7 +14,7 @@ from mountfs import namespace
 from mountfs.api.keys import Key, Names, names_of, writable_names_of
 from mountfs.api.pieces import PIECE_BYTES, Data, mode_of, pieces_of, umask
 from mountfs.api.reading import ArtifactStore
-from mountfs.api.said import About, attributes_of, tag_attributes
+from mountfs.api.said import About, attributes_of, no_tags_on_symlink, tag_attributes
 from mountfs.catalog import Catalog
 from mountfs.daemon import client
 from mountfs.errors import (
@@ -62,6 +63,8 @@ _KINDS: dict[int, tuple[type[MountfsError], str]] = {
     errno.ETIMEDOUT: (DeadlineExceeded, "not in time"),
 }
 
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
 
 class MountedStore(ArtifactStore):
     """A store behind a live mount."""
@@ -83,26 +86,25 @@ class MountedStore(ArtifactStore):
     ) -> Artifact:
         names = writable_names_of(key, self.mountpoint)
         attributes = attributes_of(About(type, tags, metadata, mime_type, expires), types=self._types)
-        path = self._path(names)
-        with self._translated(names):
-            _make_directory(path.parent)
-            self._write(path, data, attributes)
+        with self._translated(names), self._directory(names[:-1], make=True) as directory:
+            self._write(directory, names[-1], data, attributes)
         return self.metadata(namespace.join_key(names))
 
-    def _write(self, path: Path, data: Data, attributes: Mapping[bytes, bytes]) -> None:
+    @staticmethod
+    def _write(directory: int, name: bytes, data: Data, attributes: Mapping[bytes, bytes]) -> None:
         """Write under a name of its own, then rename over: a reader sees all or nothing."""
-        draft = path.with_name(f".put-{secrets.token_hex(8)}")
+        draft = f".put-{secrets.token_hex(8)}"
         try:
-            with open(draft, "xb", buffering=0) as file:
+            with open(draft, "xb", buffering=0, opener=lambda path, flags: _openat(path, flags, directory)) as file:
                 os.fchmod(file.fileno(), mode_of(data, umask()))
-                for name, value in attributes.items():
-                    os.setxattr(file.fileno(), name, value)
+                for attribute, value in attributes.items():
+                    os.setxattr(file.fileno(), attribute, value)
                 for piece in pieces_of(data):
                     _write_all(file, piece)
-            os.rename(draft, path)
+            os.rename(os.fsencode(draft), name, src_dir_fd=directory, dst_dir_fd=directory)
         except BaseException:
             with contextlib.suppress(OSError):
-                draft.unlink()
+                os.unlink(draft, dir_fd=directory)
             raise
 
     def delete(self, key: Key) -> bool:
@@ -115,15 +117,38 @@ class MountedStore(ArtifactStore):
 
     def tag(self, key: Key, **tags: object) -> None:
         names = names_of(key, self.mountpoint)
-        with self._translated(names):
-            for name, value in tag_attributes(tags).items():
-                os.setxattr(self._path(names), name, value, follow_symlinks=False)
+        attributes = tag_attributes(tags)
+        with self._tagged(names) as path:
+            for name, value in attributes.items():
+                os.setxattr(path, name, value, follow_symlinks=False)
 
     def untag(self, key: Key, *keys: str) -> None:
         names = names_of(key, self.mountpoint)
-        with self._translated(names):
-            for name in tag_attributes(dict.fromkeys(keys, "")):
-                os.removexattr(self._path(names), name, follow_symlinks=False)
+        attributes = tag_attributes(dict.fromkeys(keys, ""))
+        with self._tagged(names) as path:
+            for name in attributes:
+                os.removexattr(path, name, follow_symlinks=False)
+
+    @contextlib.contextmanager
+    def _tagged(self, names: Names) -> Iterator[bytes]:
+        """A path of what is tagged that no symlink of the store is part of."""
+        with self._translated(names), self._directory(names[:-1], make=False) as directory:
+            if stat.S_ISLNK(os.stat(names[-1], dir_fd=directory, follow_symlinks=False).st_mode):
+                raise no_tags_on_symlink(namespace.join_key(names))
+            yield b"/proc/self/fd/%d/%s" % (directory, names[-1])
+
+    @contextlib.contextmanager
+    def _directory(self, names: Names, *, make: bool) -> Iterator[int]:
+        """A directory, opened name by name: a symlink on the way is no directory, as on the direct route."""
+        directory = os.open(self.mountpoint, _DIRECTORY)
+        try:
+            for name in names:
+                below = _open_directory(directory, name, make=make)
+                os.close(directory)
+                directory = below
+            yield directory
+        finally:
+            os.close(directory)
 
     def path(self, key: Key) -> Path:
         return self._path(names_of(key, self.mountpoint))
@@ -196,11 +221,19 @@ def _read_error(error: OSError, key: str) -> MountfsError:
     return kind(f"{key}: {sentence}")
 
 
-def _make_directory(path: Path) -> None:
+def _open_directory(parent: int, name: bytes, *, make: bool) -> int:
     try:
-        path.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from error
+        return os.open(name, _DIRECTORY, dir_fd=parent)
+    except FileNotFoundError:
+        if not make:
+            raise
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(name, dir_fd=parent)
+    return os.open(name, _DIRECTORY, dir_fd=parent)
+
+
+def _openat(path: str, flags: int, directory: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666, dir_fd=directory)
 
 
 def _write_all(file: io.FileIO, piece: bytes | memoryview) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mountfs import namespace
-from mountfs.errors import InvalidArgument, TagTooLarge
+from mountfs.errors import InvalidArgument, Protected, TagTooLarge
 
 MIME_CHARACTERS = 255
 
@@ -51,9 +51,14 @@ def tag_attributes(tags: Mapping[str, object]) -> dict[bytes, bytes]:
     return found
 
 
+def no_tags_on_symlink(key: str) -> Protected:
+    """The refusal of both routes: the kernel gives a symlink no `user.` attributes either."""
+    return Protected(f"{key} is a symlink, which takes no tags: tag what it points to")
+
+
 def _metadata(metadata: Mapping[str, object]) -> bytes:
     try:
-        text = json.dumps(dict(metadata), ensure_ascii=False).encode()
+        text = json.dumps(dict(metadata), ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError) as error:
         raise InvalidArgument(f"metadata: not JSON ({error})") from None
     if len(text) > namespace.XATTR_VALUE_MAX:

@@ -8,13 +8,13 @@ store already, with the same content, is skipped.
 import contextlib
 import errno
 import hashlib
+import io
 import os
 import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 from mountfs import namespace
 from mountfs.daemon.service import Service
@@ -286,7 +286,7 @@ def _at_rest(path: Path, found: os.stat_result) -> os.stat_result:
     return found
 
 
-def _opened(path: Path) -> BinaryIO:
+def _opened(path: Path) -> io.BufferedReader:
     """The file itself: a symlink or FIFO that took its name meanwhile is neither followed nor waited for."""
     return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK))
 

@@ -227,6 +227,8 @@ class Attributes:
             raise TagTooLarge(f"metadata of {len(text)} bytes; allowed: up to {namespace.XATTR_VALUE_MAX}")
         try:
             parsed = json.loads(text or "{}")
+            # Python reads NaN, 1e999 and lone surrogates too, which other readers of JSON refuse
+            json.dumps(parsed, ensure_ascii=False, allow_nan=False).encode()
         except (ValueError, RecursionError):
             raise InvalidArgument("user.mountfs.metadata: not JSON") from None
         if not isinstance(parsed, dict):
