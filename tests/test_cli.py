@@ -20,7 +20,9 @@ from pathlib import Path
 import pytest
 
 from mountfs.cli import COMMANDS
+from mountfs.daemon import client, mountpoint, unmount
 from mountfs.daemon.mountpoint import our_mounts
+from mountfs.errors import EnvironmentProblem
 from mountfs.statedir import StateDirectory
 from tests.mounting import is_mounted, require_fuse, wait_until_unmounted
 
@@ -323,6 +325,63 @@ def test_a_reader_that_has_enough_is_no_error(program: Program) -> None:
         assert pipe.wait(SECONDS) == 141
 
 
+def _in_shell(program: Program, script: str) -> "subprocess.CompletedProcess[bytes]":
+    """A shell in which `mountfs` is the program."""
+    start = f'mountfs() {{ "{sys.executable}" -m mountfs.cli "$@"; }}; '
+    return subprocess.run(
+        ["bash", "-c", start + script],
+        cwd=program.directory,
+        env=program.environment,
+        capture_output=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "sentence"),
+    [
+        ("mountfs cat J/a >/dev/full", 5, b"stdout cannot be written: No space left on device"),
+        ("mountfs list >/dev/full", 5, b"stdout cannot be written: No space left on device"),
+        ("mountfs list --json >&-", 6, b"stdout cannot be written: Bad file descriptor"),
+        ("mountfs put J/b - <&-", 6, b"stdin is closed: there is nothing to read"),
+    ],
+)
+def test_a_stream_that_does_not_work_is_one_sentence(program: Program, script: str, code: int, sentence: bytes) -> None:
+    program("put", "J/a", "-", stdin=b"x" * 3_000_000)
+    done = _in_shell(program, script)
+    assert (done.returncode, done.stderr) == (code, b"mountfs: " + sentence + b"\n")
+
+
+def test_control_characters_do_not_reach_the_terminal_in_a_sentence(mountfs: Program) -> None:
+    mountfs("put", "J/a", "-", stdin=b"x")
+    for arguments in (("get", "J/no\x1b\apepper"), ("list", "J", "no\x1b\apepper"), ("no\x1b\apepper",)):
+        done = mountfs.run(*arguments)
+        assert r"no\x1b\x07pepper" in done.stderr
+
+
+def test_paths_can_end_with_nul(mounts: Program, here: Path) -> None:
+    mounts("mount")
+    mounts("put", "J/a\nb", "-", stdin=b"x")
+    mounts("put", "J/c", "-", stdin=b"x")
+    listed = mounts("list", "--paths", "--null").split("\0")
+    assert sorted(listed) == ["", f"{here}/.artifacts/J/a\nb", f"{here}/.artifacts/J/c"]
+
+
+def test_a_state_directory_of_another_user_is_named(
+    program: Program, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may open everything: what another user hears is said to us here."""
+
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mountfs.daemon.client.os.open", refuse)
+        with pytest.raises(EnvironmentProblem, match="belongs to another user: run this as that user"):
+            client.ask(here, "status")
+
+
 def test_ctrl_c_ends_with_130(program: Program) -> None:
     arguments = [sys.executable, "-m", "mountfs.cli", "put", "J/a", "-"]
     waiting = subprocess.Popen(
@@ -597,6 +656,50 @@ def test_a_dead_mount_can_be_unmounted(mounts: Program, here: Path) -> None:
     _await(lambda: _holder_of(Path(str(status["state"]))) is None)
     mounts("umount")
     assert wait_until_unmounted(here / ".artifacts", timeout_seconds=5)
+
+
+def test_a_daemon_that_hangs_is_named_and_hangs_nobody(mounts: Program, here: Path) -> None:
+    mounts("mount")
+    [status] = mounts.json("status")
+    pid = int(str(status["pid"]))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        assert f"by process {pid}, which does not answer" in mounts("mount", here / ".artifacts", code=8)
+        saw = [str(finding["saw"]) for finding in mounts.json("doctor", code=1)]
+        assert f"the daemon of {here}/.artifacts (pid {pid}) does not answer" in saw
+        assert f"the daemon (pid {pid}) does not answer: " in mounts("list", "--mount", ".artifacts", code=5)
+        before = time.monotonic()
+        assert f"process {pid} is still busy" in mounts("umount", ".artifacts", "--timeout", "2", code=5)
+        assert time.monotonic() - before < 4
+        assert time.monotonic() - began < 40
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    _await(lambda: _holder_of(Path(str(status["state"]))) is None)
+
+
+def test_a_mountpoint_may_be_named_by_a_symlink(mounts: Program, here: Path) -> None:
+    (here / "real").mkdir()
+    (here / "link").symlink_to("real")
+    assert mounts("mount", "link") == f"mounted {here}/real\n"
+    assert "is mounted already" in mounts("mount", "real", code=8)
+    assert mounts("umount", "link") == f"unmounted {here}/real\n"
+
+
+def test_a_mountpoint_that_is_no_text_is_refused_early(mounts: Program, here: Path) -> None:
+    said = mounts("mount", os.fsdecode(b"bad\xff"), code=2)
+    assert r"bad\udcff is not UTF-8" in said
+    assert os.listdir(here) == []
+
+
+def test_a_mount_that_was_busy_for_a_moment_is_unmounted_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter(["target is busy", "target is busy", ""])
+    monkeypatch.setattr(mountpoint, "unmount", lambda *_, **__: next(answers))
+    monkeypatch.setattr(mountpoint, "health", lambda *_, **__: mountpoint.Health.ALIVE)
+    monkeypatch.setattr(unmount, "users_of", lambda _: [])
+    monkeypatch.setattr(unmount, "_await_end", lambda *_: None)
+    unmount.unmount_and_wait(mountpoint.Mount(Path("/m"), Path("/s")), settled=False, timeout_seconds=30)
+    assert next(answers, None) is None
 
 
 def test_git_does_not_see_the_mountpoint(mounts: Program, here: Path) -> None:

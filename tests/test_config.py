@@ -754,6 +754,46 @@ def test_a_state_directory_that_cannot_be_written_is_told(home: dict[str, str], 
         trust(write_file(work / "mountfs.yml", ""), environ=home)
 
 
+@pytest.mark.parametrize("name", ["mountfs.yml", "mountfs.json"])
+def test_a_found_file_that_leads_out_of_its_directory_is_not_read(name: str, home: dict[str, str], work: Path) -> None:
+    write_file(work.parent / "secret", "password: hunter2\n")
+    (work / name).symlink_to("../secret")
+    with pytest.raises(ConfigError) as caught:
+        load_settings(environ=home, cwd=work)
+    assert "a symlink that leads out" in str(caught.value)
+    assert "password" not in str(caught.value)
+    (work / name).unlink()
+    write_file(work / "ci" / "ours.yml", "mountpoint: out\n")
+    (work / name).symlink_to("ci/ours.yml")
+    if name.endswith("yml"):
+        assert load_settings(environ=home, cwd=work).settings.mountpoint == work / "out"
+
+
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(home: dict[str, str], work: Path) -> None:
+    os.mkfifo(work / "mountfs.yml")
+    for path in (work / "mountfs.yml", Path("/dev/zero"), work):
+        with pytest.raises(ConfigError, match="not a regular file"):
+            load_settings(environ=home, cwd=work, cli_path=path)
+        with pytest.raises(ConfigError, match="not a regular file"):
+            trust(path, environ=home)
+    with pytest.raises(ConfigError, match="not a regular file"):
+        load_settings(environ=home, cwd=work)
+
+
+def test_what_is_too_large_for_settings_cannot_be_trusted(home: dict[str, str], work: Path) -> None:
+    with pytest.raises(ConfigError, match="up to 1 MiB"):
+        trust(write_file(work / "mountfs.yml", "#" * (1 << 20) + "#"), environ=home)
+
+
+def test_an_unknown_key_is_shown_short_and_without_control_characters(
+    home: dict[str, str], work: Path, file: Write
+) -> None:
+    [long, strange] = problems(file('"' + "k" * 500 + '": 1\n"a\\e[31m": 2\n'), home, work)
+    assert "k" * 59 + "…: unknown key" in long
+    assert "k" * 60 not in long
+    assert r"a\x1b[31m: unknown key" in strange
+
+
 def test_untrust_forgets(home: dict[str, str], work: Path) -> None:
     path = write_file(work / "mountfs.yml", "trash_days: 3")
     trust(path, environ=home)

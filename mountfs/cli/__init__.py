@@ -4,16 +4,20 @@ Commands are imported when they are called: `mountfs --help` needs none of them.
 an exit code (DESIGN §5); whatever else comes up here is a bug, exit 70.
 """
 
+import errno
 import importlib
 import io
 import os
 import sys
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import click
 
 from mountfs import __version__
-from mountfs.errors import MountfsError
+from mountfs.errors import CacheFull, EnvironmentProblem, MountfsError
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 # name: (module, what it is for); the order is that of the help
 COMMANDS = {
@@ -39,8 +43,27 @@ INTERRUPTED = 130
 PIPE_CLOSED = 141
 
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
 class _PipeClosedError(Exception):
     """Whoever read our output has enough."""
+
+
+class _OutputError(OSError):
+    """Stdout cannot be written."""
+
+
+class _Output(io.FileIO):
+    """Stdout, so that its trouble can be told from that of any other file."""
+
+    def write(self, data: "ReadableBuffer", /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise _OutputError(error.errno, error.strerror) from error
 
 
 class Commands(click.Group):
@@ -86,13 +109,15 @@ def main() -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """The exit code of a command line; what went wrong is on stderr."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="surrogateescape")  # names are bytes, and come out as they are
+    _open_what_is_closed()
+    if sys.stdout is sys.__stdout__ or sys.__stdout__ is None:  # nobody has put another in its place
+        sys.stdout = _output(sys.stdout)
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr.reconfigure(errors="surrogateescape")
     try:
         ended = program.main(arguments, prog_name="mountfs", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        _show_usage(error)
         return error.exit_code
     except MountfsError as error:
         complain(str(error))
@@ -101,15 +126,51 @@ def run(arguments: list[str]) -> int:
         return INTERRUPTED
     except _PipeClosedError:
         return _pipe_closed()
+    except _OutputError as error:
+        return _output_failed(error)
     except Exception as error:  # noqa: BLE001  # whatever it is, the user gets a sentence and an exit code
         return _bug(error)
     return _flushed() or (ended if isinstance(ended, int) else 0)
 
 
+def _show_usage(error: click.ClickException) -> None:
+    said = io.StringIO()
+    error.show(said)
+    for line in said.getvalue().rstrip("\n").split("\n"):
+        click.echo(legible(line), err=True)
+
+
 def complain(text: str) -> None:
     """Each line of a message on stderr, with our name before it."""
-    for line in text.splitlines() or [""]:
-        click.echo(f"mountfs: {line}", err=True)
+    for line in text.split("\n"):
+        click.echo(f"mountfs: {legible(line)}", err=True)
+
+
+def legible(text: str) -> str:
+    """A sentence as a terminal may show it: control characters in names would be obeyed."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode-escape", "surrogatepass").decode() for c in text)
+
+
+def _output(stdout: TextIO) -> TextIO:
+    """The same stream, with errors of its own; names are bytes, and come out as they are."""
+    raw = io.BufferedWriter(_Output(stdout.fileno(), "w", closefd=False))
+    return io.TextIOWrapper(
+        raw, encoding=stdout.encoding, errors="surrogateescape", line_buffering=stdout.isatty(), write_through=False
+    )
+
+
+def _open_what_is_closed() -> None:
+    """No file of ours becomes stdout because the shell has closed that (`>&-`); writing there fails nonetheless."""
+    while (descriptor := os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)) <= 2:
+        pass
+    if sys.stdout is None:
+        sys.stdout = open(descriptor, "w", encoding="utf-8")  # noqa: SIM115  # for as long as we live
+    else:
+        os.close(descriptor)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
 def _flushed() -> int:
@@ -117,14 +178,27 @@ def _flushed() -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         return _pipe_closed()
+    except _OutputError as error:
+        return _output_failed(error)
     return 0
 
 
+def _output_failed(error: _OutputError) -> int:
+    _give_up_stdout()
+    complain(f"stdout cannot be written: {error.strerror}")
+    return (CacheFull if error.errno in NO_ROOM else EnvironmentProblem).exit_code
+
+
 def _pipe_closed() -> int:
-    """Nothing to complain about, and nowhere to write what is left."""
+    """Nothing to complain about."""
+    _give_up_stdout()
+    return PIPE_CLOSED
+
+
+def _give_up_stdout() -> None:
+    """There is nowhere to write what is left."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
-    return PIPE_CLOSED
 
 
 def _bug(error: Exception) -> int:

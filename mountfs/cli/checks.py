@@ -16,9 +16,9 @@ from mountfs import __version__
 from mountfs.api import Place
 from mountfs.catalog import Catalog
 from mountfs.cli.output import shown_size
-from mountfs.daemon.mountpoint import is_dead, our_mounts
+from mountfs.daemon.mountpoint import Health, Mount, health, our_mounts
 from mountfs.errors import MountfsError
-from mountfs.statedir import UNSAFE_FILE_SYSTEMS, check_place, file_system_of
+from mountfs.statedir import UNSAFE_FILE_SYSTEMS, StateDirectory, check_place, file_system_of
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
 FREE_WARNING_BYTES = 1 << 30
@@ -61,9 +61,14 @@ def findings(place: Place, *, allow_other: bool, machine: Machine | None = None)
     yield from fuse_conf(machine, allow_other=allow_other)
     yield from apparmor(machine, place.mountpoint)
     yield from versions()
-    yield from state_directory(place)
-    yield from catalog(place)
-    yield from dead_mounts()
+    ill = ill_mounts()
+    silent = any(mount.mountpoint == place.mountpoint and found is Health.SILENT for mount, found in ill)
+    try:
+        yield from state_directory(place, mountpoint=None if silent else place.mountpoint)
+        yield from catalog(place)
+    except PermissionError:
+        yield Finding("store", PROBLEM, f"{place.state} may not be looked at by you", "run this as its owner")
+    yield from mounts(ill)
 
 
 def device(machine: Machine) -> Iterator[Finding]:
@@ -194,10 +199,11 @@ def _sqlite() -> str:
     return str(getattr(module, "sqlite_version", ""))
 
 
-def state_directory(place: Place) -> Iterator[Finding]:
+def state_directory(place: Place, *, mountpoint: Path | None) -> Iterator[Finding]:
+    """`mountpoint` is None where nothing may be asked about it: its daemon hangs."""
     name, path = "state directory", place.state
     try:
-        check_place(path, mountpoint=place.mountpoint)
+        check_place(path, mountpoint=mountpoint)
     except MountfsError as error:
         yield Finding(name, PROBLEM, str(error))
         return
@@ -245,11 +251,27 @@ def catalog(place: Place) -> Iterator[Finding]:
         yield Finding("catalog", OK, f"sound, {count} artifacts")
 
 
-def dead_mounts() -> Iterator[Finding]:
-    dead = [mount.mountpoint for mount in our_mounts() if is_dead(mount.mountpoint)]
-    for path in dead:
-        yield Finding(
-            "mounts", PROBLEM, f"the daemon of {path} has died", f"run `mountfs mount {path}`: it clears that"
-        )
-    if not dead:
-        yield Finding("mounts", OK, f"{len(our_mounts())} mounted, none of them dead")
+def ill_mounts() -> list[tuple[Mount, Health]]:
+    """Mounts whose daemon is dead or does not answer."""
+    found = [(mount, health(mount.mountpoint)) for mount in our_mounts()]
+    return [(mount, answer) for mount, answer in found if answer is not Health.ALIVE]
+
+
+def mounts(ill: list[tuple[Mount, Health]]) -> Iterator[Finding]:
+    for mount, answer in ill:
+        path = mount.mountpoint
+        if answer is Health.DEAD:
+            saw, advice = f"the daemon of {path} has died", f"run `mountfs mount {path}`: it clears that"
+        else:
+            saw = f"the daemon of {path} (pid {_holder(mount)}) does not answer"
+            advice = f"see {mount.state}/log; `kill -9` ends it, `mountfs mount {path}` clears what it leaves"
+        yield Finding("mounts", PROBLEM, saw, advice)
+    if not ill:
+        yield Finding("mounts", OK, f"{len(our_mounts())} mounted, all of them answer")
+
+
+def _holder(mount: Mount) -> str:
+    try:
+        return str(StateDirectory(mount.state).holder() or "unknown")
+    except (OSError, ValueError):
+        return "unknown"

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from mountfs.cli import complain
+from mountfs.cli.output import shown
 from mountfs.cli.where import exit_codes
 from mountfs.errors import ConfigError
 
@@ -34,7 +35,7 @@ def check_command(file: Path | None) -> None:
     loaded = load_settings(environ=os.environ, cwd=Path.cwd(), cli_path=file)
     for warning in loaded.warnings:
         complain(warning)
-    click.echo(f"{loaded.path or 'no file, the defaults'} ({loaded.origin}): right")
+    click.echo(shown(f"{loaded.path or 'no file, the defaults'} ({loaded.origin}): right"))
 
 
 @config_command.command("show", epilog=exit_codes(2))
@@ -45,7 +46,7 @@ def show_command(file: Path | None) -> None:
     from mountfs.config.example import show
 
     loaded = load_settings(environ=os.environ, cwd=Path.cwd(), cli_path=file)
-    click.echo(f"# from {loaded.path or 'no file'} ({loaded.origin})")
+    click.echo(shown(f"# from {loaded.path or 'no file'} ({loaded.origin})"))
     click.echo(show(loaded.settings), nl=False)
 
 
@@ -59,7 +60,7 @@ def trust_command(file: Path, *, remove: bool) -> None:
     if remove:
         if not untrust(file, environ=os.environ):
             raise ConfigError(f"{file} was not trusted")
-        click.echo(f"{file} is trusted no more")
+        click.echo(shown(f"{file} is trusted no more"))
         return
     digest = trust(file, environ=os.environ)
-    click.echo(f"{file} is trusted with its present content ({digest[:16]}…)")
+    click.echo(shown(f"{file} is trusted with its present content ({digest[:16]}…)"))

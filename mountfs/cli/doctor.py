@@ -2,7 +2,7 @@
 
 import click
 
-from mountfs.cli.output import json_option, print_json
+from mountfs.cli.output import json_option, print_json, shown
 from mountfs.cli.where import WHERE, Where
 
 
@@ -21,7 +21,7 @@ def doctor_command(*, as_json: bool, where: Where) -> None:
         if as_json:
             print_json(asdict(finding))
             continue
-        click.echo(f"{finding.level:<8} {finding.check}: {finding.saw}")
+        click.echo(shown(f"{finding.level:<8} {finding.check}: {finding.saw}"))
         if finding.advice:
-            click.echo(f"{'':<8} → {finding.advice}")
+            click.echo(shown(f"{'':<8} → {finding.advice}"))
     raise click.exceptions.Exit(int(any(finding.level == PROBLEM for finding in found)))

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mountfs.cli import complain
-from mountfs.cli.output import shown_size
-from mountfs.cli.where import exit_codes
+from mountfs.cli import complain, legible
+from mountfs.cli.output import shown, shown_size
+from mountfs.cli.where import AnyPath, exit_codes
 
 if TYPE_CHECKING:
     from mountfs.daemon.service import Service
 
 
 @click.command("mount", epilog=exit_codes(2, 4, 6, 7, 8))
-@click.argument("directory", required=False, type=click.Path(path_type=Path))
+@click.argument("directory", required=False, type=AnyPath())
 @click.option("--foreground", is_flag=True, help="Serve in this process; prints `ready` once the mount answers.")
-@click.option("--state", type=click.Path(path_type=Path), help="The state directory, instead of the settings' one.")
-@click.option("--config", type=click.Path(path_type=Path), help="The settings file.")
+@click.option("--state", type=AnyPath(), help="The state directory, instead of the settings' one.")
+@click.option("--config", type=AnyPath(), help="The settings file.")
 @click.option("--allow-other", is_flag=True, help="Let other users in, as far as permission bits allow.")
 @click.option("--adopt", is_flag=True, help="Move what lies in the directory into the store first.")
 @click.option("--no-git-exclude", is_flag=True, help="Leave .git/info/exclude alone.")
@@ -48,7 +48,7 @@ def mount_command(
         daemon.serve(service)
     if not no_git_exclude:
         _exclude(service.mountpoint)
-    click.echo(f"mounted {service.mountpoint}")
+    click.echo(f"mounted {shown(str(service.mountpoint))}")
 
 
 def _ready(mountpoint: Path, *, exclude: bool) -> None:
@@ -61,7 +61,7 @@ def _service(
     directory: Path | None, state: Path | None, config: Path | None, *, allow_other: bool, auto_unmount: bool
 ) -> "Service":
     from mountfs.config import load_settings, state_dir_for
-    from mountfs.daemon.mountpoint import real_path
+    from mountfs.daemon.mountpoint import clear_dead, real_path, refuse_unless_text
     from mountfs.daemon.service import service_of
 
     loaded = load_settings(environ=os.environ, cwd=Path.cwd(), cli_path=config)
@@ -69,6 +69,8 @@ def _service(
         complain(warning)
     settings = loaded.settings
     mountpoint = real_path(Path.cwd() / (directory or settings.mountpoint))
+    refuse_unless_text(mountpoint)
+    clear_dead(mountpoint)  # before anything is asked about a directory whose daemon may hang
     chosen = state or state_dir_for(mountpoint, settings, os.environ)
     return service_of(
         settings,
@@ -95,4 +97,4 @@ def _exclude(mountpoint: Path) -> None:
 
     file = exclude(mountpoint)
     if file is not None:
-        click.echo(f"git ignores {mountpoint.name}/ now ({file}); --no-git-exclude leaves that", err=True)
+        click.echo(legible(f"git ignores {mountpoint.name}/ now ({file}); --no-git-exclude leaves that"), err=True)

@@ -8,6 +8,7 @@ from dataclasses import asdict
 
 import click
 
+from mountfs.cli import legible
 from mountfs.model import Artifact
 
 SCHEMA = 1
@@ -16,7 +17,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="One JSON obj
 
 
 def print_json(fields: Mapping[str, object]) -> None:
-    click.echo(json.dumps({"schema": SCHEMA, **fields}))
+    click.echo(json.dumps({"schema": SCHEMA, **fields}, allow_nan=False))
 
 
 def artifact_fields(artifact: Artifact) -> dict[str, object]:
@@ -39,9 +40,7 @@ def shown_time(seconds: float) -> str:
 
 def shown(text: str) -> str:
     """A name as a terminal may show it: control characters would be obeyed."""
-    if text.isprintable() or not sys.stdout.isatty():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode-escape", "surrogatepass").decode() for c in text)
+    return legible(text) if sys.stdout.isatty() else text
 
 
 def shown_tags(tags: Mapping[str, str]) -> str:
@@ -75,4 +74,4 @@ def print_fields(fields: Iterable[tuple[str, str]]) -> None:
     kept = [(name, value) for name, value in fields if value]
     width = max((len(name) for name, _ in kept), default=0)
     for name, value in kept:
-        click.echo(f"{name:<{width}}  {value}")
+        click.echo(shown(f"{name:<{width}}  {value}"))

@@ -9,7 +9,7 @@ import click
 
 from mountfs import namespace
 from mountfs.api import LIST_LIMIT, ArtifactStore
-from mountfs.cli import complain
+from mountfs.cli import complain, legible
 from mountfs.cli.output import (
     artifact_fields,
     json_option,
@@ -27,17 +27,19 @@ from mountfs.model import Artifact
 PIECE_BYTES = 1 << 20
 
 
-@click.command("list", epilog=exit_codes(2, 3, 7))
+@click.command("list", epilog=exit_codes(2, 3, 5, 6, 7))
 @click.argument("prefix", default="")
 @click.option("--limit", type=click.IntRange(min=0), default=LIST_LIMIT, show_default=True, help="0: all.")
 @click.option("--type", "kind", help="Only artifacts of this type.")
 @click.option("--tag", "tags", multiple=True, metavar="KEY[=VALUE]", help="Only with this tag; may be repeated.")
 @click.option("--paths", is_flag=True, help="Only the path of each inside the mount.")
+@click.option("-z", "--null", is_flag=True, help="With --paths: each ends with NUL, not with a newline.")
 @json_option
 @WHERE
 def list_command(
-    prefix: str, *, limit: int, kind: str | None, tags: tuple[str, ...], paths: bool, as_json: bool, where: Where
-) -> None:
+    prefix: str, *, limit: int, kind: str | None, tags: tuple[str, ...], paths: bool, null: bool, as_json: bool,
+    where: Where,
+) -> None:  # fmt: skip
     """List artifacts: all, those of a job or below a directory, or those whose keys begin with PREFIX."""
     with where.open(read_only=True) as store:
         wanted = _Filter(kind, tags)
@@ -48,7 +50,8 @@ def list_command(
                 print_json(artifact_fields(artifact))
         elif paths:
             for artifact in rows:
-                click.echo(str(store.path(artifact.key)))
+                path = str(store.path(artifact.key))
+                click.echo(f"{path}\0" if null else shown(path), nl=not null)
         else:
             print_table(("key", "type", "size", "stored", "modified", "tags"), map(_row, rows), right=(2, 3))
         if limit and next(found, None) is not None:
@@ -90,7 +93,7 @@ def _row(artifact: Artifact) -> tuple[str, ...]:
     )
 
 
-@click.command("get", epilog=exit_codes(2, 3, 6, 7))
+@click.command("get", epilog=exit_codes(2, 3, 5, 6, 7))
 @click.argument("key")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="A file, a directory, or - for stdout.")
 @WHERE
@@ -105,10 +108,10 @@ def get_command(key: str, *, output: Path | None, where: Where) -> None:
         if target.is_dir():
             target = target / store.metadata(known).key.rpartition("/")[2]
         count = store.save(known, target)
-    click.echo(f"{target}" if count == 1 else f"{target}: {count} artifacts", err=True)
+    click.echo(legible(f"{target}" if count == 1 else f"{target}: {count} artifacts"), err=True)
 
 
-@click.command("cat", epilog=exit_codes(2, 3, 7))
+@click.command("cat", epilog=exit_codes(2, 3, 5, 6, 7))
 @click.argument("keys", nargs=-1, required=True, metavar="KEY...")
 @WHERE
 def cat_command(keys: tuple[str, ...], *, where: Where) -> None:
@@ -125,7 +128,7 @@ def _print_content(store: ArtifactStore, key: str) -> None:
     sys.stdout.buffer.flush()
 
 
-@click.command("show", epilog=exit_codes(2, 3))
+@click.command("show", epilog=exit_codes(2, 3, 5, 6))
 @click.argument("key")
 @json_option
 @WHERE
@@ -165,7 +168,7 @@ def _facts(artifact: Artifact) -> Iterator[tuple[str, str]]:
         yield f"metadata {shown(name)}", shown(str(said))
 
 
-@click.command("exists", epilog=exit_codes(2, 3))
+@click.command("exists", epilog=exit_codes(2, 3, 5, 6))
 @click.argument("key")
 @WHERE
 def exists_command(key: str, *, where: Where) -> None:

@@ -11,7 +11,7 @@ from mountfs.errors import NotMounted
 REFUSALS_SHOWN = 10
 
 
-@click.command("status", epilog=exit_codes(2, 3))
+@click.command("status", epilog=exit_codes(2, 3, 5, 6))
 @json_option
 @WHERE
 def status_command(*, as_json: bool, where: Where) -> None:
@@ -62,7 +62,7 @@ def _refused(refusal: Mapping[str, object]) -> str:
     return shown(f"refused {when}  {who}  {request}: {sentence}")
 
 
-@click.command("stats", epilog=exit_codes(2, 3))
+@click.command("stats", epilog=exit_codes(2, 3, 5, 6))
 @click.option("--compression", is_flag=True, help="By type: what was written, and what it takes.")
 @json_option
 @WHERE

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import click
 
-from mountfs.cli.where import WHERE, Where, exit_codes
+from mountfs.cli.output import shown
+from mountfs.cli.where import WHERE, AnyPath, Where, exit_codes
 
 
 @click.command("umount", epilog=exit_codes(3, 5, 6, 8))
-@click.argument("directory", required=False, type=click.Path(path_type=Path))
+@click.argument("directory", required=False, type=AnyPath())
 @click.option("--wait", is_flag=True, help="First wait until everything is compressed and in the catalog.")
 @click.option("--timeout", type=float, default=60.0, show_default=True, help="Seconds for all of it.")
 @WHERE
@@ -21,4 +22,4 @@ def umount_command(directory: Path | None, *, wait: bool, timeout: float, where:
 
     mount = mount_to_end(Path.cwd() / directory if directory else where.place().mountpoint)
     unmount_and_wait(mount, settled=wait, timeout_seconds=timeout)
-    click.echo(f"unmounted {mount.mountpoint}")
+    click.echo(f"unmounted {shown(str(mount.mountpoint))}")

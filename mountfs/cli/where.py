@@ -45,12 +45,19 @@ class Where:
         return open_place(self.place(), read_only=read_only)
 
 
+class AnyPath(click.Path):
+    """A path that nothing is asked about: `click.Path` calls stat, which hangs where a daemon does."""
+
+    def convert(self, value: str | os.PathLike[str], *_: object) -> Path:
+        return Path(value)
+
+
 def WHERE(command: Callable[..., R]) -> Callable[..., R]:  # noqa: N802  # reads as the other decorators do
     """Options `--mount`, `--state`, `--config`, given to the command as `where`."""
 
-    @click.option("--mount", type=click.Path(path_type=Path), help="The mountpoint of the store that is meant.")
-    @click.option("--state", type=click.Path(path_type=Path), help="Its state directory.")
-    @click.option("--config", type=click.Path(path_type=Path), help="The settings file.")
+    @click.option("--mount", type=AnyPath(), help="The mountpoint of the store that is meant.")
+    @click.option("--state", type=AnyPath(), help="Its state directory.")
+    @click.option("--config", type=AnyPath(), help="The settings file.")
     @functools.wraps(command)
     def with_where(*, mount: Path | None, state: Path | None, config: Path | None, **arguments: object) -> R:
         return command(where=Where(mount, state, config), **arguments)

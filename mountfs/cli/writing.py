@@ -18,7 +18,7 @@ from mountfs.cli.output import (
     shown_size,
 )
 from mountfs.cli.where import WHERE, Where, exit_codes, key_of
-from mountfs.errors import InvalidArgument, IsADirectory, MountfsError, NotFound
+from mountfs.errors import EnvironmentProblem, InvalidArgument, IsADirectory, MountfsError, NotFound
 
 SAMPLE_BYTES = 4 << 20
 
@@ -41,7 +41,7 @@ def put_command(
     """Store FILE, or what comes from stdin (-), as the artifact KEY. What had that key is replaced."""
     if file.is_dir():
         raise IsADirectory(f"{file} is a directory: `cp -r` it into the mount")
-    source: Path | BinaryIO = sys.stdin.buffer if str(file) == "-" else file
+    source: Path | BinaryIO = _stdin() if str(file) == "-" else file
     if dry_run:
         _print_estimate(key, source, as_json=as_json)
         return
@@ -60,6 +60,12 @@ def put_command(
         print_json(artifact_fields(artifact))
     else:
         click.echo(f"{shown(artifact.key)}: {shown_size(artifact.size)}, stored {shown_size(artifact.stored_size)}")
+
+
+def _stdin() -> BinaryIO:
+    if sys.stdin is None:
+        raise EnvironmentProblem("stdin is closed: there is nothing to read")
+    return sys.stdin.buffer
 
 
 def _tag(text: str) -> tuple[str, str]:
@@ -100,7 +106,7 @@ def _print_estimate(key: str, source: Path | BinaryIO, *, as_json: bool) -> None
     if as_json:
         print_json({"key": key, "size": size, "estimated_stored_size": stored, "dry_run": True})
     else:
-        click.echo(f"{key}: {shown_size(size)} would take about {shown_size(stored)}; nothing was stored")
+        click.echo(f"{shown(key)}: {shown_size(size)} would take about {shown_size(stored)}; nothing was stored")
 
 
 def _sample(source: Path | BinaryIO) -> tuple[bytes, int]:
@@ -120,7 +126,7 @@ def _sample(source: Path | BinaryIO) -> tuple[bytes, int]:
     return sample, size
 
 
-@click.command("tag", epilog=exit_codes(2, 3, 4))
+@click.command("tag", epilog=exit_codes(2, 3, 4, 5, 6))
 @click.argument("key")
 @click.argument("tags", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--remove", multiple=True, metavar="KEY", help="Take a tag away; may be repeated.")
@@ -141,7 +147,7 @@ def tag_command(key: str, tags: tuple[str, ...], *, remove: tuple[str, ...], whe
             print_fields((tag, shown(value) or '""') for tag, value in sorted(store.metadata(known).tags.items()))
 
 
-@click.command("delete", epilog=exit_codes(2, 3, 4))
+@click.command("delete", epilog=exit_codes(2, 3, 4, 5, 6))
 @click.argument("keys", nargs=-1, required=True, metavar="KEY...")
 @click.option("--dry-run", is_flag=True, help="Only print what would go.")
 @click.option("--yes", is_flag=True, help="Do not ask, on a terminal either.")
@@ -158,7 +164,7 @@ def delete_command(keys: tuple[str, ...], *, dry_run: bool, yes: bool, where: Wh
             click.echo(f"{'would delete' if dry_run else 'delete'} {shown(victim)}")
         if dry_run:
             return
-        if not yes and sys.stdin.isatty() and len(victims) > 1:
+        if not yes and sys.stdin is not None and sys.stdin.isatty() and len(victims) > 1:
             click.confirm(f"Delete these {len(victims)} artifacts?", abort=True)
         for key in known:
             store.delete(key)

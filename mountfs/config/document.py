@@ -19,6 +19,8 @@ SIZE_MAX_BYTES: Final = 1024 * 1024
 DEPTH_MAX: Final = 20
 VALUES_MAX: Final = 20_000
 
+KEY_SHOWN_MAX: Final = 60
+
 KeyPath: TypeAlias = tuple[str | int, ...]
 Tree: TypeAlias = dict[str, object]
 
@@ -119,7 +121,7 @@ class _Fold:
                 if self._values:
                     raise self._stop(line, "a second document; allowed: one")
             case yaml.AliasEvent():
-                raise self._stop(line, f"an alias (*{event.anchor}); allowed: values written out")
+                raise self._stop(line, f"an alias (*{legible(str(event.anchor))}); allowed: values written out")
             case yaml.CollectionStartEvent():
                 self._start(event, line)
             case yaml.CollectionEndEvent():
@@ -130,7 +132,7 @@ class _Fold:
     def _start(self, event: yaml.CollectionStartEvent, line: int) -> None:
         is_mapping = isinstance(event, yaml.MappingStartEvent)
         if event.tag not in (None, "!"):
-            raise self._stop(line, f"a tag ({event.tag}); allowed: plain values")
+            raise self._stop(line, f"a tag ({legible(event.tag)}); allowed: plain values")
         if len(self._open) >= DEPTH_MAX:
             raise self._stop(line, f"nested too deep; allowed: {DEPTH_MAX} levels")
         if not self._open and not is_mapping:
@@ -145,7 +147,7 @@ class _Fold:
 
     def _scalar(self, event: yaml.ScalarEvent, line: int) -> None:
         if event.tag not in (None, "!"):
-            raise self._stop(line, f"a tag ({event.tag}); allowed: plain values")
+            raise self._stop(line, f"a tag ({legible(event.tag)}); allowed: plain values")
         if not _is_text(event.value):
             raise self._stop(line, "half of a surrogate pair; allowed: UTF-8 text")
         if not self._open:
@@ -158,7 +160,7 @@ class _Fold:
             into.key = event.value
             if event.value in into.value:
                 first = self._document.lines[(*into.path, event.value)]
-                self._problem(line, f"{event.value}: written twice, first in line {first}; allowed: once")
+                self._problem(line, f"{legible(event.value)}: written twice, first in line {first}; allowed: once")
             self._document.lines[(*into.path, event.value)] = line
             return
         self._place(_scalar_value(event), line)
@@ -182,6 +184,12 @@ class _Fold:
         path = (*into.path, into.key)
         into.key = None
         return path
+
+
+def legible(key: str) -> str:
+    """A key as a sentence shows it: a stranger's may be long, and a terminal would obey what it holds."""
+    text = key if key.isprintable() else ascii(key)[1:-1]
+    return text if len(text) <= KEY_SHOWN_MAX else text[: KEY_SHOWN_MAX - 1] + "…"
 
 
 def _line(event: yaml.Event) -> int:

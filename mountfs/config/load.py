@@ -14,11 +14,12 @@ from typing import Final, TypeAlias
 from pydantic import ValidationError
 
 from mountfs.config import values
-from mountfs.config.document import SIZE_MAX_BYTES, KeyPath, Tree, parse_document
+from mountfs.config.document import KeyPath, Tree, parse_document
 from mountfs.config.environment import Overlay, expand, overlay
 from mountfs.config.places import FILE_NAMES, config_home, find_upward, home_dir
 from mountfs.config.presets import PRESETS
 from mountfs.config.problems import Problem, Sources, problems_of, sentences, unknown_key
+from mountfs.config.reading import refuse_to_follow_out, settings_bytes
 from mountfs.config.schema import Settings
 from mountfs.config.trust import forbidden_to_strangers, is_trusted
 from mountfs.errors import ConfigError, MountfsError
@@ -100,21 +101,19 @@ def _find(source: Path | None, environ: Environ, cwd: Path, cli_path: Path | Non
 
 
 def _read_file(path: Path, origin: Origin, environ: Environ, cwd: Path) -> _Given:
-    try:
-        with open(path, "rb") as file:
-            raw = file.read(SIZE_MAX_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a path"
-        raise ConfigError(f"{path}: {reason}; allowed: a settings file that can be read") from None
-    document = parse_document(raw, name=str(path))
+    raw = settings_bytes(path)
     is_found = origin is Origin.WORKING_DIRECTORY
+    is_stranger = is_found and not is_trusted(path, environ=environ, content=raw)
+    if is_stranger:
+        refuse_to_follow_out(path)
+    document = parse_document(raw, name=str(path))
     return _Given(
         document.tree,
         origin,
         path.parent if is_found else cwd,
         path,
         document.lines,
-        is_stranger=is_found and not is_trusted(path, environ=environ, content=raw),
+        is_stranger=is_stranger,
     )
 
 

@@ -43,10 +43,10 @@ def state_dir_for(mountpoint: Path, settings: "Settings", environ: Mapping[str, 
 
 
 def find_upward(cwd: Path) -> Path | None:
-    """The settings file in `cwd` or the nearest directory above it."""
+    """What has the name of a settings file in `cwd` or the nearest directory above it, whatever it is."""
     for directory in (cwd, *cwd.parents):
         for name in FILE_NAMES:
             candidate = directory / name
-            if os.path.isfile(candidate):
+            if os.path.lexists(candidate):
                 return candidate
     return None

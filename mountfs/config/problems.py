@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from mountfs.config.document import KeyPath, Tree
+from mountfs.config.document import KeyPath, Tree, legible
 from mountfs.config.fields import allowed_in, dotted, field_at, is_secret, known_keys, nearest_key, section_at
 
 _SHOWN_MAX = 60
@@ -47,7 +47,7 @@ class Sources:
         return any(path[:end] in self.touched for end in range(1, len(path) + 1)) or is_secret(field_at(path)[0])
 
     def sentence(self, path: KeyPath, wrong: str) -> str:
-        key = dotted(path)
+        key = dotted(tuple(legible(part) if isinstance(part, str) else part for part in path))
         return f"{self.place(path)[1]}: {key}: {wrong}" if key else f"{self.place(path)[1]}: {wrong}"
 
 

@@ -14,8 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from mountfs.config.document import KeyPath, Tree
+from mountfs.config.document import SIZE_MAX_BYTES, KeyPath, Tree
 from mountfs.config.places import state_home
+from mountfs.config.reading import settings_bytes
 from mountfs.errors import ConfigError
 
 STRANGER_KEYS: Final = ("mountpoint", "types", "tags", "layouts", "compression")
@@ -79,10 +80,10 @@ def _entry(path: Path, content: bytes) -> tuple[str, str]:
 
 
 def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
+    content = settings_bytes(path)
+    if len(content) > SIZE_MAX_BYTES:
+        raise ConfigError(f"{path}: larger than a settings file can be; allowed: up to 1 MiB")
+    return content
 
 
 def _trusted_file(environ: Mapping[str, str]) -> Path:

@@ -5,21 +5,46 @@ The kernel's mount table is the only register of mounts: the device it names for
 """
 
 import contextlib
+import enum
 import errno
 import os
 import shutil
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mountfs.errors import AlreadyMounted, EnvironmentProblem, NotADirectory, NotEmpty
+from mountfs.errors import (
+    AlreadyMounted,
+    DeadlineExceeded,
+    EnvironmentProblem,
+    InvalidName,
+    NotADirectory,
+    NotEmpty,
+)
 from mountfs.statedir import StateDirectory, unescape
 
 FSTYPE = "fuse.mountfs"
 MOUNTPOINT_MODE = 0o555  # what is written while nothing is mounted there fails, instead of being hidden later
 COMMAND_SECONDS = 30.0
+PROBE_SECONDS = 3.0
+LINKS_MAX = 40  # as many as the kernel follows
+
+# Another process asks, since a question to a mount that hangs may be one that no signal ends. The kernel may answer
+# `stat` from what it remembers; it does not remember the answer to `statvfs`.
+_PROBE = "import os, sys\ntry: os.statvfs(os.fsencode(sys.argv[1]))\nexcept OSError as e: sys.exit(e.errno)"
+
+
+class Health(enum.Enum):
+    """How a mount answers."""
+
+    ALIVE = enum.auto()
+    DEAD = enum.auto()
+    """Its daemon has gone and left it behind."""
+    SILENT = enum.auto()
+    """There is no answer in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,32 +75,69 @@ def mount_at(mountpoint: Path) -> Mount | None:
 
 
 def real_path(path: Path) -> Path:
-    """Absolute and free of symlinks, as the mount table has it; asks nothing of a mount that is dead."""
-    return Path(os.path.realpath(path.parent)) / path.name if path.name not in ("", "..") else path.resolve()
+    """Absolute and free of symlinks, as the mount table has it; asks nothing of a mount, which may be dead or hang."""
+    for _ in range(LINKS_MAX):
+        if path.name in ("", ".."):
+            return path.resolve()
+        path = Path(os.path.realpath(path.parent)) / path.name
+        if mount_at(path) is not None or not path.is_symlink():
+            return path
+        path = path.parent / os.readlink(path)
+    return path
 
 
-def is_dead(mountpoint: Path) -> bool:
-    """Whether the daemon of a mount has gone and left it behind."""
+def health(mountpoint: Path, *, seconds: float = PROBE_SECONDS) -> Health:
+    """Whether the daemon of a mount answers; known after `seconds` at the latest."""
+    code = _exit_code([sys.executable, "-ISc", _PROBE, str(mountpoint)], seconds)
+    if code is None:
+        return Health.SILENT
+    return Health.DEAD if code == errno.ENOTCONN else Health.ALIVE
+
+
+def _exit_code(command: list[str], seconds: float) -> int | None:
+    """None where there is none in time: nobody waits for the end of that process, it may never come."""
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet, cwd="/", start_new_session=True)
     try:
-        os.statvfs(mountpoint)  # the kernel may answer `stat` from what it remembers
-    except OSError as error:
-        return error.errno == errno.ENOTCONN
-    return False
+        return process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.returncode = -9
+        return None
 
 
-def unmount(mountpoint: Path, *, lazily: bool = False) -> str:
-    """Unmount; the empty string, or what the program that does it says. Raises EnvironmentProblem."""
+def unmount(mountpoint: Path, *, lazily: bool = False, seconds: float = COMMAND_SECONDS) -> str:
+    """Unmount; the empty string, or what the program that does it says. Raises EnvironmentProblem, DeadlineExceeded."""
     said = ""
     for command in _unmount_commands(lazily=lazily):
-        done = subprocess.run(
-            [*command, str(mountpoint)], capture_output=True, text=True, errors="replace", timeout=COMMAND_SECONDS
-        )
-        if done.returncode == 0:
+        code, errors = _run([*command, str(mountpoint)], seconds)
+        if code is None:
+            raise DeadlineExceeded(f"{mountpoint} could not be unmounted in time: its daemon does not answer")
+        if code == 0:
             return ""
-        said = said or done.stderr.strip() or f"{command[0]} failed"
+        said = said or errors.strip() or f"{command[0]} failed"
     if not said:
         raise EnvironmentProblem("there is no fusermount3: install the package fuse3")
     return said
+
+
+def _run(command: list[str], seconds: float) -> tuple[int | None, str]:
+    """Exit code, None where there is none in time, and stderr."""
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    )
+    try:
+        _, errors = process.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.returncode = -9
+        return None, ""
+    return process.returncode, errors
 
 
 def _unmount_commands(*, lazily: bool) -> Iterator[list[str]]:
@@ -90,13 +152,7 @@ def make_ready(mountpoint: Path) -> bool:
 
     Raises AlreadyMounted, NotADirectory, EnvironmentProblem. What lies in the directory is not looked at.
     """
-    mounted = mount_at(mountpoint)
-    if mounted is not None and is_dead(mountpoint):
-        said = unmount(mountpoint, lazily=True)
-        if said:
-            raise EnvironmentProblem(f"the dead mount at {mountpoint} could not be cleared: {said}")
-    elif mounted is not None:
-        raise AlreadyMounted(_already_mounted(mounted))
+    clear_dead(mountpoint)
     try:
         mountpoint.mkdir(mode=MOUNTPOINT_MODE, parents=True)
     except FileExistsError:
@@ -110,12 +166,33 @@ def make_ready(mountpoint: Path) -> bool:
     return True
 
 
+def clear_dead(mountpoint: Path) -> None:
+    """What a dead daemon left here goes. Raises AlreadyMounted where the daemon is not dead, EnvironmentProblem."""
+    mounted = mount_at(mountpoint)
+    if mounted is None:
+        return
+    found = health(mountpoint)
+    if found is not Health.DEAD:
+        raise AlreadyMounted(_already_mounted(mounted) + (", which does not answer" if found is Health.SILENT else ""))
+    said = unmount(mountpoint, lazily=True)
+    if said:
+        raise EnvironmentProblem(f"the dead mount at {mountpoint} could not be cleared: {said}")
+
+
 def _already_mounted(mount: Mount) -> str:
     try:
         pid = StateDirectory(mount.state).holder()
     except (OSError, ValueError):
         return f"{mount.mountpoint} is mounted already, by another user"
     return f"{mount.mountpoint} is mounted already, by process {pid or 'unknown'}"
+
+
+def refuse_unless_text(path: Path) -> None:
+    """pyfuse3 takes paths that are UTF-8, and no others. Raises InvalidName."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InvalidName(f"{path} is not UTF-8, which a mount needs: choose another directory") from None
 
 
 def refuse_unless_empty(mountpoint: Path) -> None:

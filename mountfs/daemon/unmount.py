@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mountfs.daemon import client, mountpoint
-from mountfs.daemon.mountpoint import Mount
+from mountfs.daemon.mountpoint import PROBE_SECONDS, Health, Mount
 from mountfs.errors import DeadlineExceeded, EnvironmentProblem, MountBusy, NotMounted
 from mountfs.statedir import StateDirectory
 
 USERS_SHOWN = 10
 LOCK_POLL_SECONDS = 0.01
+BUSY_SECONDS = 2.0  # a request or a close that is still under way keeps the mount busy, and names nobody
+BUSY_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +35,27 @@ def unmount_and_wait(mount: Mount, *, settled: bool, timeout_seconds: float) -> 
     `settled` waits first until everything is hashed and compressed. Raises MountBusy, DeadlineExceeded.
     """
     deadline = time.monotonic() + timeout_seconds
-    dead = mountpoint.is_dead(mount.mountpoint)
+    dead = mountpoint.health(mount.mountpoint, seconds=min(PROBE_SECONDS, timeout_seconds / 2)) is Health.DEAD
     if settled and not dead:
         _settle(mount, deadline)
-    said = mountpoint.unmount(mount.mountpoint, lazily=dead)
-    if said:
-        users = users_of(mount.mountpoint)
-        if not users and "busy" not in said:
-            raise EnvironmentProblem(f"{mount.mountpoint} could not be unmounted: {said}")
-        raise MountBusy(_busy(mount.mountpoint, users))
+    _unmount(mount.mountpoint, lazily=dead, deadline=deadline)
     _await_end(mount.state, deadline)
+
+
+def _unmount(path: Path, *, lazily: bool, deadline: float) -> None:
+    patience = min(deadline, time.monotonic() + BUSY_SECONDS)
+    while said := mountpoint.unmount(path, lazily=lazily, seconds=max(0.5, deadline - time.monotonic())):
+        users = users_of(path)
+        if not users and "busy" not in said:
+            raise EnvironmentProblem(f"{path} could not be unmounted: {said}")
+        if users or time.monotonic() > patience:
+            raise MountBusy(_busy(path, users))
+        time.sleep(BUSY_POLL_SECONDS)
 
 
 def _settle(mount: Mount, deadline: float) -> None:
     left = max(0.1, deadline - time.monotonic())
-    answer = client.ask(mount.state, "barrier", settled=True, seconds=left, timeout=left + 5)
+    answer = client.ask(mount.state, "barrier", settled=True, seconds=max(0.1, left - 0.2), timeout=left)
     if not answer.get("settled"):
         raise DeadlineExceeded(f"{mount.mountpoint} is still mounted: not everything was compressed in time")
 
