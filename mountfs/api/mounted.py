@@ -63,6 +63,8 @@ _KINDS: dict[int, tuple[type[MountfsError], str]] = {
     errno.ETIMEDOUT: (DeadlineExceeded, "not in time"),
 }
 
+DELETE_SECONDS = 3600.0  # a million artifacts take minutes, in which others are served
+
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -110,7 +112,7 @@ class MountedStore(ArtifactStore):
     def delete(self, key: Key) -> bool:
         names = names_of(key, self.mountpoint)
         try:
-            client.ask(self.state, "delete", key=namespace.join_key(names))
+            client.ask(self.state, "delete", timeout=DELETE_SECONDS, key=namespace.join_key(names))
         except NotFound:
             return False
         return True
