@@ -14,6 +14,8 @@ from tests.mount.programs import companion, run, run_at_once, shell
 from tests.mount.trees import described, make_tree
 from tests.mounting import Ground
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 GIT = {
     "GIT_AUTHOR_NAME": "A",
     "GIT_AUTHOR_EMAIL": "a@example.org",

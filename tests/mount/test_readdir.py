@@ -10,6 +10,8 @@ import pytest
 from tests.mount.programs import companion, run, shell
 from tests.mount.syscalls import DirectoryStream
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 COME_AND_GO = """
 import os, select, sys
 folder = sys.argv[1]
