@@ -266,7 +266,7 @@ class Attributes:
         live = self._files.live.get(ino)
         now = self._ledger.clock.now_ns()
         if live is not None:
-            live.own_entry().ctime_ns = now
+            self._files.put_attributes(live, ctime_ns=now)  # also what is acknowledged: settling goes on from that
             return
         entry = self._tree.entry(ino).copy()
         entry.ctime_ns = now

@@ -155,3 +155,12 @@ def test_a_tree_is_removed_in_steps_between_which_others_work(bench: Bench) -> N
     bench.store.tree.unlink(folder.ino, b"99")
     assert sum(steps) == 300 - 10 + 1 - 1
     assert [entry.name for entry in bench.store.tree.page(bench.job, after=b"", limit=10)] == [b"elsewhere"]
+
+
+def test_a_tag_set_before_a_file_is_settled_moves_ctime_for_good(bench: Bench) -> None:
+    """Found by the gate: `ctime` went back to that of the last write once the file was settled."""
+    bench.save("file", PLAIN)
+    before = bench.entry("file").ctime_ns
+    bench.store.attributes.set(bench.entry("file").ino, b"user.branch", b"main")
+    bench.settle()
+    assert bench.entry("file").ctime_ns > before
