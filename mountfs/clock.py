@@ -23,35 +23,75 @@ class SystemClock:
         return time.monotonic()
 
 
+RUNS_AHEAD_MS = 3_600_000  # a stamp further ahead of the server than this never becomes one's own clock
+
+
 class Stamps:
     """Hybrid logical clock (BUCKET.md): text of fixed width `<12 hex: ms>-<4 hex: counter>-<writer>`.
 
     Stamps of one writer only rise, also when the wall clock goes back. `writer` is random, new at every start.
+    `offset_ms` is what the server's clock is ahead of this machine's.
     """
 
     def __init__(self, clock: Clock, *, writer: str | None = None) -> None:
         self._clock = clock
         self.writer = writer or secrets.token_hex(4)
+        self.offset_ms = 0
         self._last = (0, 0)
 
-    def next(self) -> str:
-        """A stamp above all that this machine has given out or observed."""
-        milliseconds = self._clock.now_ns() // 1_000_000
-        last, counter = self._last
-        if milliseconds > last:
-            self._last = (milliseconds, 0)
-        elif counter < 0xFFFF:
-            self._last = (last, counter + 1)
-        else:
-            self._last = (last + 1, 0)
-        return f"{self._last[0]:012x}-{self._last[1]:04x}-{self.writer}"
+    def now_ms(self) -> int:
+        """The server's time as far as it is known; this machine's, before a server was asked."""
+        return self._clock.now_ns() // 1_000_000 + self.offset_ms
+
+    def next(self, *, above: str = "") -> str:
+        """A stamp above all that this machine has given out or observed, and above that one.
+
+        One that runs far ahead is outdone by this stamp alone: the clock does not follow it.
+        """
+        self._last = max(_after(self._last), (self.now_ms(), 0))
+        if not above or above < self._text(self._last):
+            return self._text(self._last)
+        if _parsed(above)[0] <= self.now_ms() + RUNS_AHEAD_MS:
+            self._last = _after(_parsed(above))
+            return self._text(self._last)
+        return self._text(_after(_parsed(above)))
+
+    def _text(self, time: tuple[int, int]) -> str:
+        return f"{time[0]:012x}-{time[1]:04x}-{self.writer}"
 
     @property
     def last(self) -> str:
         """The highest time given out or observed, for `observe` after a restart."""
         return f"{self._last[0]:012x}-{self._last[1]:04x}"
 
-    def observe(self, stamp: str) -> None:
-        """Keep later stamps above this one."""
-        if stamp:
-            self._last = max(self._last, (int(stamp[:12], 16), int(stamp[13:17], 16)))
+    def observe(self, stamp: str) -> bool:
+        """Keep later stamps above this one; False where it runs more than an hour ahead, and is not followed."""
+        if not stamp:
+            return True
+        time = _parsed(stamp)
+        if time[0] > self.now_ms() + RUNS_AHEAD_MS:
+            return False
+        self._last = max(self._last, time)
+        return True
+
+    def resume(self, last: str) -> None:
+        """Go on from what this machine itself had given out, whatever its clock says now."""
+        if last:
+            self._last = max(self._last, _parsed(last))
+
+
+def milliseconds_of(stamp: str) -> int:
+    """The time a stamp tells, in ms since the epoch; 0 for the empty stamp."""
+    return int(stamp[:12], 16) if stamp else 0
+
+
+def writer_of(stamp: str) -> str:
+    return stamp[18:]
+
+
+def _parsed(stamp: str) -> tuple[int, int]:
+    return int(stamp[:12], 16), int(stamp[13:17], 16)
+
+
+def _after(time: tuple[int, int]) -> tuple[int, int]:
+    return (time[0], time[1] + 1) if time[1] < 0xFFFF else (time[0] + 1, 0)

@@ -27,7 +27,7 @@ from mountfs.model import Entry, Standing
 
 SEGMENT_BYTES = 16 << 20
 _HEAD = struct.Struct("<IIQ")  # CRC-32 of all that follows it, bytes that follow the head, number
-_BODY = struct.Struct("<QQQBBHIIqqqqqqHHI26s26s26s26s")
+_BODY = struct.Struct("<QQQBBBHIIqqqqqqHHI26s26s26s26s")
 _STANDINGS = tuple(Standing)
 _STANDING_NUMBER = {standing: number for number, standing in enumerate(_STANDINGS)}
 
@@ -78,7 +78,7 @@ class Journal:
         target = entry.target or b""
         body = _BODY.pack(
             self.epoch, entry.ino, entry.parent, entry.kind, _STANDING_NUMBER[Standing(entry.standing)],
-            entry.mode, entry.uid, entry.gid, entry.size,
+            entry.owed, entry.mode, entry.uid, entry.gid, entry.size,
             entry.atime_ns, entry.mtime_ns, entry.ctime_ns, entry.birth_ns, entry.content or 0,
             len(entry.name), len(target), 0 if content is None else len(content), entry.stamp.encode("ascii"),
             _packed(entry.mode_stamp), _packed(entry.owner_stamp),
@@ -133,7 +133,7 @@ class Journal:
         raw = os.pread(fd, total, offset + _HEAD.size)
         if total < _BODY.size or len(raw) != total or zlib.crc32(raw) != checksum:
             raise CorruptContent(f"integrity check: the record at {offset} of journal segment {segment} is damaged")
-        return raw[len(raw) - _BODY.unpack_from(raw)[16] :]
+        return raw[len(raw) - _BODY.unpack_from(raw)[17] :]
 
     def _reader(self, segment: int) -> int:
         fd = self._readers.get(segment)
@@ -217,7 +217,7 @@ def _records(path: Path, segment: int, *, over_gaps: bool = False) -> Iterator[R
 
 def _record(raw: bytes, start: int, *, segment: int, offset: int, number: int) -> Record:
     (
-        epoch, ino, parent, kind, standing, mode, uid, gid, size, atime, mtime, ctime, birth, content,
+        epoch, ino, parent, kind, standing, owed, mode, uid, gid, size, atime, mtime, ctime, birth, content,
         name_bytes, target_bytes, content_bytes, stamp, mode_stamp, owner_stamp, mtime_stamp,
     ) = _BODY.unpack_from(raw, start)  # fmt: skip
     names = start + _BODY.size
@@ -226,7 +226,7 @@ def _record(raw: bytes, start: int, *, segment: int, offset: int, number: int) -
     entry = Entry(
         ino, parent, name, kind, mode, uid, gid, size, atime, mtime, ctime, birth, content or None, target,
         stamp.decode("ascii"), _STANDINGS[standing], _unpacked(mode_stamp), _unpacked(owner_stamp),
-        _unpacked(mtime_stamp), content_bytes,
+        _unpacked(mtime_stamp), owed, content_bytes,
     )  # fmt: skip
     return Record(number, epoch, entry, segment, offset, content_bytes)
 

@@ -104,6 +104,16 @@ class Standing(enum.StrEnum):
     RECOVERED = "recovered"  # was provisional, or not yet synced, when the daemon or the machine died
 
 
+class Owed:
+    """Bits of `Entry.owed`: which of its registers the bucket has not confirmed, and what it knows of it at all."""
+
+    CONTENT, MODE, OWNER, MTIME = 1, 2, 4, 8
+    ALL = 15  # everything an entry is made of
+    CLEAR = 16  # with its content goes a word that voids an earlier life of its path
+    ANY = 31
+    KNOWN = 32  # the bucket holds it, or may
+
+
 class Place(enum.StrEnum):
     """Where the bytes of a content lie on this machine."""
 
@@ -111,6 +121,7 @@ class Place(enum.StrEnum):
     DRAFT = "draft"  # plain, in a draft file that may still grow
     CATALOG = "catalog"  # stored form, in the catalog itself (small)
     FILE = "file"  # stored form, in a file named by its digest
+    BUCKET = "bucket"  # not here: evicted, or written by another machine
 
 
 @dataclass(slots=True)
@@ -120,6 +131,7 @@ class Entry:
     `mode` holds permission bits only (07777); `size` is the plain size; `stored` what it costs on disk;
     `content` is the id of its content, None for directories, symlinks and empty files.
     `stamp` is that of the content register; the stamps of mode, owner and mtime are None where they are the same.
+    A directory that exists only because something below it does has the empty stamp. `owed` are bits of `Owed`.
     """
 
     ino: int
@@ -141,6 +153,7 @@ class Entry:
     mode_stamp: str | None = None
     owner_stamp: str | None = None
     mtime_stamp: str | None = None
+    owed: int = 0
     stored: int = 0
 
     def copy(self) -> "Entry":
@@ -148,7 +161,7 @@ class Entry:
         return Entry(
             self.ino, self.parent, self.name, self.kind, self.mode, self.uid, self.gid, self.size,
             self.atime_ns, self.mtime_ns, self.ctime_ns, self.birth_ns, self.content, self.target, self.stamp,
-            self.standing, self.mode_stamp, self.owner_stamp, self.mtime_stamp, self.stored,
+            self.standing, self.mode_stamp, self.owner_stamp, self.mtime_stamp, self.owed, self.stored,
         )  # fmt: skip
 
 

@@ -82,7 +82,7 @@ def _quick_check(connection: sqlite3.Connection, path: Path) -> None:
 
 def translated(error: sqlite3.Error, path: Path) -> MountfsError:
     """What a statement raised, in our words."""
-    if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
         return CacheFull("no space left on the disk that holds the catalog")
     return _damaged(path, error)
 

@@ -16,7 +16,8 @@ from mountfs.model import ROOT_INO, Content, Digest, Entry
 Value = int | str | bytes | None
 _ENTRY = (
     "e.ino, e.parent, e.name, e.kind, e.mode, e.uid, e.gid, e.size, e.atime_ns, e.mtime_ns, e.ctime_ns, e.birth_ns,"
-    " e.content, e.target, e.stamp, e.standing, e.mode_stamp, e.owner_stamp, e.mtime_stamp, coalesce(c.stored, 0)"
+    " e.content, e.target, e.stamp, e.standing, e.mode_stamp, e.owner_stamp, e.mtime_stamp, e.owed,"
+    " coalesce(c.stored, 0)"
 )
 _FROM = " FROM entry e LEFT JOIN content c ON c.id = e.content "
 _BY_INO = f"SELECT {_ENTRY}{_FROM}WHERE e.ino = ?"
@@ -25,13 +26,13 @@ _CHILDREN = f"SELECT {_ENTRY}{_FROM}WHERE e.parent = ? AND e.name > ? ORDER BY e
 _CONTENT = "id, place, digest, size, stored, codec, sums, segment, offset, damaged"
 _UPSERT = (
     "INSERT INTO entry (ino, parent, name, kind, mode, uid, gid, size, atime_ns, mtime_ns, ctime_ns, birth_ns,"
-    " content, target, stamp, standing, mode_stamp, owner_stamp, mtime_stamp)"
-    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    " content, target, stamp, standing, mode_stamp, owner_stamp, mtime_stamp, owed)"
+    " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
     " ON CONFLICT (ino) DO UPDATE SET parent = excluded.parent, name = excluded.name, mode = excluded.mode,"
     " uid = excluded.uid, gid = excluded.gid, size = excluded.size, atime_ns = excluded.atime_ns,"
     " mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns, content = excluded.content,"
     " stamp = excluded.stamp, standing = excluded.standing, mode_stamp = excluded.mode_stamp,"
-    " owner_stamp = excluded.owner_stamp, mtime_stamp = excluded.mtime_stamp"
+    " owner_stamp = excluded.owner_stamp, mtime_stamp = excluded.mtime_stamp, owed = excluded.owed"
 )
 
 
@@ -148,7 +149,7 @@ class Catalog:
 
     def inos_with_codec(self) -> set[int]:
         """Entries for which somebody asked for a codec."""
-        return {ino for (ino,) in self._run("SELECT ino FROM register WHERE name = 'codec'")}
+        return {ino for (ino,) in self._run("SELECT ino FROM register WHERE name = 'codec' AND gone = 0")}
 
     def count_files(self) -> int:
         return int(self._run("SELECT count(*) FROM entry WHERE kind = 1").fetchone()[0])
@@ -219,14 +220,14 @@ class Catalog:
     def dead(self, limit: int) -> list[Content]:
         """Contents that nothing needs any more. CROSS JOIN: else the planner scans all contents for the few dead."""
         columns = ", ".join(f"c.{name.strip()}" for name in _CONTENT.split(","))
-        sql = f"SELECT {columns} FROM dead d CROSS JOIN content c ON c.id = d.content WHERE c.links = 0 LIMIT ?"
+        sql = f"SELECT {columns} FROM dead d CROSS JOIN content c ON c.id = d.content WHERE c.links = 0 AND c.kept = 0 LIMIT ?"
         return [_content(row) for row in self._run(sql, (limit,))]
 
     def forget_contents(self, ids: Iterable[int]) -> None:
         """Remove rows that nothing links to."""
         rows = [(i,) for i in ids]
         self._many("DELETE FROM dead WHERE content = ?", rows)
-        self._many("DELETE FROM content WHERE id = ? AND links = 0", rows)
+        self._many("DELETE FROM content WHERE id = ? AND links = 0 AND kept = 0", rows)
 
     def used_segments(self) -> set[int]:
         """Journal segments that still hold the only bytes of a content."""
@@ -262,19 +263,24 @@ class Catalog:
     # -- registers ----------------------------------------------------------------------------------------
 
     def register(self, ino: int, name: str) -> bytes | None:
-        row = self._run("SELECT value FROM register WHERE ino = ? AND name = ?", (ino, name)).fetchone()
+        row = self._run("SELECT value FROM register WHERE ino = ? AND name = ? AND gone = 0", (ino, name)).fetchone()
         return None if row is None else bytes(row[0])
 
     def registers(self, ino: int, prefix: str = "") -> dict[str, bytes]:
         """The registers of an entry whose names begin so, in order of their names."""
         rows = self._run(
-            "SELECT name, value FROM register WHERE ino = ?1 AND name >= ?2 AND substr(name, 1, length(?2)) = ?2",
+            "SELECT name, value FROM register WHERE ino = ?1 AND name >= ?2 AND substr(name, 1, length(?2)) = ?2"
+            " AND gone = 0",
             (ino, prefix),
         )
         return {name: bytes(value) for name, value in rows}
 
-    def set_register(self, ino: int, name: str, value: bytes, stamp: str) -> None:
-        self._run("INSERT OR REPLACE INTO register VALUES (?,?,?,?)", (ino, name, value, stamp))
+    def set_register(self, ino: int, name: str, value: bytes | None, stamp: str, *, owed: bool = False) -> None:
+        """`value` None: it was removed, and only the stamp of that counts."""
+        self._run(
+            "INSERT OR REPLACE INTO register (ino, name, value, stamp, owed, gone) VALUES (?,?,?,?,?,?)",
+            (ino, name, value or b"", stamp, owed, value is None),
+        )
 
     def delete_register(self, ino: int, name: str) -> bool:
         return self._run("DELETE FROM register WHERE ino = ? AND name = ?", (ino, name)).rowcount == 1
@@ -311,7 +317,7 @@ class Catalog:
 def _row(e: Entry) -> tuple[Value, ...]:
     return (
         e.ino, e.parent, e.name, e.kind, e.mode, e.uid, e.gid, e.size, e.atime_ns, e.mtime_ns, e.ctime_ns, e.birth_ns,
-        e.content, e.target, e.stamp, e.standing, e.mode_stamp, e.owner_stamp, e.mtime_stamp,
+        e.content, e.target, e.stamp, e.standing, e.mode_stamp, e.owner_stamp, e.mtime_stamp, e.owed,
     )  # fmt: skip
 
 

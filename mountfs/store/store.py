@@ -45,7 +45,7 @@ class Store:
         applied, epoch = recovery.applied(self.catalog)
         self.journal = Journal(state.journal, first_number=applied + 1, epoch=epoch)
         self.stamps = Stamps(clock)
-        self.stamps.observe(self.catalog.meta("stamp") or "")
+        self.stamps.resume(self.catalog.meta("stamp") or "")
         self.ledger = Ledger(self.catalog, self.journal, clock, self.stamps)
         self.room = Room(
             state.path, quota_bytes=options.quota_bytes, max_artifact_bytes=options.max_artifact_bytes,

@@ -54,7 +54,7 @@ DEFECTS: dict[str, Callable[[Path], None]] = {
     "links": change("UPDATE content SET links = links + 1"),
     "usage": change("UPDATE usage SET stored = stored + 1"),
     "orphan": change("UPDATE entry SET parent = 999 WHERE name = CAST('small' AS BLOB)"),
-    "stray register": change("INSERT INTO register VALUES (999, 'tag:x', x'00', '')"),
+    "stray register": change("INSERT INTO register (ino, name, value, stamp) VALUES (999, 'tag:x', x'00', '')"),
     "dangling content": change("UPDATE entry SET content = 999, size = 5 WHERE name = CAST('small' AS BLOB)"),
     "unlinked content": change("INSERT INTO content (id, place, size, stored) VALUES (999, 'journal', 1, 1)"),
     "size": change("UPDATE entry SET size = size + 1 WHERE name = CAST('small' AS BLOB)"),

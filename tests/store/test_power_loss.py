@@ -147,7 +147,7 @@ def test_stamps_rise_over_a_restart_with_the_clock_set_back(bench: Bench) -> Non
     for number in range(1500):
         bench.save(f"{number}", b"x")
     late = bench.store.stamps
-    late.observe("ffff00000000-0000")
+    late.resume("ffff00000000-0000")
     bench.store.tree.set_attributes(bench.entry("old").ino, mode=0o600)
     bench.store.ledger.drain()
     bench.killed()
