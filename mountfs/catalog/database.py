@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from mountfs.catalog.bucket import BucketTables
 from mountfs.catalog.connection import open_connection, translated
 from mountfs.errors import CatalogError
 from mountfs.model import ROOT_INO, Content, Digest, Entry
@@ -47,6 +48,7 @@ class Catalog:
         self._db = connection
         self.path = path
         self._depth = 0
+        self.bucket = BucketTables(self._run, self._many)
 
     # -- life ---------------------------------------------------------------------------------------------
 
@@ -149,7 +151,7 @@ class Catalog:
 
     def inos_with_codec(self) -> set[int]:
         """Entries for which somebody asked for a codec."""
-        return {ino for (ino,) in self._run("SELECT ino FROM register WHERE name = 'codec' AND gone = 0")}
+        return {ino for (ino,) in self._run("SELECT ino FROM register WHERE name = '@codec' AND gone = 0")}
 
     def count_files(self) -> int:
         return int(self._run("SELECT count(*) FROM entry WHERE kind = 1").fetchone()[0])
@@ -169,6 +171,13 @@ class Catalog:
         """The content of that digest which is stored in that form."""
         row = self._run(f"SELECT {_CONTENT} FROM content WHERE digest = ? AND codec = ?", (digest, codec)).fetchone()
         return _content(row) if row else None
+
+    def content_by_any(self, digest: bytes, codec: str) -> int | None:
+        """The id of a content of that digest: one that is here before one that is not, in that form before others."""
+        row = self._run(
+            "SELECT id FROM content WHERE digest = ? ORDER BY place = 'bucket', codec <> ? LIMIT 1", (digest, codec)
+        ).fetchone()
+        return None if row is None else int(row[0])
 
     def content_of_file(self, name: str) -> Content | None:
         """The content whose file has that name, `<hex>.zst` or `<hex>`; None for names that are no digests."""

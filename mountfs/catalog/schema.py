@@ -215,6 +215,9 @@ WHEN old.digest IS NULL AND new.digest IS NOT NULL AND new.links > 0 BEGIN
 END;
 
 -- what the bucket has not confirmed yet
+DROP INDEX register_codec;
+UPDATE register SET name = '@codec' WHERE name = 'codec';       -- @: this machine's alone
+CREATE INDEX register_codec ON register (ino) WHERE name = '@codec';
 ALTER TABLE entry ADD COLUMN owed INTEGER NOT NULL DEFAULT 0;   -- bits of model.Owed
 CREATE INDEX entry_owed ON entry (ino) WHERE owed & 31;
 ALTER TABLE register ADD COLUMN owed INTEGER NOT NULL DEFAULT 0 CHECK (owed IN (0, 1));
@@ -225,7 +228,8 @@ CREATE TABLE job (                              -- jobs that the bucket knows, o
     id      INTEGER PRIMARY KEY,
     name    BLOB NOT NULL UNIQUE,
     read_ms INTEGER NOT NULL DEFAULT 0,         -- server's time at which the last complete reading began; 0: never read
-    adopted INTEGER NOT NULL DEFAULT 0 CHECK (adopted IN (0, 1)) -- what others wrote there may be removed here
+    adopted INTEGER NOT NULL DEFAULT 0 CHECK (adopted IN (0, 1)), -- what others wrote there may be removed here
+    refold  INTEGER NOT NULL DEFAULT 0 CHECK (refold IN (0, 1))   -- something read was not shown yet: somebody wrote it
 ) STRICT;
 
 CREATE TABLE past (                             -- of paths: the clear that is known, and registers of what is no entry
@@ -240,6 +244,13 @@ CREATE TABLE past (                             -- of paths: the clear that is k
     PRIMARY KEY (job, path, register)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX past_owed ON past (job) WHERE owed = 1;
+
+CREATE TABLE alias (                            -- files that show under another name: a directory has theirs
+    ino    INTEGER PRIMARY KEY,
+    parent INTEGER NOT NULL,
+    name   BLOB NOT NULL,                       -- the last part of the path in their records
+    UNIQUE (parent, name)
+) STRICT;
 
 CREATE TABLE moved (                            -- directories renamed here: where the bucket knows what lies below them
     ino   INTEGER PRIMARY KEY,
@@ -348,6 +359,7 @@ CREATE TABLE trash (                            -- what was removed or overwritt
 ) STRICT;
 CREATE INDEX trash_gone ON trash (gone_ms);
 CREATE INDEX trash_path ON trash (job, path);
+CREATE INDEX trash_content ON trash (content) WHERE content IS NOT NULL;
 CREATE TRIGGER trash_linked AFTER INSERT ON trash WHEN new.content IS NOT NULL BEGIN
     UPDATE content SET kept = kept + 1 WHERE id = new.content;
 END;

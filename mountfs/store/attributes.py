@@ -16,20 +16,26 @@ from mountfs.errors import (
 )
 from mountfs.model import ROOT_INO, Entry, Kind, Standing, State
 from mountfs.namespace import Fact, Foreign, Plain, Tag
+from mountfs.records import xattr_name, xattr_register
 from mountfs.store.facts import Facts, digest_of, iso
 from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
 from mountfs.store.options import Options
+from mountfs.store.owing import Owing
 from mountfs.store.tree import Tree
 
 PLAIN_MAX = 256  # other xattrs on one entry
+CODEC = "@codec"  # what was asked for on this machine, before the first write: no other needs to know
 
 
 class Attributes:
     """Extended attributes by inode number and full name (`user.branch`, `user.mountfs.sha256`)."""
 
-    def __init__(self, ledger: Ledger, tree: Tree, files: Files, facts: Facts, options: Options) -> None:
+    def __init__(
+        self, ledger: Ledger, owing: Owing, tree: Tree, files: Files, facts: Facts, options: Options
+    ) -> None:
         self._ledger = ledger
+        self._owing = owing
         self._tree = tree
         self._files = files
         self._facts = facts
@@ -46,7 +52,7 @@ class Attributes:
             case Tag(key):
                 return self._tag(ino, key)
             case Plain():
-                return self._register(ino, f"xattr:{name.decode('utf-8', 'surrogateescape')}")
+                return self._register(ino, xattr_register(name))
             case Fact(field):
                 return self.fact(ino, field).encode("utf-8", "surrogateescape")
 
@@ -74,8 +80,8 @@ class Attributes:
         for register in self._catalog.registers(ino):
             if register.startswith("tag:"):
                 names.append(b"user." + register[4:].encode())
-            elif register.startswith("xattr:"):
-                names.append(register[6:].encode("utf-8", "surrogateescape"))
+            elif (plain := xattr_name(register)) is not None:
+                names.append(plain)
         return names
 
     def needs_settling(self, ino: int, name: bytes) -> bool:
@@ -121,7 +127,7 @@ class Attributes:
             case "stored_size":
                 return str(content.stored if content else 0)
             case "codec":
-                asked = self._catalog.register(entry.ino, "codec")
+                asked = self._catalog.register(entry.ino, CODEC)
                 return content.codec if content and content.digest else (asked or b"none").decode()
             case _:
                 return None
@@ -172,8 +178,8 @@ class Attributes:
     def _set_plain(self, ino: int, name: bytes, value: bytes) -> None:
         if len(value) > namespace.XATTR_VALUE_MAX:
             raise TagTooLarge(f"an attribute of {len(value)} bytes; allowed: up to {namespace.XATTR_VALUE_MAX}")
-        register = f"xattr:{name.decode('utf-8', 'surrogateescape')}"
-        own = self._catalog.registers(ino, "xattr:")
+        register = xattr_register(name)
+        own = self._catalog.registers(ino, "xattr")
         if register not in own and len(own) >= PLAIN_MAX:
             raise TagTooLarge(f"{len(own)} attributes already; allowed: {PLAIN_MAX}")
         self._put(ino, register, value)
@@ -185,9 +191,9 @@ class Attributes:
             raise Protected(f"user.mountfs.{field} is computed, not set")
         checked = self._checked_fact(ino, field, value)
         if checked:
-            self._put(ino, field, checked.encode())
+            self._put(ino, _register_of(field), checked.encode())
         else:
-            self._delete(ino, field)
+            self._delete(ino, _register_of(field))
 
     def _checked_fact(self, ino: int, field: str, value: bytes) -> str:
         try:
@@ -243,23 +249,23 @@ class Attributes:
             case Tag(key):
                 register = f"tag:{key}"
             case Plain():
-                register = f"xattr:{name.decode('utf-8', 'surrogateescape')}"
+                register = xattr_register(name)
             case Fact(field):
                 if field not in namespace.WRITABLE_FACTS:
                     raise Protected(f"user.mountfs.{field} is computed, not set")
-                register = field
+                register = _register_of(field)
         self._register(ino, register)
         self._delete(ino, register)
 
     def _put(self, ino: int, register: str, value: bytes) -> None:
         self._tree.entry(ino)
         with self._ledger.transaction():
-            self._catalog.set_register(ino, register, value, self._ledger.stamps.next())
+            self._owing.tagged(ino, register, value)
         self._changed(ino)
 
     def _delete(self, ino: int, register: str) -> None:
         with self._ledger.transaction():
-            self._catalog.delete_register(ino, register)
+            self._owing.tagged(ino, register, None)
         self._changed(ino)
 
     def _changed(self, ino: int) -> None:
@@ -271,3 +277,7 @@ class Attributes:
         entry = self._tree.entry(ino).copy()
         entry.ctime_ns = now
         self._ledger.put(entry)
+
+
+def _register_of(field: str) -> str:
+    return CODEC if field == "codec" else field

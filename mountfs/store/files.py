@@ -12,6 +12,7 @@ from mountfs.settling import Behind
 from mountfs.store.ledger import Ledger
 from mountfs.store.live import LiveFile
 from mountfs.store.options import Options
+from mountfs.store.owing import Owing
 from mountfs.store.publishing import Publishing
 from mountfs.store.room import Room
 
@@ -27,10 +28,10 @@ class Files(Publishing):
     """Live files from the first open to the last close, and on until they are settled."""
 
     def __init__(
-        self, ledger: Ledger, contents: ContentFiles, room: Room, drafts: Path, options: Options,
+        self, ledger: Ledger, owing: Owing, contents: ContentFiles, room: Room, drafts: Path, options: Options,
         compression: Callable[[int], tuple[bool, int]],
     ) -> None:  # fmt: skip
-        super().__init__(ledger)
+        super().__init__(ledger, owing)
         self._contents = contents
         self._room = room
         self.drafts = drafts

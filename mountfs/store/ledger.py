@@ -51,6 +51,8 @@ class Ledger:
         self._directory_times: dict[int, int] = {}
         self._replaced: list[tuple[int, int, int]] = []
         self.on_replaced: Callable[[int, int, int], None] = lambda ino, old, new: None
+        self.before_write: Callable[[list[Entry]], None] = lambda entries: None
+        self.on_owed: Callable[[int], None] = lambda ino: None
         self.waiting_since: float | None = None
         self.changes = 0  # names that came or went: a listing that was read ahead compares it
         ino, content = catalog.last_ids()
@@ -155,6 +157,8 @@ class Ledger:
 
     def _wait(self, entry: Entry, *, is_new: bool) -> None:
         self._entries[entry.ino] = entry
+        if entry.owed:
+            self.on_owed(entry.ino)
         if self.waiting_since is None:
             self.waiting_since = self.clock.monotonic()
         if is_new:
@@ -239,6 +243,7 @@ class Ledger:
 
     def _write(self, entries: list[Entry]) -> None:
         """Rows for these entries; the values in memory stay as they are until the transaction is through."""
+        self.before_write(entries)
         known = self._write_contents(entries)
         rows = []
         for entry in entries:

@@ -9,14 +9,16 @@ from mountfs.drafts import DraftFile
 from mountfs.model import Content, Entry, Place, Standing
 from mountfs.store.ledger import Ledger
 from mountfs.store.live import LiveFile
+from mountfs.store.owing import Owing
 
 
 class Publishing(abc.ABC):
     """All live files, by inode number, and how what is written in one becomes what is acknowledged."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, owing: Owing) -> None:
         self.live: dict[int, LiveFile] = {}
         self._ledger = ledger
+        self._owing = owing
         ledger.on_replaced = self.content_replaced
 
     @abc.abstractmethod
@@ -38,10 +40,7 @@ class Publishing(abc.ABC):
             self.empty(live)  # an empty file has no content that a draft could be
         entry = live.entry.copy()
         entry.standing = standing
-        entry.mode_stamp = entry.mode_stamp or entry.stamp
-        entry.owner_stamp = entry.owner_stamp or entry.stamp
-        entry.mtime_stamp = None
-        entry.stamp = self._ledger.stamps.next()
+        self._owing.published(entry)
         if live.draft is not None:
             self._publish_draft(live, entry, live.draft)
         else:
@@ -90,6 +89,32 @@ class Publishing(abc.ABC):
         live.acknowledged = acknowledged
         if shared:
             live.entry = acknowledged
+
+    def restamped(self, ino: int) -> None:
+        """Stamps and marks of an entry changed in the catalog: the values in memory follow."""
+        live = self.live.get(ino)
+        row = self._ledger.catalog.entry(ino) if live is not None else None
+        if live is None or row is None:
+            return
+        shared = live.entry is live.acknowledged
+        live.acknowledged = live.acknowledged.copy()
+        for entry in (live.acknowledged,) if shared else (live.acknowledged, live.entry):
+            entry.stamp, entry.mode_stamp, entry.owner_stamp = row.stamp, row.mode_stamp, row.owner_stamp
+            entry.mtime_stamp, entry.owed = row.mtime_stamp, row.owed
+        if shared:
+            live.entry = live.acknowledged
+
+    def reread(self, ino: int) -> None:
+        """Attributes of an entry changed in the catalog: an open file shows them."""
+        live = self.live.get(ino)
+        row = self._ledger.catalog.entry(ino) if live is not None else None
+        if live is None or row is None:
+            return
+        self.restamped(ino)
+        for entry in {id(live.acknowledged): live.acknowledged, id(live.entry): live.entry}.values():
+            entry.mode, entry.uid, entry.gid = row.mode, row.uid, row.gid
+            if not live.dirty:
+                entry.mtime_ns, entry.ctime_ns = row.mtime_ns, row.ctime_ns
 
     def content_replaced(self, ino: int, old: int, new: int) -> None:
         """An equal content was there already: the id in memory follows, whatever else is going on with the file."""

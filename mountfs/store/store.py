@@ -22,6 +22,7 @@ from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
 from mountfs.store.live import LiveFile
 from mountfs.store.options import Options
+from mountfs.store.owing import Owing
 from mountfs.store.room import Room
 from mountfs.store.settler import Settler
 from mountfs.store.tree import Tree
@@ -52,10 +53,11 @@ class Store:
             stored_bytes=self.catalog.stored_bytes,
         )  # fmt: skip
         self.raw_inos = self.catalog.inos_with_codec()
-        self.files = Files(self.ledger, self.contents, self.room, state.drafts, options, self.compression)
-        self.tree = Tree(self.ledger, self.files, self.room, state, options)
+        self.owing = Owing(self.ledger, self.stamps)
+        self.files = Files(self.ledger, self.owing, self.contents, self.room, state.drafts, options, self.compression)
+        self.tree = Tree(self.ledger, self.owing, self.files, self.room, state, options)
         self.facts = Facts(self.catalog, mountpoint=mountpoint, types=options.types)
-        self.attributes = Attributes(self.ledger, self.tree, self.files, self.facts, options)
+        self.attributes = Attributes(self.ledger, self.owing, self.tree, self.files, self.facts, options)
         self.settler = Settler(self.ledger, self.files, self.contents, self.room)
         self.room.reclaim = self.settler.reclaim
         self.settler.sync_catalog = self.sync_catalog

@@ -19,12 +19,13 @@ from mountfs.errors import (
     NotFound,
     Protected,
 )
-from mountfs.model import ROOT_INO, Entry, Kind, Standing
+from mountfs.model import ROOT_INO, Entry, Kind, Owed, Standing
 from mountfs.statedir import StateDirectory
 from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
 from mountfs.store.live import LiveFile
 from mountfs.store.options import Options
+from mountfs.store.owing import Owing, Said
 from mountfs.store.room import Room
 
 TARGET_BYTES = 4095
@@ -42,8 +43,11 @@ class Owner:
 class Tree:
     """Entries by inode and by name; raises the errors of the table in DESIGN §5."""
 
-    def __init__(self, ledger: Ledger, files: Files, room: Room, state: StateDirectory, options: Options) -> None:
+    def __init__(
+        self, ledger: Ledger, owing: Owing, files: Files, room: Room, state: StateDirectory, options: Options
+    ) -> None:
         self._ledger = ledger
+        self._owing = owing
         self._files = files
         self._room = room
         self._state = state
@@ -105,7 +109,7 @@ class Tree:
         if parent == ROOT_INO and self._options.job_tags:
             with self._ledger.transaction():
                 for key, value in self._options.job_tags.items():
-                    self._ledger.catalog.set_register(entry.ino, f"tag:{key}", value.encode(), entry.stamp)
+                    self._owing.tagged(entry.ino, f"tag:{key}", value.encode())
         return entry
 
     def make_symlink(self, parent: int, name: bytes, target: bytes, owner: Owner) -> Entry:
@@ -145,9 +149,10 @@ class Tree:
             if kind == Kind.DIRECTORY:
                 mode |= 0o2000
         now = self._ledger.clock.now_ns()
+        said = self._owing.created(parent, name)
         return Entry(
             self._ledger.new_ino(), parent, name, kind, mode & 0o7777, owner.uid, gid, 0, now, now, now, now,
-            None, None, self._ledger.stamps.next(),
+            None, None, said.stamp, owed=said.owed,
         )  # fmt: skip
 
     def _put_new(self, entry: Entry) -> None:
@@ -185,6 +190,7 @@ class Tree:
 
     def _delete_row(self, entry: Entry) -> None:
         with self._ledger.transaction():
+            self._owing.removed(entry)
             self._ledger.catalog.delete_entry(entry.ino)
             self._ledger.forget_time(entry.ino)
             self._ledger.touch_directory(entry.parent)
@@ -276,6 +282,7 @@ class Tree:
     def _move(self, source: Entry, target: Entry | None, parent: int, name: bytes) -> None:
         now = self._ledger.clock.now_ns()
         with self._ledger.transaction():
+            said = self._owing.renamed(source, target, parent, name)
             if target is not None:
                 self._ledger.catalog.delete_entry(target.ino)
                 self._ledger.forget_time(target.ino)
@@ -285,26 +292,29 @@ class Tree:
         self._ledger.changes += 1
         if target is not None:
             self._forget_live(target.ino)
-        self._renamed(source.ino, parent, name, now)
+        self._renamed(source.ino, parent, name, now, said)
 
     def _exchange(self, a: Entry, b: Entry) -> None:
         now = self._ledger.clock.now_ns()
         place_a, place_b = (a.parent, a.name), (b.parent, b.name)
         with self._ledger.transaction():
+            said = self._owing.exchanged(a, b) or (None, None)
             self._ledger.catalog.exchange_entries(a, b, ctime_ns=now)
             self._ledger.touch_directory(a.parent)
             self._ledger.touch_directory(b.parent)
         self._ledger.changes += 1
-        self._renamed(a.ino, *place_b, now)
-        self._renamed(b.ino, *place_a, now)
+        self._renamed(a.ino, *place_b, now, said[0])
+        self._renamed(b.ino, *place_a, now, said[1])
 
-    def _renamed(self, ino: int, parent: int, name: bytes, now: int) -> None:
+    def _renamed(self, ino: int, parent: int, name: bytes, now: int, said: Said | None) -> None:
         live = self._files.live.get(ino)
         if live is not None:
             current = live.own_entry()
             live.acknowledged = live.acknowledged.copy()
             for entry in (current, live.acknowledged):
                 entry.parent, entry.name, entry.ctime_ns = parent, name, now
+            if said is not None:
+                self._files.restamped(ino)
 
     # -- attributes ---------------------------------------------------------------------------------------
 
@@ -317,8 +327,9 @@ class Tree:
             raise Protected("mode and owner of the root are those of the mount")
         if any(time_ns is not None and abs(time_ns) >= 1 << 63 for time_ns in (atime_ns, mtime_ns)):
             raise InvalidArgument("a time beyond the years 1677 to 2262 cannot be kept")
-        values = self._changes(mode=mode, uid=uid, gid=gid, atime_ns=atime_ns, mtime_ns=mtime_ns)
         live = self._files.live.get(ino)
+        before = live.acknowledged if live is not None else self.entry(ino)
+        values = self._changes(before, mode=mode, uid=uid, gid=gid, atime_ns=atime_ns, mtime_ns=mtime_ns)
         if live is not None:
             self._files.put_attributes(live, **values)
             return live.entry
@@ -330,16 +341,15 @@ class Tree:
         self._ledger.put(entry)
         return entry
 
-    def _changes(self, **given: int | None) -> dict[str, object]:
+    def _changes(self, before: Entry, **given: int | None) -> dict[str, object]:
         values: dict[str, object] = {name: value for name, value in given.items() if value is not None}
-        stamp = self._ledger.stamps.next()
-        for names, register in (
-            (("mode",), "mode_stamp"),
-            (("uid", "gid"), "owner_stamp"),
-            (("mtime_ns",), "mtime_stamp"),
-        ):
-            if any(name in values for name in names):
-                values[register] = stamp
+        registers = (
+            (Owed.MODE if "mode" in values else 0)
+            | (Owed.OWNER if {"uid", "gid"} & values.keys() else 0)
+            | (Owed.MTIME if "mtime_ns" in values else 0)
+        )
+        if registers:
+            values.update(self._owing.changed(before, registers))
         values["ctime_ns"] = self._ledger.clock.now_ns()
         return values
 

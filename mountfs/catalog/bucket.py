@@ -1,0 +1,404 @@
+"""Statements over what is known of the bucket: jobs, bundles, places of contents, and what is under way there.
+
+Rows only: what they mean for an artifact is decided above. Part of `Catalog`, and bound by its protocol.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from mountfs.model import Entry
+
+Value = int | str | bytes | None
+Row = tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBundle:
+    """A bundle under a job's prefix whose manifest was read, or written here."""
+
+    id: int
+    job: int
+    name: str
+    bytes: int
+    modified_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where one content of a job lies: `object` names a large object; "" a member of `bundle` at `offset`."""
+
+    digest: bytes
+    bundle: int
+    object: str
+    codec: str
+    size: int
+    stored: int
+    offset: int
+    sum: bytes
+    sums: bytes
+    dead_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """One register of a path that is no entry, or ("") the clear that is known of a path."""
+
+    path: bytes
+    register: str
+    stamp: str
+    value: str | None
+    owed: bool
+    pair: int | None
+    base: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NotedUpload:
+    """A large content on its way, or there: sent for one job under a name of its own."""
+
+    digest: bytes
+    codec: str
+    object: str
+    began_ms: int
+    upload_id: str
+    part_bytes: int
+    done: bool
+
+
+_PLACED = "digest, bundle, object, codec, size, stored, offset, sum, sums, dead_ms"
+_PAST = "path, register, stamp, value, owed, pair, base"
+_UPLOAD = "digest, codec, object, began_ms, upload_id, part_bytes, done"
+
+
+class BucketTables:
+    """See the module's docstring. `run` and `many` execute on the catalog's one connection."""
+
+    def __init__(
+        self,
+        run: Callable[[str, Sequence[Value]], sqlite3.Cursor],
+        many: Callable[[str, Iterable[Sequence[Value]]], None],
+    ) -> None:
+        self._run = run
+        self._many = many
+
+    # -- jobs ---------------------------------------------------------------------------------------------
+
+    def job_id(self, name: bytes) -> int | None:
+        row = self._run("SELECT id FROM job WHERE name = ?", (name,)).fetchone()
+        return None if row is None else int(row[0])
+
+    def make_job(self, name: bytes) -> int:
+        """Its id, made where there is none."""
+        found = self.job_id(name)
+        if found is None:
+            found = int(self._run("INSERT INTO job (name) VALUES (?) RETURNING id", (name,)).fetchone()[0])
+        return found
+
+    def job_name(self, job: int) -> bytes:
+        return bytes(self._run("SELECT name FROM job WHERE id = ?", (job,)).fetchone()[0])
+
+    def jobs(self) -> list[tuple[int, bytes]]:
+        return [(i, bytes(name)) for i, name in self._run("SELECT id, name FROM job", ())]
+
+    def read_ms(self, job: int) -> int:
+        """Server's time at which the last complete reading of a job began; 0: never read."""
+        return int(self._run("SELECT read_ms FROM job WHERE id = ?", (job,)).fetchone()[0])
+
+    def set_read_ms(self, job: int, read_ms: int) -> None:
+        self._run("UPDATE job SET read_ms = ? WHERE id = ?", (read_ms, job))
+
+    def is_adopted(self, job: int) -> bool:
+        row = self._run("SELECT adopted FROM job WHERE id = ?", (job,)).fetchone()
+        return bool(row and row[0])
+
+    def adopt_job(self, job: int) -> None:
+        self._run("UPDATE job SET adopted = 1 WHERE id = ?", (job,))
+
+    def forget_job(self, job: int) -> None:
+        """Its row and what else is known of it in the bucket; entries are not touched."""
+        for table in ("past", "bundle", "listed", "upload", "attempt", "merging", "found_dead"):
+            self._run(f"DELETE FROM {table} WHERE job = ?", (job,))
+        self._run("DELETE FROM job WHERE id = ?", (job,))
+
+    # -- bundles and their manifests ----------------------------------------------------------------------
+
+    def bundles(self, job: int) -> dict[str, KnownBundle]:
+        rows = self._run("SELECT id, job, name, bytes, modified_ms FROM bundle WHERE job = ? ORDER BY name", (job,))
+        return {row[2]: KnownBundle(*row) for row in rows}
+
+    def add_bundle(self, job: int, name: str, *, bytes: int, modified_ms: int, manifest: bytes, marking: bool) -> int:
+        """A bundle that lies under the prefix, with its manifest as it lies there; its id."""
+        row = self._run(
+            "INSERT INTO bundle (job, name, bytes, modified_ms, marking) VALUES (?,?,?,?,?)"
+            " ON CONFLICT (job, name) DO UPDATE SET modified_ms = excluded.modified_ms RETURNING id",
+            (job, name, bytes, modified_ms, marking),
+        ).fetchone()
+        self._run("INSERT OR REPLACE INTO manifest VALUES (?, ?)", (row[0], manifest))
+        return int(row[0])
+
+    def manifest(self, bundle: int) -> bytes:
+        return bytes(self._run("SELECT stored FROM manifest WHERE bundle = ?", (bundle,)).fetchone()[0])
+
+    def marked(self, bundle: int) -> None:
+        self._run("UPDATE bundle SET marking = 0 WHERE id = ?", (bundle,))
+
+    def unmarked(self) -> list[tuple[int, int]]:
+        """(job, bundle) of those confirmed whose records are not all marked yet."""
+        return [(j, b) for j, b in self._run("SELECT job, id FROM bundle WHERE marking = 1", ())]
+
+    def drop_bundles(self, bundles: Iterable[int]) -> None:
+        self._many("DELETE FROM bundle WHERE id = ?", ((b,) for b in bundles))
+
+    def add_places(self, job: int, bundle: int, places: Iterable[Row]) -> None:
+        """Rows of (digest, object, codec, size, stored, offset, sum, sums, dead_ms)."""
+        self._many(
+            "INSERT OR REPLACE INTO placed (job, bundle, digest, object, codec, size, stored, offset, sum, sums, dead_ms)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+            ((job, bundle, *row) for row in places),
+        )
+
+    def places(self, job: int, digest: bytes) -> list[Placed]:
+        rows = self._run(f"SELECT {_PLACED} FROM placed WHERE job = ? AND digest = ?", (job, digest))
+        return [Placed(*row) for row in rows]
+
+    def places_in(self, bundle: int) -> list[Placed]:
+        return [Placed(*row) for row in self._run(f"SELECT {_PLACED} FROM placed WHERE bundle = ?", (bundle,))]
+
+    def large_elsewhere(self, digest: bytes, codec: str) -> list[tuple[bytes, str]]:
+        """(job, object) of large objects with this content in any job."""
+        return [
+            (bytes(name), str(obj))
+            for name, obj in self._run(
+                "SELECT j.name, p.object FROM placed p JOIN job j ON j.id = p.job"
+                " WHERE p.digest = ? AND p.codec = ? AND p.object <> ''",
+                (digest, codec),
+            )
+        ]
+
+    def listed(self, job: int) -> dict[str, int]:
+        """Large objects of the last complete reading, with the server's time of each."""
+        return dict(self._run("SELECT object, modified_ms FROM listed WHERE job = ?", (job,)).fetchall())
+
+    def set_listed(self, job: int, objects: Iterable[tuple[str, int]]) -> None:
+        self._run("DELETE FROM listed WHERE job = ?", (job,))
+        self._many("INSERT INTO listed VALUES (?,?,?)", ((job, name, ms) for name, ms in objects))
+
+    # -- what is past -------------------------------------------------------------------------------------
+
+    def past(self, job: int, path: bytes) -> list[Past]:
+        rows = self._run(f"SELECT {_PAST} FROM past WHERE job = ? AND path = ?", (job, path))
+        return [Past(*row) for row in rows]
+
+    def past_of(self, job: int) -> list[Past]:
+        return [Past(*row) for row in self._run(f"SELECT {_PAST} FROM past WHERE job = ?", (job,))]
+
+    def put_past(
+        self, job: int, path: bytes, register: str, stamp: str, value: str | None = None, *,
+        owed: bool = False, pair: int | None = None, base: str | None = None,
+    ) -> None:  # fmt: skip
+        self._run(
+            "INSERT OR REPLACE INTO past VALUES (?,?,?,?,?,?,?,?)", (job, path, register, stamp, value, owed, pair, base)
+        )
+
+    def drop_past(self, job: int, path: bytes, register: str | None = None) -> None:
+        """One register of a path, or all that is past of it."""
+        if register is None:
+            self._run("DELETE FROM past WHERE job = ? AND path = ?", (job, path))
+        else:
+            self._run("DELETE FROM past WHERE job = ? AND path = ? AND register = ?", (job, path, register))
+
+    def drop_registers(self, job: int, path: bytes) -> None:
+        """All that is past of a path but its clear."""
+        self._run("DELETE FROM past WHERE job = ? AND path = ? AND register <> ''", (job, path))
+
+    def owed_past(self, job: int) -> list[Past]:
+        rows = self._run(f"SELECT {_PAST} FROM past WHERE job = ? AND owed = 1 ORDER BY path, register", (job,))
+        return [Past(*row) for row in rows]
+
+    def confirm_past(self, job: int, rows: Iterable[tuple[bytes, str, str]]) -> None:
+        """(path, register, stamp): the bucket has these."""
+        self._many(
+            "UPDATE past SET owed = 0, pair = NULL, base = NULL WHERE job = ? AND path = ? AND register = ? AND stamp = ?",
+            ((job, *row) for row in rows),
+        )
+
+    def jobs_with_past(self) -> set[int]:
+        sql = "SELECT id FROM job WHERE EXISTS (SELECT 1 FROM past WHERE past.job = job.id)"
+        return {i for (i,) in self._run(sql, ())}
+
+    def jobs_with_owed_past(self) -> set[int]:
+        return {i for (i,) in self._run("SELECT DISTINCT job FROM past WHERE owed = 1", ())}
+
+    # -- names that collided ------------------------------------------------------------------------------
+
+    def aliases(self) -> list[tuple[int, int, bytes]]:
+        """(ino, parent, name in records)."""
+        return [(i, parent, bytes(name)) for i, parent, name in self._run("SELECT ino, parent, name FROM alias", ())]
+
+    def note_alias(self, ino: int, parent: int, name: bytes) -> None:
+        self._run("INSERT OR REPLACE INTO alias VALUES (?,?,?)", (ino, parent, name))
+
+    def forget_alias(self, ino: int) -> None:
+        self._run("DELETE FROM alias WHERE ino = ?", (ino,))
+
+    # -- directories that were renamed --------------------------------------------------------------------
+
+    def moved(self) -> dict[int, tuple[int, bytes]]:
+        """By ino: (job, path) under which the bucket knows what lies below it."""
+        return {i: (job, bytes(path)) for i, job, path in self._run("SELECT ino, job, path FROM moved", ())}
+
+    def note_moved(self, ino: int, job: int, path: bytes) -> None:
+        self._run("INSERT OR IGNORE INTO moved VALUES (?,?,?)", (ino, job, path))
+
+    def forget_moved(self, ino: int) -> None:
+        self._run("DELETE FROM moved WHERE ino = ?", (ino,))
+
+    # -- what is owed -------------------------------------------------------------------------------------
+
+    def owed_inos(self, *, after: int = 0, limit: int = 10_000) -> list[int]:
+        """Entries of which the bucket lacks something, by ino."""
+        rows = self._run("SELECT ino FROM entry WHERE owed & 31 AND ino > ? ORDER BY ino LIMIT ?", (after, limit))
+        return [i for (i,) in rows]
+
+    def owed_register_inos(self, *, after: int = 0, limit: int = 10_000) -> list[int]:
+        sql = "SELECT DISTINCT ino FROM register WHERE owed = 1 AND ino > ? ORDER BY ino LIMIT ?"
+        return [i for (i,) in self._run(sql, (after, limit))]
+
+    def owe_everything(self) -> None:
+        """A store that never had a bucket gets one."""
+        self._run("UPDATE entry SET owed = 15 WHERE ino <> 1", ())
+        self._run("UPDATE register SET owed = 1 WHERE substr(name, 1, 1) <> '@'", ())
+
+    def confirm_entries(self, sent: Iterable[tuple[int, str, str, str, str, int]]) -> None:
+        """(ino, stamp of content, of mode, of owner, of mtime, bits): the bucket has what still has these stamps."""
+        self._many(
+            "UPDATE entry SET owed = (owed | 32) & ~("
+            " iif(stamp = ?2, ?6 & 17, 0) | iif(coalesce(mode_stamp, stamp) = ?3, ?6 & 2, 0)"
+            " | iif(coalesce(owner_stamp, stamp) = ?4, ?6 & 4, 0) | iif(coalesce(mtime_stamp, stamp) = ?5, ?6 & 8, 0))"
+            " WHERE ino = ?1",
+            sent,
+        )
+
+    def confirm_registers(self, sent: Iterable[tuple[int, str, str]]) -> None:
+        """(ino, register, stamp)."""
+        self._many("UPDATE register SET owed = 0 WHERE ino = ? AND name = ? AND stamp = ?", sent)
+        self._run("DELETE FROM register WHERE 0", ())
+
+    def owed_registers(self, ino: int) -> list[tuple[str, bytes | None, str]]:
+        """(name, value or None where removed, stamp) of what the bucket lacks."""
+        rows = self._run("SELECT name, value, stamp, gone FROM register WHERE ino = ? AND owed = 1", (ino,))
+        return [(name, None if gone else bytes(value), stamp) for name, value, stamp, gone in rows]
+
+    def all_registers(self, ino: int) -> list[tuple[str, bytes | None, str, bool]]:
+        """(name, value or None where removed, stamp, owed): every one that is shared with the bucket."""
+        rows = self._run(
+            "SELECT name, value, stamp, gone, owed FROM register WHERE ino = ? AND substr(name, 1, 1) <> '@'", (ino,)
+        )
+        return [(name, None if gone else bytes(value), stamp, bool(owed)) for name, value, stamp, gone, owed in rows]
+
+    def mark_known(self, ino: int) -> None:
+        self._run("UPDATE entry SET owed = owed | 32 WHERE ino = ?", (ino,))
+
+    def drop_shared_registers(self, ino: int) -> None:
+        self._run("DELETE FROM register WHERE ino = ? AND substr(name, 1, 1) <> '@'", (ino,))
+
+    def hand_registers(self, ino: int, to: int) -> None:
+        """Registers of an entry that is about to go belong to another now."""
+        self._run("UPDATE register SET ino = ? WHERE ino = ?", (to, ino))
+
+    def restamp(self, ino: int, stamp: str, owed: int) -> None:
+        """All of an entry is said anew, at its new path."""
+        self._run(
+            "UPDATE entry SET stamp = ?2, mode_stamp = NULL, owner_stamp = NULL, mtime_stamp = NULL, owed = ?3"
+            " WHERE ino = ?1",
+            (ino, stamp, owed),
+        )
+        self._run("DELETE FROM register WHERE ino = ? AND gone = 1", (ino,))
+        self._run("UPDATE register SET stamp = ?2, owed = 1 WHERE ino = ?1 AND substr(name, 1, 1) <> '@'", (ino, stamp))
+
+    # -- under way ----------------------------------------------------------------------------------------
+
+    def note_upload(self, job: int, upload: NotedUpload) -> None:
+        self._run(
+            f"INSERT OR REPLACE INTO upload (job, {_UPLOAD}) VALUES (?,?,?,?,?,?,?,?)",
+            (
+                job, upload.digest, upload.codec, upload.object, upload.began_ms, upload.upload_id, upload.part_bytes,
+                upload.done,
+            ),
+        )  # fmt: skip
+
+    def upload(self, job: int, digest: bytes, codec: str) -> NotedUpload | None:
+        sql = f"SELECT {_UPLOAD} FROM upload WHERE job = ? AND digest = ? AND codec = ?"
+        row = self._run(sql, (job, digest, codec)).fetchone()
+        return _upload(row) if row else None
+
+    def uploads(self, job: int) -> list[NotedUpload]:
+        rows = self._run(f"SELECT {_UPLOAD} FROM upload WHERE job = ?", (job,))
+        return [_upload(row) for row in rows]
+
+    def forget_uploads(self, job: int) -> None:
+        self._run("DELETE FROM upload WHERE job = ?", (job,))
+
+    def forget_upload(self, job: int, digest: bytes, codec: str) -> None:
+        self._run("DELETE FROM upload WHERE job = ? AND digest = ? AND codec = ?", (job, digest, codec))
+
+    def note_attempt(self, job: int, name: str, *, began_ms: int, paths: bytes) -> None:
+        self._run("INSERT OR REPLACE INTO attempt VALUES (?,?,?,?)", (job, name, began_ms, paths))
+
+    def attempts(self, job: int | None = None) -> list[tuple[int, str, int, bytes]]:
+        """(job, name, began_ms, paths) of PUTs that were never answered."""
+        sql = "SELECT job, name, began_ms, paths FROM attempt"
+        rows = self._run(sql, ()) if job is None else self._run(f"{sql} WHERE job = ?", (job,))
+        return [(j, name, ms, bytes(paths)) for j, name, ms, paths in rows]
+
+    def forget_attempt(self, job: int, name: str) -> None:
+        self._run("DELETE FROM attempt WHERE job = ? AND name = ?", (job, name))
+
+    def note_merge(self, job: int, name: str, sources: str, phase: str) -> None:
+        self._run("INSERT OR REPLACE INTO merging VALUES (?,?,?,?)", (job, name, sources, phase))
+
+    def merge_of(self, job: int) -> tuple[str, str, str] | None:
+        """(name, sources, phase) of the merge under way."""
+        row = self._run("SELECT name, sources, phase FROM merging WHERE job = ?", (job,)).fetchone()
+        return (row[0], row[1], row[2]) if row else None
+
+    def merges(self) -> list[int]:
+        return [j for (j,) in self._run("SELECT job FROM merging", ())]
+
+    def forget_merge(self, job: int) -> None:
+        self._run("DELETE FROM merging WHERE job = ?", (job,))
+
+    def found_dead(self, job: int) -> dict[bytes, tuple[int, str]]:
+        """By digest: (since_ms, the records that named it then)."""
+        rows = self._run("SELECT digest, since_ms, seen FROM found_dead WHERE job = ?", (job,))
+        return {bytes(digest): (since, seen) for digest, since, seen in rows}
+
+    def set_found_dead(self, job: int, found: dict[bytes, tuple[int, str]]) -> None:
+        self._run("DELETE FROM found_dead WHERE job = ?", (job,))
+        self._many("INSERT INTO found_dead VALUES (?,?,?,?)", ((job, d, since, seen) for d, (since, seen) in found.items()))
+
+    # -- trash --------------------------------------------------------------------------------------------
+
+    def add_trash(self, job: bytes, path: bytes, e: Entry, registers: str, *, gone_ms: int, reason: str) -> None:
+        self._run(
+            "INSERT INTO trash (job, path, kind, mode, uid, gid, size, mtime_ns, birth_ns, content, target, stamp,"
+            " registers, gone_ms, reason) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            (
+                job, path, e.kind, e.mode, e.uid, e.gid, e.size, e.mtime_ns, e.birth_ns, e.content, e.target, e.stamp,
+                registers, gone_ms, reason,
+            ),
+        )  # fmt: skip
+
+    # -- who we are ---------------------------------------------------------------------------------------
+
+    def writers(self) -> set[str]:
+        return {w for (w,) in self._run("SELECT writer FROM writer", ())}
+
+    def add_writer(self, writer: str) -> None:
+        self._run("INSERT OR IGNORE INTO writer VALUES (?)", (writer,))
+
+
+def _upload(row: tuple[bytes, str, str, int, str, int, int]) -> NotedUpload:
+    digest, codec, name, began_ms, upload_id, part_bytes, done = row
+    return NotedUpload(digest, codec, name, began_ms, upload_id, part_bytes, bool(done))

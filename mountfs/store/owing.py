@@ -1,0 +1,375 @@
+"""What the bucket is to be told of what happens here, noted in the transaction in which it happens.
+
+Entries carry bits for what of them the bucket lacks (`model.Owed`), their registers a mark; what went leaves a clear
+in `past`. Records are made of that when a job is published. Where the bucket knows an entry under another path, because
+a directory above it was renamed, `moved` says which (`origin`) until all below it was looked at (`carrying`).
+
+Without a bucket nothing is noted: everything is owed at once when the store gets one.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mountfs.clock import Stamps, writer_of
+from mountfs.model import ROOT_INO, Entry, Kind, Owed
+from mountfs.store.ledger import Ledger
+
+BASE = "@base"  # register of this machine alone: what the bucket had of an entry when the first change was made here
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """A path of a job; `path` is b"" for the job itself."""
+
+    job: int
+    path: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The stamp under which a change is told, and the bits it owes."""
+
+    stamp: str
+    owed: int
+
+
+class Owing:
+    """Methods named for an event are called in its transaction, before the rows change."""
+
+    def __init__(self, ledger: Ledger, stamps: Stamps) -> None:
+        self._ledger = ledger
+        self._stamps = stamps
+        self._catalog = ledger.catalog
+        self._tables = ledger.catalog.bucket
+        self.active = False
+        self.in_flight: set[int] = set()  # entries in a bundle whose PUT was not answered yet
+        self.fresh: set[int] = set()  # entries that changed since the uploader last looked
+        self.fresh_jobs: set[int] = set()  # jobs that something went from
+        self._moved: dict[int, tuple[int, bytes]] = {}
+        self._with_past: set[int] = set()
+        self._aliases: dict[int, tuple[int, bytes]] = {}
+        self._aliased: dict[tuple[int, bytes], int] = {}
+        self._own: set[str] = {stamps.writer}
+
+    def begin(self) -> None:
+        """There is a bucket: note what happens from now on."""
+        self.active = True
+        with self._catalog.transaction():
+            self._tables.add_writer(self._stamps.writer)
+        self._own = self._tables.writers()
+        self._moved = self._tables.moved()
+        for ino, parent, name in self._tables.aliases():
+            self._aliases[ino] = (parent, name)
+            self._aliased[parent, name] = ino
+        self._with_past = self._tables.jobs_with_past()
+        self._ledger.before_write = self._note_bases
+        self._ledger.on_owed = self.fresh.add
+
+    # -- where things are ---------------------------------------------------------------------------------
+
+    def where(self, ino: int) -> Where:
+        """The path of an entry as it is here."""
+        names = self._ledger.path(ino)
+        alias = self._aliases.get(ino)
+        return self._where(names if alias is None else (*names[:-1], alias[1]))
+
+    def below(self, parent: int, name: bytes) -> Where:
+        return self._where((*self._ledger.path(parent), name))
+
+    def _where(self, names: tuple[bytes, ...]) -> Where:
+        return Where(self._tables.make_job(names[0]), b"/".join(names[1:]))
+
+    def origin(self, ino: int) -> Where:
+        """The path under which the bucket knows an entry that it knows."""
+        if not self._moved:
+            return self.where(ino)
+        below: list[bytes] = []
+        at = ino
+        while at != ROOT_INO:
+            moved = self._moved.get(at)
+            if moved is not None:
+                return Where(moved[0], b"/".join([p for p in (moved[1],) if p] + below[::-1]))
+            entry = self._ledger.entry(at)
+            if entry is None:
+                break
+            below.append(self._aliases[at][1] if at in self._aliases else entry.name)
+            at = entry.parent
+        return self.where(ino)
+
+    def known(self, entry: Entry) -> bool:
+        """Whether the bucket may hold anything at the path of an entry."""
+        return bool(entry.owed & (Owed.KNOWN | Owed.CLEAR)) or entry.ino in self.in_flight
+
+    def is_others(self, entry: Entry) -> bool:
+        """Whether another machine wrote what is there now, and nobody took its job over here."""
+        if not self.active or not entry.stamp or writer_of(entry.stamp) in self._own:
+            return False
+        return not self._tables.is_adopted(self.where(entry.ino).job)
+
+    def is_own_writer(self, writer: str) -> bool:
+        return writer in self._own
+
+    def has_past(self, job: int) -> None:
+        """Rows of a path's past were written for this job."""
+        self._with_past.add(job)
+
+    # -- names that collided ------------------------------------------------------------------------------
+
+    def alias_at(self, parent: int, name: bytes) -> int | None:
+        """The file whose path this is, where a directory has the name."""
+        return self._aliased.get((parent, name)) if self._aliased else None
+
+    def alias_of(self, ino: int) -> bytes | None:
+        """The name in its records of a file that shows under another."""
+        return self._aliases[ino][1] if ino in self._aliases else None
+
+    def note_alias(self, ino: int, parent: int, name: bytes) -> None:
+        self._tables.note_alias(ino, parent, name)
+        self._aliases[ino] = (parent, name)
+        self._aliased[parent, name] = ino
+
+    def forget_alias(self, ino: int) -> None:
+        alias = self._aliases.pop(ino, None)
+        if alias is not None:
+            del self._aliased[alias]
+            self._tables.forget_alias(ino)
+
+    def hand_alias(self, ino: int, to: int) -> None:
+        alias = self._aliases.get(ino)
+        if alias is not None:
+            self.forget_alias(ino)
+            self.note_alias(to, *alias)
+
+    # -- events -------------------------------------------------------------------------------------------
+
+    def created(self, parent: int, name: bytes) -> Said:
+        """A new entry at a path: what it owes."""
+        if not self.active:
+            return Said(self._stamps.next(), 0)
+        if not self._with_past:
+            return Said(self._stamps.next(), Owed.ALL)
+        top, voids = self._past(self.below(parent, name))
+        return Said(self._stamps.next(above=top), Owed.ALL | (Owed.CLEAR if voids else 0))
+
+    def _past(self, where: Where) -> tuple[str, bool]:
+        """(the highest stamp known of a path that is no entry, whether registers are left that no clear voids)."""
+        if where.job not in self._with_past:
+            return "", False
+        rows = self._tables.past(where.job, where.path)
+        clear = max((row.stamp for row in rows if not row.register), default="")
+        left = any(row.register and row.stamp >= clear for row in rows)
+        return max((row.stamp for row in rows), default=""), left
+
+    def published(self, entry: Entry) -> None:
+        """A content is acknowledged: its stamp and what it owes, set in the value that is to be stored."""
+        entry.mode_stamp = entry.mode_stamp or entry.stamp
+        entry.owner_stamp = entry.owner_stamp or entry.stamp
+        entry.mtime_stamp = None
+        entry.stamp = self._stamps.next(above=_highest(entry))
+        if self.active:
+            entry.owed |= Owed.CONTENT
+            if not self.known(entry):
+                entry.mode_stamp = entry.owner_stamp = None
+                entry.owed |= Owed.ALL
+
+    def changed(self, entry: Entry, registers: int) -> dict[str, object]:
+        """Mode, owner or mtime of an entry change (bits of `Owed`): the fields to set beside them."""
+        stamp = self._stamps.next(above=_highest(entry))
+        if self.active and not self.known(entry):  # it has one stamp, and goes as one record
+            return {
+                "stamp": stamp, "mode_stamp": None, "owner_stamp": None, "mtime_stamp": None,
+                "owed": entry.owed | Owed.ALL,
+            }  # fmt: skip
+        values: dict[str, object] = {}
+        for bit, name in ((Owed.MODE, "mode_stamp"), (Owed.OWNER, "owner_stamp"), (Owed.MTIME, "mtime_stamp")):
+            if registers & bit:
+                values[name] = stamp
+        if self.active:
+            values["owed"] = entry.owed | registers
+        return values
+
+    def tagged(self, ino: int, register: str, value: bytes | None) -> None:
+        """Set a register of an entry; None takes it away."""
+        before = self._tables.all_registers(ino)
+        old = next((stamp for name, _value, stamp, _owed in before if name == register), "")
+        stamp = self._stamps.next(above=old)
+        if not self.active or register.startswith("@"):
+            if value is None:
+                self._catalog.delete_register(ino, register)
+            else:
+                self._catalog.set_register(ino, register, value, stamp)
+            return
+        entry = self._catalog.entry(ino)
+        if entry is not None and entry.owed & Owed.KNOWN:
+            self._note_base(entry)
+        self._catalog.set_register(ino, register, value, stamp, owed=True)
+        self.fresh.add(ino)
+
+    def removed(self, entry: Entry) -> None:
+        """An entry goes: a clear tells the bucket, where it may know of it."""
+        if not self.active:
+            return
+        if self.known(entry):
+            where = self.origin(entry.ino)
+            self._clear(where, entry, pair=None)
+        self.forget_alias(entry.ino)
+        if self._moved.pop(entry.ino, None) is not None:
+            self._tables.forget_moved(entry.ino)
+
+    def _clear(self, where: Where, entry: Entry, *, pair: int | None) -> None:
+        top = max(self._past(where)[0], self._highest_of(entry))
+        base = self.base_of(entry)
+        self._tables.drop_past(where.job, where.path)
+        self._tables.put_past(
+            where.job, where.path, "", self._stamps.next(above=top), owed=True, pair=pair, base=base
+        )  # fmt: skip
+        self._with_past.add(where.job)
+        self.fresh_jobs.add(where.job)
+
+    def renamed(self, source: Entry, target: Entry | None, parent: int, name: bytes) -> Said | None:
+        """An entry takes the path of `target`, or a free one; what it owes under it. None: without a bucket."""
+        if not self.active:
+            return None
+        old, new = self.origin(source.ino), self.below(parent, name)
+        if self.known(source):
+            self._clear(old, source, pair=source.ino)
+        self.forget_alias(source.ino)
+        said = self._moves_to(source, new, target)
+        if source.kind == Kind.DIRECTORY and source.ino not in self._moved and self._ledger.has_children(source.ino):
+            self._note_moved(source.ino, old)
+        if target is not None and self._moved.pop(target.ino, None) is not None:
+            self._tables.forget_moved(target.ino)
+        return said
+
+    def exchanged(self, a: Entry, b: Entry) -> tuple[Said, Said] | None:
+        """Two entries take each other's path."""
+        if not self.active:
+            return None
+        places = self.origin(a.ino), self.origin(b.ino)
+        here = self.where(a.ino), self.where(b.ino)
+        bases = self.base_of(a), self.base_of(b)
+        for entry, origin, now in ((a, places[0], here[0]), (b, places[1], here[1])):
+            if self.known(entry) and origin != now:
+                self._clear(origin, entry, pair=entry.ino)
+            if entry.kind == Kind.DIRECTORY and entry.ino not in self._moved:
+                self._note_moved(entry.ino, origin)
+        said = self._moves_to(a, here[1], b), self._moves_to(b, here[0], a)
+        for entry, base in ((a, bases[1]), (b, bases[0])):
+            self._set_base(entry.ino, base)
+        return said
+
+    def _moves_to(self, source: Entry, new: Where, target: Entry | None) -> Said:
+        top, voids = self._past(new)
+        base = None
+        if target is not None:
+            top, voids = max(top, self._highest_of(target)), voids or self.known(target)
+            base = self.base_of(target)
+        stamp = self._stamps.next(above=max(top, self._highest_of(source)))
+        owed = Owed.ALL | (Owed.CLEAR if voids else 0)
+        self._tables.restamp(source.ino, stamp, owed)
+        self._set_base(source.ino, base)
+        self.fresh.add(source.ino)
+        return Said(stamp, owed)
+
+    def _note_moved(self, ino: int, origin: Where) -> None:
+        self._moved[ino] = (origin.job, origin.path)
+        self._tables.note_moved(ino, origin.job, origin.path)
+        self.fresh.add(ino)
+
+    # -- what is below a renamed directory ----------------------------------------------------------------
+
+    def has_moved(self) -> bool:
+        return bool(self._moved)
+
+    def is_carried(self, ino: int) -> bool:
+        """Whether an entry lies below no directory whose rename is still being looked at."""
+        while self._moved and ino != ROOT_INO:
+            if ino in self._moved:
+                return False
+            entry = self._ledger.entry(ino)
+            if entry is None:
+                return True
+            ino = entry.parent
+        return True
+
+    def carrying(self, ino: int) -> Iterator[None]:
+        """Give all below a renamed directory what they owe at their new paths; one entry a step, any number of times."""
+        stack = [ino]
+        while stack:
+            directory = stack.pop()
+            after = b""
+            while page := self._ledger.children(directory, after=after, limit=256):
+                for child in page:
+                    if child.ino in self._moved:
+                        continue  # looked at by itself
+                    if child.kind == Kind.DIRECTORY:
+                        stack.append(child.ino)
+                    self._carry(child)
+                    yield
+                after = page[-1].name
+        with self._ledger.transaction():
+            self._tables.forget_moved(ino)
+        self._moved.pop(ino, None)
+        self.fresh.add(ino)
+
+    def _carry(self, child: Entry) -> None:
+        with self._ledger.transaction():
+            entry = self._ledger.entry(child.ino)
+            if entry is None or not entry.owed & Owed.KNOWN:
+                return
+            self._clear(self.origin(entry.ino), entry, pair=entry.ino)
+            self._moves_to(entry, self.where(entry.ino), None)
+
+    # -- what the bucket had ------------------------------------------------------------------------------
+
+    def base_of(self, entry: Entry) -> str | None:
+        """Which registers the bucket had of a path before anything was changed here, as text; None: no such path."""
+        noted = self._catalog.register(entry.ino, BASE)
+        if noted is not None:
+            return noted.decode() or None
+        if not entry.owed & Owed.KNOWN:
+            return None
+        return self._stamps_text(entry)
+
+    def _stamps_text(self, entry: Entry) -> str:
+        said = {
+            "content": entry.stamp,
+            "mode": entry.mode_stamp or entry.stamp,
+            "owner": entry.owner_stamp or entry.stamp,
+            "mtime": entry.mtime_stamp or entry.stamp,
+        }
+        said.update((name, stamp) for name, _value, stamp, _owed in self._tables.all_registers(entry.ino))
+        return stamps_text(said)
+
+    def _set_base(self, ino: int, base: str | None) -> None:
+        if base is None:
+            self._catalog.delete_register(ino, BASE)
+        else:
+            self._catalog.set_register(ino, BASE, base.encode(), "")
+
+    def _note_base(self, entry: Entry) -> None:
+        """`entry` is as it was before the change, and nothing of it was owed."""
+        if entry.owed & Owed.ANY or self._tables.owed_registers(entry.ino):
+            return
+        self._set_base(entry.ino, self._stamps_text(entry))
+
+    def _note_bases(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            if entry.owed & Owed.KNOWN and entry.owed & Owed.ANY:
+                before = self._catalog.entry(entry.ino)
+                if before is not None:
+                    self._note_base(before)
+
+    def _highest_of(self, entry: Entry) -> str:
+        registers = self._tables.all_registers(entry.ino)
+        return max([_highest(entry), *(stamp for _name, _value, stamp, _owed in registers)])
+
+
+def stamps_text(stamps: dict[str, str]) -> str:
+    """The registers of a path and their stamps, in one form, to be compared later."""
+    return json.dumps(sorted((name, stamp) for name, stamp in stamps.items() if stamp), separators=(",", ":"))
+
+
+def _highest(entry: Entry) -> str:
+    return max(entry.stamp, entry.mode_stamp or "", entry.owner_stamp or "", entry.mtime_stamp or "")

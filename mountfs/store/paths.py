@@ -1,0 +1,483 @@
+"""What the bucket says of a path, and the rows that show it: records in, entries and registers out, and back.
+
+The state of a path is the fold of all its records (`records.PathState`). Of a path that exists it lies in its entry,
+its registers and, for the clear, in `past`; of one that does not, in `past` alone. Rows follow the fold whatever the
+order in which records come. Inside a transaction, on the loop's thread.
+
+Content that comes from elsewhere comes under a new inode number: who has the old one open goes on reading that, and
+no page of the two is ever mixed.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from mountfs.clock import milliseconds_of, writer_of
+from mountfs.model import ROOT_INO, Codec, Content, Digest, Entry, Kind, Owed, Place
+from mountfs.namespace import NAME_MAX
+from mountfs.records import (
+    ContentValue,
+    DirectoryContent,
+    FileContent,
+    PathState,
+    Record,
+    SymlinkContent,
+    Value,
+    bytes_of_value,
+    canonical,
+    value_of_bytes,
+)
+from mountfs.store.files import Files
+from mountfs.store.ledger import Ledger
+from mountfs.store.owing import BASE, Owing, Where, stamps_text
+from mountfs.store.trash import Trash
+
+NEVER = "000000000000-0000-00000000"
+"""The stamp of a register that nobody ever set, in an entry whose content somebody did."""
+
+_MODES = {Kind.FILE: 0o644, Kind.DIRECTORY: 0o755, Kind.SYMLINK: 0o777}
+_TEXTS = frozenset({"type", "mime_type", "expires_at", "metadata"})
+_FIELDS = frozenset({"content", "mode", "owner", "mtime"})
+
+
+@dataclass(slots=True)
+class Changes:
+    """What the kernel may remember and no longer holds."""
+
+    names: set[tuple[int, bytes]] = field(default_factory=set)  # (parent, name) that came, went, or is another now
+    inos: set[int] = field(default_factory=set)  # attributes that changed
+    postponed: bool = False  # somebody is writing a file whose content changed elsewhere
+    lost: int = 0  # contents of this machine that another's took the place of
+
+
+class Paths:
+    """See the module's docstring."""
+
+    def __init__(
+        self, ledger: Ledger, owing: Owing, files: Files, trash: Trash, *, owner: tuple[int, int], recorded_owner: bool
+    ) -> None:
+        self._ledger = ledger
+        self._catalog = ledger.catalog
+        self._tables = ledger.catalog.bucket
+        self._owing = owing
+        self._files = files
+        self._trash = trash
+        self._owner = owner
+        self._recorded_owner = recorded_owner
+
+    # -- reading ------------------------------------------------------------------------------------------
+
+    def find(self, where: Where) -> Entry | None:
+        """The entry at a path, as the rows have it."""
+        entry = self._catalog.entry(ROOT_INO)
+        for name in self._names(where):
+            if entry is None or entry.kind != Kind.DIRECTORY:
+                return None
+            aliased = self._owing.alias_at(entry.ino, name)
+            entry = self._catalog.entry(aliased) if aliased is not None else self._catalog.child(entry.ino, name)
+        return entry
+
+    def _names(self, where: Where) -> list[bytes]:
+        return [self._tables.job_name(where.job), *(where.path.split(b"/") if where.path else [])]
+
+    def state(self, where: Where, entry: Entry | None) -> PathState:
+        """The state of a path from its rows; `entry` is what is there."""
+        state = PathState()
+        for row in self._tables.past(where.job, where.path):
+            if not row.register:
+                state.clear = row.stamp
+            elif entry is None or not entry.stamp:
+                state.registers[row.register] = (row.stamp, json.loads(row.value or "null"))
+        if entry is None:
+            return state
+        if entry.owed & Owed.CLEAR:
+            state.clear = max(state.clear, entry.stamp)
+        state.registers.update(self.registers_of(entry))
+        return state
+
+    def registers_of(self, entry: Entry) -> dict[str, tuple[str, Value]]:
+        """All registers of an entry as records have them."""
+        found: dict[str, tuple[str, Value]] = {}
+        if entry.stamp:
+            found["content"] = (entry.stamp, self.content_value(entry).to_value())
+        for name, stamp, value in (
+            ("mode", entry.mode_stamp, entry.mode),
+            ("owner", entry.owner_stamp, [entry.uid, entry.gid]),
+            ("mtime", entry.mtime_stamp, entry.mtime_ns),
+        ):
+            if (stamp or entry.stamp) not in ("", NEVER):
+                found[name] = (stamp or entry.stamp, value)  # type: ignore[assignment]
+        for name, raw, stamp, _owed in self._tables.all_registers(entry.ino):
+            found[name.removeprefix("?")] = (stamp, value_of_register(name, raw))
+        return found
+
+    def content_value(self, entry: Entry) -> ContentValue:
+        """The content register of a settled entry."""
+        match entry.kind:
+            case Kind.DIRECTORY:
+                return DirectoryContent(entry.birth_ns, entry.mtime_ns)
+            case Kind.SYMLINK:
+                return SymlinkContent(entry.target or b"", entry.mtime_ns, entry.birth_ns)
+        content = self._catalog.content(entry.content) if entry.content is not None else None
+        if content is None:
+            return FileContent(None, 0, 0, Codec.RAW, entry.mtime_ns, entry.birth_ns)
+        return FileContent(
+            content.digest, content.size, content.stored, Codec(content.codec), entry.mtime_ns, entry.birth_ns
+        )
+
+    # -- applying -----------------------------------------------------------------------------------------
+
+    def apply(self, job: int, records: Iterable[Record], changes: Changes) -> None:
+        """Fold records into the rows."""
+        for record in records:
+            self.put(Where(job, record.path), record, changes)
+
+    def put(self, where: Where, record: Record, changes: Changes) -> None:
+        """Fold one record into the rows of its path."""
+        entry = self.find(where)
+        old = self.state(where, entry)
+        new = PathState(old.clear, dict(old.registers))
+        if new.apply(self._news(record, old)):
+            self.set(where, entry, old, new, changes)
+        elif entry is not None and not entry.owed & Owed.KNOWN and record.set:
+            self._tables.mark_known(entry.ino)
+            self._files.restamped(entry.ino)
+
+    @staticmethod
+    def _news(record: Record, old: PathState) -> Record:
+        """A record without what is here already under the same stamp: rows do not keep every word of it."""
+        new = {
+            name: value for name, value in record.set.items() if old.registers.get(name, ("", None))[0] != record.stamp
+        }
+        return record if len(new) == len(record.set) else Record(record.path, record.stamp, record.clear, new)
+
+    def set(self, where: Where, entry: Entry | None, old: PathState, new: PathState, changes: Changes) -> None:
+        """Bring the rows of a path from one state to another that the bucket brought about."""
+        if new.clear > old.clear:
+            self._tables.put_past(where.job, where.path, "", new.clear)
+            self._owing.has_past(where.job)
+        if not new.exists:
+            self._end(where, entry, old, new, changes)
+        elif entry is None:
+            self._begin(where, new, changes)
+        else:
+            self._change(where, entry, old, new, changes)
+
+    def _keep_registers(self, where: Where, registers: dict[str, tuple[str, Value]]) -> None:
+        self._tables.drop_registers(where.job, where.path)
+        for name, (stamp, value) in registers.items():
+            self._tables.put_past(where.job, where.path, name, stamp, canonical(value))
+            self._owing.has_past(where.job)
+
+    # -- a path that no longer exists -----------------------------------------------------------------------
+
+    def _end(self, where: Where, entry: Entry | None, old: PathState, new: PathState, changes: Changes) -> None:
+        self._keep_registers(where, new.registers)
+        if entry is None:
+            return
+        if entry.kind == Kind.DIRECTORY and self._catalog.has_children(entry.ino):
+            self._imply(entry)
+            changes.inos.add(entry.ino)
+            return
+        if self._is_written(entry):
+            changes.postponed = True
+            return
+        self._delete(entry, "removed elsewhere", changes)
+        self._tidy(entry.parent, changes)
+
+    def _imply(self, entry: Entry) -> None:
+        """A directory that exists only because something below it does."""
+        row = entry.copy()
+        row.stamp, row.mode_stamp, row.owner_stamp, row.mtime_stamp = "", None, None, None
+        row.owed &= ~Owed.ANY
+        self._catalog.put_entries([row])
+        self._tables.drop_shared_registers(entry.ino)
+
+    def _is_written(self, entry: Entry) -> bool:
+        live = self._files.live.get(entry.ino)
+        return live is not None and bool(live.writers or live.changed)
+
+    def _delete(self, entry: Entry, reason: str, changes: Changes) -> None:
+        self._trash.take(entry, reason)
+        self._catalog.delete_entry(entry.ino)
+        self._detach(entry, changes)
+
+    def _detach(self, entry: Entry, changes: Changes) -> None:
+        """Whoever has it open goes on reading what is open."""
+        self._ledger.forget_time(entry.ino)
+        self._owing.forget_alias(entry.ino)
+        changes.names.add((entry.parent, entry.name))
+        live = self._files.live.get(entry.ino)
+        if live is not None:
+            self._files.detach(live)
+
+    def _tidy(self, ino: int, changes: Changes) -> None:
+        """Directories that nobody made go with the last thing in them; a file that had to step aside comes back."""
+        while ino != ROOT_INO:
+            directory = self._catalog.entry(ino)
+            if directory is None or directory.stamp or self._catalog.has_children(ino) or directory.owed & Owed.ANY:
+                return
+            self._catalog.delete_entry(ino)
+            self._detach(directory, changes)
+            aliased = self._owing.alias_at(directory.parent, directory.name)
+            if aliased is not None:
+                self._rename(aliased, directory.name, changes)
+                self._owing.forget_alias(aliased)
+                return
+            ino = directory.parent
+
+    def _rename(self, ino: int, name: bytes, changes: Changes) -> None:
+        entry = self._catalog.entry(ino)
+        assert entry is not None
+        self._catalog.move_entry(ino, parent=entry.parent, name=name, ctime_ns=entry.ctime_ns)
+        changes.names.update([(entry.parent, entry.name), (entry.parent, name)])
+
+    # -- a path that is new -----------------------------------------------------------------------------------
+
+    def _begin(self, where: Where, new: PathState, changes: Changes) -> None:
+        self._tables.drop_registers(where.job, where.path)
+        names = self._names(where)
+        parent = self._parents(names[:-1], changes)
+        name = names[-1]
+        content = new.content()
+        assert content is not None
+        taken = self._catalog.child(parent, name)
+        if taken is not None:  # a directory that something lies in: it keeps the name
+            name = self._free_name(parent, name, writer_of(new.registers["content"][0]))
+        ino = self._ledger.new_ino()
+        entry = self._entry(ino, parent, name, new, content)
+        self._catalog.put_entries([entry])
+        if taken is not None:
+            self._owing.note_alias(ino, parent, names[-1])
+        self._put_registers(ino, new)
+        self._touch(parent, new.registers["content"][0])
+        changes.names.add((parent, name))
+
+    def _parents(self, names: list[bytes], changes: Changes) -> int:
+        """The directory at a path, made where nobody has."""
+        ino: int = ROOT_INO
+        for name in names:
+            found = self._catalog.child(ino, name)
+            if found is not None and found.kind != Kind.DIRECTORY:
+                self._step_aside(found, changes)
+                found = None
+            ino = found.ino if found is not None else self._implied(ino, name, changes)
+        return ino
+
+    def _implied(self, parent: int, name: bytes, changes: Changes) -> int:
+        ino = self._ledger.new_ino()
+        now = self._ledger.clock.now_ns()
+        uid, gid = self._owner
+        self._catalog.put_entries(
+            [Entry(ino, parent, name, Kind.DIRECTORY, 0o755, uid, gid, 0, now, now, now, now, None, None, "")]
+        )
+        changes.names.add((parent, name))
+        return ino
+
+    def _step_aside(self, entry: Entry, changes: Changes) -> None:
+        """A file whose name a directory needs shows under another one; its records keep the path."""
+        name = self._free_name(entry.parent, entry.name, writer_of(entry.stamp))
+        self._rename(entry.ino, name, changes)
+        self._owing.note_alias(entry.ino, entry.parent, entry.name)
+
+    def _free_name(self, parent: int, name: bytes, writer: str) -> bytes:
+        suffix = f"~{writer or '0'}".encode()
+        shown = name[: NAME_MAX - len(suffix)] + suffix
+        number = 1
+        while self._catalog.child(parent, shown) is not None:
+            number += 1
+            more = suffix + f"~{number}".encode()
+            shown = name[: NAME_MAX - len(more)] + more
+        return shown
+
+    def _entry(self, ino: int, parent: int, name: bytes, state: PathState, content: ContentValue) -> Entry:
+        stamp = state.registers["content"][0]
+        kind = kind_of(content)
+        uid, gid = self._owner_of(state)
+        mtime_ns = state.mtime_ns() or 0
+        mode = state.value("mode")
+        size = content.size if isinstance(content, FileContent) else 0
+        target = content.target if isinstance(content, SymlinkContent) else None
+        return Entry(
+            ino, parent, name, kind, mode if isinstance(mode, int) else _MODES[kind], uid, gid,
+            len(target) if target is not None else size, mtime_ns, mtime_ns,
+            max(mtime_ns, milliseconds_of(max(s for s, _v in state.registers.values())) * 1_000_000),
+            content.created_ns, self._content_id(content), target, stamp,
+            mode_stamp=_beside(state, "mode", stamp), owner_stamp=_beside(state, "owner", stamp),
+            mtime_stamp=_beside_mtime(state, stamp), owed=Owed.KNOWN,
+        )  # fmt: skip
+
+    def _owner_of(self, state: PathState) -> tuple[int, int]:
+        """What this machine wrote keeps its numbers; a stranger's mean nothing here, unless asked for."""
+        stamp, value = state.registers.get("owner", ("", None))
+        if isinstance(value, list) and (self._recorded_owner or self._owing.is_own_writer(writer_of(stamp))):
+            uid, gid = value
+            return int(str(uid)), int(str(gid))
+        return self._owner
+
+    def _content_id(self, content: ContentValue) -> int | None:
+        if not isinstance(content, FileContent) or content.digest is None:
+            return None
+        known = self._catalog.content_by_any(content.digest, content.codec)
+        if known is not None:
+            return known
+        made = self._ledger.new_content_id()
+        self._catalog.insert_contents(
+            [Content(made, Place.BUCKET, Digest(content.digest), content.size, content.stored, content.codec)]
+        )
+        return made
+
+    def _put_registers(self, ino: int, state: PathState) -> None:
+        for name, (stamp, value) in state.registers.items():
+            if name not in _FIELDS:
+                self._put_register(ino, name, stamp, value)
+
+    def _put_register(self, ino: int, name: str, stamp: str, value: Value) -> None:
+        local, raw = register_of_value(name, value)
+        self._catalog.set_register(ino, local, raw, stamp)
+
+    def _touch(self, ino: int, stamp: str) -> None:
+        """A directory moves with its entries, unless its time was set on purpose after that."""
+        directory = self._catalog.entry(ino)
+        when = milliseconds_of(stamp) * 1_000_000
+        if directory is None or ino == ROOT_INO or when <= directory.mtime_ns:
+            return
+        if (directory.mtime_stamp or directory.stamp) < stamp:
+            self._catalog.touch_directories([(when, ino)])
+
+    # -- a path that changed ----------------------------------------------------------------------------------
+
+    def _change(self, where: Where, entry: Entry, old: PathState, new: PathState, changes: Changes) -> None:
+        content = new.content()
+        assert content is not None
+        is_new_content = new.registers["content"][0] != old.registers.get("content", ("", None))[0]
+        if kind_of(content) == Kind.DIRECTORY and (directory := self._kept_its_name(entry)) is not None:
+            self._delete(entry, "became a directory", changes)
+            self._alter(directory, old, new, content, changes)
+            return
+        if is_new_content and kind_of(content) != Kind.DIRECTORY and entry.kind == Kind.DIRECTORY:
+            if self._catalog.has_children(entry.ino):  # the directory keeps the name
+                self._imply(entry)
+                self._begin(where, new, changes)
+                return
+        elif is_new_content and self._is_written(entry):
+            changes.postponed = True
+            return
+        if not is_new_content or (entry.kind == Kind.DIRECTORY and kind_of(content) == Kind.DIRECTORY):
+            self._alter(entry, old, new, content, changes)
+        else:
+            self._replace(where, entry, old, new, content, changes)
+
+    def _kept_its_name(self, entry: Entry) -> Entry | None:
+        """The directory for which a file had to step aside."""
+        name = self._owing.alias_of(entry.ino)
+        return None if name is None else self._catalog.child(entry.parent, name)
+
+    def _alter(
+        self, entry: Entry, old: PathState, new: PathState, content: ContentValue, changes: Changes
+    ) -> None:
+        """The same file under the same number, with other attributes."""
+        row = self._entry(entry.ino, entry.parent, entry.name, new, content)
+        row.content, row.size, row.target, row.standing = entry.content, entry.size, entry.target, entry.standing
+        row.owed = Owed.KNOWN | self._still_owed(entry, old, new)
+        if row.mtime_ns != entry.mtime_ns and (row.mtime_stamp or row.stamp) == (entry.mtime_stamp or entry.stamp):
+            row.mtime_ns = entry.mtime_ns  # a directory's moves with its entries
+        self._catalog.put_entries([row])
+        self._change_registers(entry.ino, old, new)
+        self._files.reread(entry.ino)
+        changes.inos.add(entry.ino)
+
+    def _replace(
+        self, where: Where, entry: Entry, old: PathState, new: PathState, content: ContentValue, changes: Changes
+    ) -> None:
+        """Other content: another number, under the same name."""
+        row = self._entry(self._ledger.new_ino(), entry.parent, entry.name, new, content)
+        row.owed = Owed.KNOWN | self._still_owed(entry, old, new)
+        if entry.owed & Owed.CLEAR and new.clear == entry.stamp:
+            self._tables.put_past(where.job, where.path, "", entry.stamp, owed=True)
+            self._owing.has_past(where.job)
+        changes.lost += bool(entry.owed & Owed.CONTENT)
+        self._trash.take(entry, "overwritten elsewhere")
+        self._tables.hand_registers(entry.ino, row.ino)
+        self._catalog.delete_entry(entry.ino)
+        self._catalog.put_entries([row])
+        self._owing.hand_alias(entry.ino, row.ino)
+        self._change_registers(row.ino, old, new)
+        self._touch(entry.parent, row.stamp)
+        self._detach(entry, changes)
+
+    def _change_registers(self, ino: int, old: PathState, new: PathState) -> None:
+        for name in old.registers.keys() - new.registers.keys() - _FIELDS:
+            self._catalog.delete_register(ino, register_of_value(name, None)[0])
+        for name, held in new.registers.items():
+            if name not in _FIELDS and old.registers.get(name, ("", None))[0] != held[0]:
+                self._put_register(ino, name, *held)
+
+    @staticmethod
+    def _still_owed(entry: Entry, old: PathState, new: PathState) -> int:
+        """What of this machine's the other's record did not outdo."""
+        owed = entry.owed & Owed.ANY
+        for bit, name in (
+            (Owed.CONTENT | Owed.CLEAR, "content"), (Owed.MODE, "mode"), (Owed.OWNER, "owner"), (Owed.MTIME, "mtime")
+        ):  # fmt: skip
+            if old.registers.get(name, ("", None))[0] != new.registers.get(name, ("", None))[0]:
+                owed &= ~bit
+        return owed
+
+    # -- comparing --------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def stamps(state: PathState) -> str | None:
+        """Which registers a path has, as `Owing.base_of` says it; None where it does not exist."""
+        if not state.exists:
+            return None
+        said = {name: stamp for name, (stamp, _value) in state.registers.items()}
+        said["mtime"] = max(said.get("mtime", ""), said["content"])
+        return stamps_text(said)
+
+
+def kind_of(content: ContentValue) -> Kind:
+    match content:
+        case FileContent():
+            return Kind.FILE
+        case DirectoryContent():
+            return Kind.DIRECTORY
+        case SymlinkContent():
+            return Kind.SYMLINK
+
+
+def _beside(state: PathState, register: str, stamp: str) -> str | None:
+    """The stamp of a register as an entry has it: None where it is that of the content."""
+    held = state.registers.get(register, (NEVER, None))[0]
+    return None if held == stamp else held
+
+
+def _beside_mtime(state: PathState, stamp: str) -> str | None:
+    held = state.registers.get("mtime", ("", None))[0]
+    return held if held > stamp else None
+
+
+def register_of_value(name: str, value: Value) -> tuple[str, bytes | None]:
+    """A register as the catalog holds it, from a record's."""
+    if name.startswith(("tag:", "xattr:", "xattr_b64:")):
+        return name, None if value is None else bytes_of_value(value)
+    if name in _TEXTS:
+        return name, None if value is None else str(value).encode("utf-8", "surrogateescape")
+    if name == "pinned":
+        return name, b"1" if value is True else None
+    return f"?{name}", canonical(value).encode()
+
+
+def value_of_register(name: str, raw: bytes | None) -> Value:
+    """Inverse of `register_of_value`."""
+    if name.startswith("?"):
+        parsed: Value = json.loads(raw or b"null")
+        return parsed
+    if raw is None:
+        return None
+    if name == "pinned":
+        return raw == b"1"
+    return raw.decode("utf-8", "replace") if name in _TEXTS else value_of_bytes(raw)
+
+
+assert BASE.startswith("@")  # what is this machine's alone is in no record
