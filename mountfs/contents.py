@@ -94,6 +94,10 @@ class FramedReader:
         if index < len(self.table):
             self._frame(index)
 
+    def check(self, index: int) -> None:
+        """Decompress a frame and keep nothing of it. Raises CorruptContent."""
+        self._decoded(index)
+
     def _frame(self, index: int) -> bytes:
         """One decompressed frame; whoever comes second waits for the first instead of doing it again."""
         while True:

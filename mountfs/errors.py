@@ -138,6 +138,18 @@ class RemoteDenied(MountfsError):
     errno, exit_code = _errno.EACCES, 6
 
 
+class ObjectMissing(MountfsError):
+    """The bucket has no object of that key. Never ENOENT for the kernel: the name of the artifact exists."""
+
+    errno, exit_code = _errno.EIO, 3
+
+
+class PutRefused(MountfsError):
+    """The key that was to be made exists already: somebody else was first."""
+
+    errno, exit_code = _errno.EEXIST, 4
+
+
 class DeadlineExceeded(MountfsError):
     """This machine did not do it within `handler_seconds`; nothing was half done."""
 

@@ -61,6 +61,7 @@ class NotedUpload:
     codec: str
     object: str
     began_ms: int
+    sum: bytes
     upload_id: str
     part_bytes: int
     done: bool
@@ -68,7 +69,7 @@ class NotedUpload:
 
 _PLACED = "digest, bundle, object, codec, size, stored, offset, sum, sums, dead_ms"
 _PAST = "path, register, stamp, value, owed, pair, base"
-_UPLOAD = "digest, codec, object, began_ms, upload_id, part_bytes, done"
+_UPLOAD = "digest, codec, object, began_ms, sum, upload_id, part_bytes, done"
 
 
 class BucketTables:
@@ -112,6 +113,12 @@ class BucketTables:
         row = self._run("SELECT adopted FROM job WHERE id = ?", (job,)).fetchone()
         return bool(row and row[0])
 
+    def needs_refold(self, job: int) -> bool:
+        return bool(self._run("SELECT refold FROM job WHERE id = ?", (job,)).fetchone()[0])
+
+    def set_refold(self, job: int, refold: bool) -> None:
+        self._run("UPDATE job SET refold = ? WHERE id = ?", (refold, job))
+
     def adopt_job(self, job: int) -> None:
         self._run("UPDATE job SET adopted = 1 WHERE id = ?", (job,))
 
@@ -127,12 +134,17 @@ class BucketTables:
         rows = self._run("SELECT id, job, name, bytes, modified_ms FROM bundle WHERE job = ? ORDER BY name", (job,))
         return {row[2]: KnownBundle(*row) for row in rows}
 
-    def add_bundle(self, job: int, name: str, *, bytes: int, modified_ms: int, manifest: bytes, marking: bool) -> int:
+    def bundle_name(self, bundle: int) -> str:
+        return str(self._run("SELECT name FROM bundle WHERE id = ?", (bundle,)).fetchone()[0])
+
+    def add_bundle(
+        self, job: int, name: str, *, bytes: int, modified_ms: int, manifest: bytes, standing: str, told: bool
+    ) -> int:
         """A bundle that lies under the prefix, with its manifest as it lies there; its id."""
         row = self._run(
-            "INSERT INTO bundle (job, name, bytes, modified_ms, marking) VALUES (?,?,?,?,?)"
+            "INSERT INTO bundle (job, name, bytes, modified_ms, standing, told) VALUES (?,?,?,?,?,?)"
             " ON CONFLICT (job, name) DO UPDATE SET modified_ms = excluded.modified_ms RETURNING id",
-            (job, name, bytes, modified_ms, marking),
+            (job, name, bytes, modified_ms, standing, told),
         ).fetchone()
         self._run("INSERT OR REPLACE INTO manifest VALUES (?, ?)", (row[0], manifest))
         return int(row[0])
@@ -140,12 +152,21 @@ class BucketTables:
     def manifest(self, bundle: int) -> bytes:
         return bytes(self._run("SELECT stored FROM manifest WHERE bundle = ?", (bundle,)).fetchone()[0])
 
-    def marked(self, bundle: int) -> None:
-        self._run("UPDATE bundle SET marking = 0 WHERE id = ?", (bundle,))
+    def set_standing(self, bundle: int, standing: str) -> None:
+        self._run("UPDATE bundle SET standing = ? WHERE id = ?", (standing, bundle))
 
-    def unmarked(self) -> list[tuple[int, int]]:
-        """(job, bundle) of those confirmed whose records are not all marked yet."""
-        return [(j, b) for j, b in self._run("SELECT job, id FROM bundle WHERE marking = 1", ())]
+    def set_told(self, bundle: int) -> None:
+        self._run("UPDATE bundle SET told = 1 WHERE id = ?", (bundle,))
+
+    def unfinished(self) -> list[tuple[int, int, str]]:
+        """(job, bundle, standing) of those that a crash left half marked or half brought in."""
+        sql = "SELECT job, id, standing FROM bundle WHERE (standing <> 'whole' OR told = 0) AND standing <> 'whole'"
+        return [(j, b, standing) for j, b, standing in self._run(sql, ())]
+
+    def untold(self) -> list[tuple[int, int]]:
+        """(job, bundle) of those that feed and heads do not have yet."""
+        sql = "SELECT job, id FROM bundle WHERE (standing <> 'whole' OR told = 0) AND told = 0"
+        return [(j, b) for j, b in self._run(sql, ())]
 
     def drop_bundles(self, bundles: Iterable[int]) -> None:
         self._many("DELETE FROM bundle WHERE id = ?", ((b,) for b in bundles))
@@ -285,6 +306,20 @@ class BucketTables:
         self._many("UPDATE register SET owed = 0 WHERE ino = ? AND name = ? AND stamp = ?", sent)
         self._run("DELETE FROM register WHERE 0", ())
 
+    def restamp_owed(self, ino: int, stamp: str) -> None:
+        self._run(
+            "UPDATE entry SET stamp = iif(owed & 1, ?2, stamp),"
+            " mode_stamp = iif(owed & 2, ?2, coalesce(mode_stamp, stamp)),"
+            " owner_stamp = iif(owed & 4, ?2, coalesce(owner_stamp, stamp)),"
+            " mtime_stamp = iif(owed & 8, ?2, coalesce(mtime_stamp, stamp)) WHERE ino = ?1",
+            (ino, stamp),
+        )
+        self._run("UPDATE register SET stamp = ? WHERE ino = ? AND owed = 1", (stamp, ino))
+
+    def owe_nothing(self, ino: int) -> None:
+        self._run("UPDATE entry SET owed = owed & ~31 WHERE ino = ?", (ino,))
+        self._run("UPDATE register SET owed = 0 WHERE ino = ?", (ino,))
+
     def owed_registers(self, ino: int) -> list[tuple[str, bytes | None, str]]:
         """(name, value or None where removed, stamp) of what the bucket lacks."""
         rows = self._run("SELECT name, value, stamp, gone FROM register WHERE ino = ? AND owed = 1", (ino,))
@@ -321,9 +356,9 @@ class BucketTables:
 
     def note_upload(self, job: int, upload: NotedUpload) -> None:
         self._run(
-            f"INSERT OR REPLACE INTO upload (job, {_UPLOAD}) VALUES (?,?,?,?,?,?,?,?)",
+            f"INSERT OR REPLACE INTO upload (job, {_UPLOAD}) VALUES (?,?,?,?,?,?,?,?,?)",
             (
-                job, upload.digest, upload.codec, upload.object, upload.began_ms, upload.upload_id, upload.part_bytes,
+                job, upload.digest, upload.codec, upload.object, upload.began_ms, upload.sum, upload.upload_id, upload.part_bytes,
                 upload.done,
             ),
         )  # fmt: skip
@@ -363,6 +398,22 @@ class BucketTables:
         row = self._run("SELECT name, sources, phase FROM merging WHERE job = ?", (job,)).fetchone()
         return (row[0], row[1], row[2]) if row else None
 
+    def set_aside(
+        self, job: int, path: bytes, *, set_ms: int, reason: str, record: str, content: int | None
+    ) -> None:
+        self._run(
+            "INSERT INTO aside (job, path, set_ms, reason, record, content) VALUES (?,?,?,?,?,?)",
+            (job, path, set_ms, reason, record, content),
+        )
+
+    def aside(self) -> list[tuple[int, int, bytes, int, str, str]]:
+        """(id, job, path, set_ms, reason, record) of what waits for somebody's decision."""
+        rows = self._run("SELECT id, job, path, set_ms, reason, record FROM aside ORDER BY id", ())
+        return [(i, j, bytes(path), ms, reason, record) for i, j, path, ms, reason, record in rows]
+
+    def forget_aside(self, number: int) -> None:
+        self._run("DELETE FROM aside WHERE id = ?", (number,))
+
     def merges(self) -> list[int]:
         return [j for (j,) in self._run("SELECT job FROM merging", ())]
 
@@ -399,6 +450,6 @@ class BucketTables:
         self._run("INSERT OR IGNORE INTO writer VALUES (?)", (writer,))
 
 
-def _upload(row: tuple[bytes, str, str, int, str, int, int]) -> NotedUpload:
-    digest, codec, name, began_ms, upload_id, part_bytes, done = row
-    return NotedUpload(digest, codec, name, began_ms, upload_id, part_bytes, bool(done))
+def _upload(row: tuple[bytes, str, str, int, bytes, str, int, int]) -> NotedUpload:
+    digest, codec, name, began_ms, checksum, upload_id, part_bytes, done = row
+    return NotedUpload(digest, codec, name, began_ms, checksum, upload_id, part_bytes, bool(done))

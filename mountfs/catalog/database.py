@@ -144,6 +144,11 @@ class Catalog:
         """Entries that name a content."""
         return [Entry(*row) for row in self._run(f"SELECT {_ENTRY}{_FROM}WHERE e.content = ?", (content,))]
 
+    def entries_with(self, digest: bytes) -> list[Entry]:
+        """Entries whose content has this digest, in whatever form it is stored."""
+        sql = f"SELECT {_ENTRY} FROM content c JOIN entry e ON e.content = c.id WHERE c.digest = ?"
+        return [Entry(*row) for row in self._run(sql, (digest,))]
+
     def last_ids(self) -> tuple[int, int]:
         """The highest ino and content id ever given out."""
         rows = dict(self._run("SELECT name, seq FROM sqlite_sequence").fetchall())
@@ -216,6 +221,17 @@ class Catalog:
         )
         if data is not None:
             self._run("INSERT INTO stored VALUES (?,?)", (content.id, data))
+
+    def bring(self, content_id: int, codec: str, sums: bytes, stored: int, data: bytes | None) -> None:
+        """A content of the bucket is here now, in the catalog (`data`) or in its file."""
+        place = "file" if data is None else "catalog"
+        self._run(
+            "UPDATE content SET place = ?, codec = ?, sums = ?, stored = ?, damaged = 0 WHERE id = ?"
+            " AND place = 'bucket'",
+            (place, codec, sums, stored, content_id),
+        )
+        if data is not None:
+            self._run("INSERT OR REPLACE INTO stored VALUES (?,?)", (content_id, data))
 
     def resize_content(self, content_id: int, size: int) -> None:
         self._run("UPDATE content SET size = ?1, stored = ?1 WHERE id = ?2", (size, content_id))

@@ -264,10 +264,12 @@ CREATE TABLE bundle (                           -- bundles under a job's prefix,
     name        TEXT NOT NULL,
     bytes       INTEGER NOT NULL,               -- of the object
     modified_ms INTEGER NOT NULL,               -- server's time of its PUT
-    marking     INTEGER NOT NULL DEFAULT 0 CHECK (marking IN (0, 1)), -- ours: confirmed, and not all of it marked yet
+    standing    TEXT NOT NULL CHECK (standing IN ('whole', 'marking', 'applying')), -- ours, not all of it marked yet;
+                                                -- or read, and not all of it brought into the rows
+    told        INTEGER NOT NULL DEFAULT 1 CHECK (told IN (0, 1)), -- feed and heads have it
     UNIQUE (job, name)
 ) STRICT;
-CREATE INDEX bundle_marking ON bundle (id) WHERE marking = 1;
+CREATE INDEX bundle_open ON bundle (id) WHERE standing <> 'whole' OR told = 0;
 CREATE TABLE manifest (bundle INTEGER PRIMARY KEY, stored BLOB NOT NULL) STRICT;  -- as it lies in the bucket
 
 CREATE TABLE placed (                           -- content lines of these bundles: where a job's contents lie
@@ -303,6 +305,7 @@ CREATE TABLE upload (                           -- large contents sent for a job
     codec      TEXT NOT NULL,
     object     TEXT NOT NULL,
     began_ms   INTEGER NOT NULL,                -- server's time, from before it began
+    sum        BLOB NOT NULL,                   -- SHA-256 of the stored bytes
     upload_id  TEXT NOT NULL DEFAULT '',        -- of a multipart upload, to be resumed
     part_bytes INTEGER NOT NULL DEFAULT 0,
     done       INTEGER NOT NULL DEFAULT 0 CHECK (done IN (0, 1)),

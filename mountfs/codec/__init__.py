@@ -40,13 +40,17 @@ from mountfs.codec.whole import (
     encode,
     encode_small,
     estimate_compressed_size,
+    pack_text,
     shrinks_enough,
+    unpack_lines,
+    unpack_text,
     verify_integrity,
 )
 
 __all__ = [
     "FOOTER_BYTES", "FRAME_BYTES", "LEVELS", "MAX_FRAMES", "Encoded", "Frame", "FrameTable", "check_raw",
     "compress_frame", "decode", "decompress_frame", "encode", "encode_small", "estimate_compressed_size",
-    "frame_checksum", "pack_sums", "parse_seek_table", "raw_sum", "raw_table", "seek_table", "seek_table_bytes",
-    "seek_table_extent", "shrinks_enough", "unpack_sums", "verify_integrity",
+    "frame_checksum", "pack_sums", "pack_text", "parse_seek_table", "raw_sum", "raw_table", "seek_table",
+    "seek_table_bytes", "seek_table_extent", "shrinks_enough", "unpack_lines", "unpack_sums", "unpack_text",
+    "verify_integrity",
 ]  # fmt: skip

@@ -131,6 +131,52 @@ def _pieces(stored: bytes, table: FrameTable) -> Iterator[tuple[memoryview, Fram
         yield view[frame.stored_offset : frame.stored_offset + frame.stored_bytes], frame
 
 
+def pack_text(plain: Buffer, *, level: int) -> bytes:
+    """Text for the bucket (manifests, feeds): always compressed, as contents are, so that `zstd -d` reads it.
+
+    Raises ValueError for nothing, and for a level outside LEVELS.
+    """
+    return _compress(plain, level)
+
+
+def unpack_text(stored: bytes, *, most_bytes: int) -> bytes:
+    """Inverse of `pack_text`; CorruptContent for damage, and for more than `most_bytes` before any is made."""
+    return b"".join(_text_pieces(stored, most_bytes))
+
+
+def unpack_lines(stored: bytes, *, most_bytes: int, most_line_bytes: int) -> Iterator[bytes]:
+    """The lines that `pack_text` packed, without newlines, while never more than one frame and one line is held.
+
+    Raises CorruptContent as `unpack_text` does, and for a line of more than `most_line_bytes`.
+    """
+    begun: list[bytes] = []  # pieces of a line that goes on in the next frame
+    for piece in _text_pieces(stored, most_bytes):
+        first, *others = piece.split(b"\n")
+        begun.append(first)
+        if others:
+            yield _one_line(begun, most_line_bytes)
+            begun = [others.pop()]
+            yield from (_one_line([line], most_line_bytes) for line in others)
+        if sum(map(len, begun)) > most_line_bytes:
+            _one_line(begun, most_line_bytes)
+    if last := _one_line(begun, most_line_bytes):
+        yield last
+
+
+def _one_line(pieces: list[bytes], most_bytes: int) -> bytes:
+    length = sum(map(len, pieces))
+    if length > most_bytes:
+        raise CorruptContent(f"a line of {length} bytes or more; allowed: up to {most_bytes}")
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _text_pieces(stored: bytes, most_bytes: int) -> Iterator[bytes]:
+    table = parse_seek_table(stored, stored_file_bytes=len(stored))
+    if table.plain_bytes > most_bytes:
+        raise CorruptContent(f"a text of {table.plain_bytes} bytes; allowed: up to {most_bytes}")
+    return (decompress_frame(piece, frame) for piece, frame in _pieces(stored, table))
+
+
 def estimate_compressed_size(sample: bytes, *, total_bytes: int | None = None, level: int = 3) -> int:
     """About how many bytes content like `sample` will take; exact when the sample is all of it."""
     total_bytes = len(sample) if total_bytes is None else total_bytes

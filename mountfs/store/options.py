@@ -24,5 +24,9 @@ class Options:
     warn_threshold: float = 0.8
     max_tags: int = 64
     settle_seconds: float = 2.0
+    has_bucket: bool = False  # a remote is written down: note what it is to be told
+    trash_days: int = 7
+    recorded_owner: bool = False  # show the numbers that other machines recorded
+    protect_others: bool = True  # refuse to remove what another machine wrote
     job_tags: Mapping[str, str] = field(default_factory=_empty)  # put on every job created here
     owner: tuple[int, int] = (0, 0)  # uid and gid of the mounting user: the owner of the root

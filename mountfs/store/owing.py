@@ -277,10 +277,32 @@ class Owing:
         self._tables.note_moved(ino, origin.job, origin.path)
         self.fresh.add(ino)
 
+    def restamp_owed(self, entry: Entry) -> None:
+        """What an entry owes is said anew, now."""
+        self._tables.restamp_owed(entry.ino, self._stamps.next(above=self._highest_of(entry)))
+
+    def restamp_clear(self, job: int, path: bytes) -> None:
+        """A clear that is owed is said anew, now."""
+        for row in self._tables.past(job, path):
+            if not row.register and row.owed:
+                stamp = self._stamps.next(above=row.stamp)
+                self._tables.put_past(job, path, "", stamp, owed=True, pair=row.pair, base=row.base)
+
+    def clear_path(self, where: Where, *, above: str) -> None:
+        """Tell the bucket that nothing is at a path, whatever it has there."""
+        top = max(self._past(where)[0], above)
+        self._tables.put_past(where.job, where.path, "", self._stamps.next(above=top), owed=True)
+        self._with_past.add(where.job)
+        self.fresh_jobs.add(where.job)
+
     # -- what is below a renamed directory ----------------------------------------------------------------
 
     def has_moved(self) -> bool:
         return bool(self._moved)
+
+    def moved_inos(self) -> list[int]:
+        """Renamed directories of which not all was looked at yet."""
+        return list(self._moved)
 
     def is_carried(self, ino: int) -> bool:
         """Whether an entry lies below no directory whose rename is still being looked at."""
@@ -320,6 +342,20 @@ class Owing:
                 return
             self._clear(self.origin(entry.ino), entry, pair=entry.ino)
             self._moves_to(entry, self.where(entry.ino), None)
+
+    def take_fresh(self) -> tuple[set[int], set[int]]:
+        """(entries, jobs) that changed since the last call."""
+        taken = set(self.fresh), set(self.fresh_jobs)
+        self.fresh.clear()  # the ledger adds to this very set
+        self.fresh_jobs.clear()
+        return taken
+
+    def forget_bases(self, entries: list[Entry]) -> None:
+        """What was changed before it was sent is in the bucket: what comes next starts from there."""
+        for entry in entries:
+            row = self._catalog.entry(entry.ino)
+            if row is not None and not row.owed & Owed.ANY and not self._tables.owed_registers(entry.ino):
+                self._catalog.delete_register(entry.ino, BASE)
 
     # -- what the bucket had ------------------------------------------------------------------------------
 

@@ -38,6 +38,7 @@ NEVER = "000000000000-0000-00000000"
 _MODES = {Kind.FILE: 0o644, Kind.DIRECTORY: 0o755, Kind.SYMLINK: 0o777}
 _TEXTS = frozenset({"type", "mime_type", "expires_at", "metadata"})
 _FIELDS = frozenset({"content", "mode", "owner", "mtime"})
+OWED_NAMES = ((Owed.CONTENT, "content"), (Owed.MODE, "mode"), (Owed.OWNER, "owner"), (Owed.MTIME, "mtime"))
 
 
 @dataclass(slots=True)
@@ -93,6 +94,24 @@ class Paths:
         if entry.owed & Owed.CLEAR:
             state.clear = max(state.clear, entry.stamp)
         state.registers.update(self.registers_of(entry))
+        return state
+
+    def owed_state(self, where: Where, entry: Entry | None) -> PathState:
+        """What this machine says of a path and the bucket has not confirmed."""
+        state = PathState()
+        for row in self._tables.past(where.job, where.path):
+            if row.owed and not row.register:
+                state.clear = row.stamp
+        if entry is None:
+            return state
+        owed = {name for name, _raw, _stamp in self._tables.owed_registers(entry.ino)}
+        owed = {name.removeprefix("?") for name in owed}
+        for bit, name in OWED_NAMES:
+            if entry.owed & bit:
+                owed.add(name)
+        if entry.owed & Owed.CLEAR:
+            state.clear = max(state.clear, entry.stamp)
+        state.registers = {name: held for name, held in self.registers_of(entry).items() if name in owed}
         return state
 
     def registers_of(self, entry: Entry) -> dict[str, tuple[str, Value]]:
@@ -402,6 +421,7 @@ class Paths:
         self._catalog.delete_entry(entry.ino)
         self._catalog.put_entries([row])
         self._owing.hand_alias(entry.ino, row.ino)
+        self._owing.fresh.add(row.ino)  # what of it is owed still is
         self._change_registers(row.ino, old, new)
         self._touch(entry.parent, row.stamp)
         self._detach(entry, changes)
@@ -417,9 +437,9 @@ class Paths:
     def _still_owed(entry: Entry, old: PathState, new: PathState) -> int:
         """What of this machine's the other's record did not outdo."""
         owed = entry.owed & Owed.ANY
-        for bit, name in (
-            (Owed.CONTENT | Owed.CLEAR, "content"), (Owed.MODE, "mode"), (Owed.OWNER, "owner"), (Owed.MTIME, "mtime")
-        ):  # fmt: skip
+        for bit, name in OWED_NAMES:
+            if name == "content":
+                bit |= Owed.CLEAR
             if old.registers.get(name, ("", None))[0] != new.registers.get(name, ("", None))[0]:
                 owed &= ~bit
         return owed

@@ -22,9 +22,12 @@ from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
 from mountfs.store.live import LiveFile
 from mountfs.store.options import Options
+from mountfs.store.outbox import Outbox
 from mountfs.store.owing import Owing
+from mountfs.store.paths import Paths
 from mountfs.store.room import Room
 from mountfs.store.settler import Settler
+from mountfs.store.trash import Trash
 from mountfs.store.tree import Tree
 
 WAL_BYTES = 4 << 20  # a write-ahead log longer than this is carried into the catalog
@@ -57,12 +60,19 @@ class Store:
         self.files = Files(self.ledger, self.owing, self.contents, self.room, state.drafts, options, self.compression)
         self.tree = Tree(self.ledger, self.owing, self.files, self.room, state, options)
         self.facts = Facts(self.catalog, mountpoint=mountpoint, types=options.types)
+        self.trash = Trash(self.ledger, days=options.trash_days)
+        self.paths = Paths(
+            self.ledger, self.owing, self.files, self.trash, owner=options.owner, recorded_owner=options.recorded_owner
+        )
+        self.outbox = Outbox(self.ledger, self.owing, self.paths, self.files)
         self.attributes = Attributes(self.ledger, self.owing, self.tree, self.files, self.facts, options)
         self.settler = Settler(self.ledger, self.files, self.contents, self.room)
         self.room.reclaim = self.settler.reclaim
         self.settler.sync_catalog = self.sync_catalog
         self.sync_catalog()
         recovery.recover(self.catalog, self.files, self.settler, self.contents, state, self.journal)
+        if options.has_bucket:
+            self._begin_owing()
         state.make_ballast()
         _sync_path(state.path)  # the names of catalog, journal, drafts and contents, when they are new
         _sync_path(state.path.parent)
@@ -92,6 +102,16 @@ class Store:
         except BaseException:
             state.unlock()
             raise
+
+    def _begin_owing(self) -> None:
+        """Note what the bucket is to be told; all that is here, where the store has not had one before."""
+        if self.catalog.meta("owes") is None:
+            with self.catalog.transaction():
+                self.catalog.bucket.owe_everything()
+                self.catalog.set_meta("owes", "1")
+        self.owing.begin()
+        self.trash.active = True
+        self.outbox.scan()
 
     def close(self) -> None:
         """Bring everything into the catalog and let go of the lock."""

@@ -1,0 +1,264 @@
+"""Reading a job: what lies under its prefix now, folded into the rows.
+
+What it keeps true (BUCKET.md): a LIST judges only bundles that were known before it began; new manifests are read
+before old ones are dropped, and one that is gone meanwhile starts the reading again; what this machine has not
+published itself stays.
+"""
+
+import logging
+from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from functools import partial
+
+from mountfs import bundle, objects
+from mountfs.bucket.ground import Ground, place_row
+from mountfs.bucket.requests import Pause, Range, Steps, Tail, Together, Work, ask, listing
+from mountfs.bundle import Manifest
+from mountfs.catalog.bucket import KnownBundle
+from mountfs.errors import CorruptContent, MountfsError, ObjectMissing, RemoteUnavailable
+from mountfs.model import Entry, Kind
+from mountfs.records import PathState, Record, fold
+from mountfs.remote.protocol import Fetched, Listed
+from mountfs.store.owing import Where
+from mountfs.store.paths import Changes
+
+log = logging.getLogger(__name__)
+
+ROUNDS = 4
+SIDE_BY_SIDE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A bundle that was read: its manifest, and as it is stored; None where it cannot be understood."""
+
+    name: str
+    object_bytes: int
+    modified_ms: int
+    stored: bytes
+    manifest: Manifest | None
+
+
+@dataclass(slots=True)
+class Refreshed:
+    """What a reading found. `refused` names bundles and lines that cannot be right."""
+
+    changes: Changes = field(default_factory=Changes)
+    bundles: int = 0
+    refused: list[str] = field(default_factory=list)
+    whole: bool = False
+
+
+class _Vanished(Exception):  # noqa: N818  # something listed is there no more
+    pass
+
+
+def refresh(ground: Ground, job: int) -> Steps[Refreshed]:
+    """Read what is new under a job's prefix, and drop what is gone. Raises RemoteUnavailable, RemoteDenied."""
+    for _ in range(ROUNDS):
+        began_ms = ground.now_ms()
+        before = set(ground.tables.bundles(job))
+        listed = yield from listing(ground.prefix(job))
+        try:
+            return (yield from _apply(ground, job, began_ms, before, listed))
+        except _Vanished:
+            continue
+    raise RemoteUnavailable("the job changed again and again while it was read")
+
+
+def _apply(
+    ground: Ground, job: int, began_ms: int, before: set[str], listed: Sequence[Listed]
+) -> Steps[Refreshed]:
+    length = len(ground.prefix(job))
+    names = {found.key[length:]: found for found in listed}
+    bundles = {n: f for n, f in names.items() if isinstance(objects.parse_object(n), objects.BundleName)}
+    known = ground.tables.bundles(job)
+    read = yield from _read_all(ground, job, [f for n, f in bundles.items() if n not in known])
+    large = [
+        (n, f.modified_ms) for n, f in names.items() if isinstance(objects.parse_object(n), objects.LargeName)
+    ]  # fmt: skip
+    while job in ground.applying:
+        yield Pause()
+    gone = vanished(ground.tables.bundles(job).values(), before=before, listed=bundles.keys())
+    done = Refreshed(bundles=len(bundles))
+    done.refused = [f"{r.name}: {sentence}" for r in read if r.manifest for sentence in r.manifest.refused]
+    ground.applying.add(job)
+    try:
+        yield from carry_out_moves(ground)
+        added = _add(ground, job, read)
+        if gone or ground.tables.needs_refold(job):
+            yield from _reconcile(ground, job, {b.id for b in gone}, done.changes)
+        else:
+            records = [record for r in read if r.manifest is not None for record in r.manifest.records]
+            yield from apply_records(ground, job, records, done.changes)
+        with ground.ledger.transaction():
+            for number in added:
+                ground.tables.set_standing(number, "whole")
+            ground.tables.drop_bundles(b.id for b in gone)
+            ground.tables.set_listed(job, large)
+            ground.tables.set_read_ms(job, began_ms)
+            ground.tables.set_refold(job, done.changes.postponed)
+    finally:
+        ground.applying.discard(job)
+        ground.ledger.changes += len(done.changes.names)
+    done.whole = True
+    return done
+
+
+def vanished(known: Iterable[KnownBundle], *, before: set[str], listed: Iterable[str]) -> list[KnownBundle]:
+    """◆ Bundles that are gone: only what was known before the LIST began can be missing from it."""
+    there = set(listed)
+    return [b for b in known if b.name in before and b.name not in there]
+
+
+# -- manifests ------------------------------------------------------------------------------------------------
+
+
+def _read_all(ground: Ground, job: int, new: Sequence[Listed]) -> Steps[list[_Read]]:
+    read: list[_Read] = []
+    for start in range(0, len(new), SIDE_BY_SIDE):
+        some = new[start : start + SIDE_BY_SIDE]
+        tails = yield from ask(Together([Tail(f.key, bundle.TAIL_BYTES) for f in some]))
+        for found, answer in zip(some, tails, strict=True):
+            read.append((yield from _read_one(ground, job, found, _fetched(answer))))
+    return read
+
+
+def _fetched(answer: object) -> Fetched:
+    if isinstance(answer, ObjectMissing):
+        raise _Vanished
+    if isinstance(answer, MountfsError):
+        raise answer
+    assert isinstance(answer, Fetched)
+    return answer
+
+
+def _read_one(ground: Ground, job: int, found: Listed, tail: Fetched) -> Steps[_Read]:
+    name = found.key.rpartition("/")[2]
+    try:
+        extent = bundle.find_manifest(tail.data, object_bytes=tail.total_bytes)
+        stored = extent.within(tail.data, object_bytes=tail.total_bytes)
+        if stored is None:
+            stored = (yield from _rest(found.key, extent)).data
+        read = partial(
+            bundle.read_manifest, stored, store_id=ground.store_id, job=ground.tables.job_name(job), name=name,
+            extent=extent,
+        )  # fmt: skip
+        manifest = yield from ask(Work(read))
+    except CorruptContent as error:
+        log.warning("%s is left alone: %s", found.key, error)
+        return _Read(name, tail.total_bytes, found.modified_ms, b"", None)
+    return _Read(name, tail.total_bytes, found.modified_ms, stored, manifest)
+
+
+def _rest(key: str, extent: bundle.Extent) -> Steps[Fetched]:
+    try:
+        return (yield from ask(Range(key, extent.offset, extent.length)))
+    except ObjectMissing:
+        raise _Vanished from None
+
+
+def _add(ground: Ground, job: int, read: Iterable[_Read]) -> list[int]:
+    """The bundles and where their contents lie; until the records are in the rows too, they are not whole."""
+    added = []
+    with ground.ledger.transaction():
+        for r in read:
+            if r.manifest is None:
+                continue
+            number = ground.tables.add_bundle(
+                job, r.name, bytes=r.object_bytes, modified_ms=r.modified_ms, manifest=r.stored, standing="applying", told=True
+            )
+            ground.tables.add_places(job, number, map(place_row, r.manifest.places))
+            added.append(number)
+    return added
+
+
+# -- into the rows ----------------------------------------------------------------------------------------------
+
+
+def apply_records(ground: Ground, job: int, records: Sequence[Record], changes: Changes) -> Steps[None]:
+    """Fold records into the rows, in pieces."""
+    for start in range(0, len(records), ground.piece):
+        if start:
+            yield Pause()
+        with ground.ledger.transaction():
+            for record in records[start : start + ground.piece]:
+                ground.stamps.observe(record.stamp)
+                ground.paths.put(Where(job, record.path), record, changes)
+
+
+def published(ground: Ground, job: int, *, without: AbstractSet[int] = frozenset()) -> Steps[dict[bytes, PathState]]:
+    """The published state of a job: the fold of the bundles known under its prefix."""
+    name = ground.tables.job_name(job)
+    stored = [
+        (b.name, ground.tables.manifest(b.id)) for b in ground.tables.bundles(job).values() if b.id not in without
+    ]  # fmt: skip
+
+    def work() -> dict[bytes, PathState]:
+        records: list[Record] = []
+        for number, raw in stored:
+            records.extend(bundle.read_manifest(raw, store_id=ground.store_id, job=name, name=number).records)
+        return fold(records)
+
+    return (yield from ask(Work(work)))
+
+
+def _reconcile(ground: Ground, job: int, gone: set[int], changes: Changes) -> Steps[None]:
+    """Bring all rows of a job to the fold of what is known now, but for what this machine has not published."""
+    states = yield from published(ground, job, without=gone)
+    yield from reconcile_paths(ground, job, states, [*_paths_of(ground, job), *states], changes)
+
+
+def reconcile_paths(
+    ground: Ground, job: int, states: dict[bytes, PathState], paths: Iterable[bytes], changes: Changes
+) -> Steps[None]:
+    # children before parents where things go, parents before children where they come: both by depth
+    todo = sorted(set(paths), key=lambda path: (path.count(b"/"), path))
+    going = [path for path in reversed(todo) if path not in states or not states[path].exists]
+    coming = [path for path in todo if path in states and states[path].exists]
+    for number, path in enumerate([*going, *coming]):
+        if number % ground.piece == 0 and number:
+            yield Pause()
+        with ground.ledger.transaction():
+            _reconcile_path(ground, Where(job, path), states.get(path), changes)
+
+
+def _reconcile_path(ground: Ground, where: Where, said: PathState | None, changes: Changes) -> None:
+    entry = ground.paths.find(where)
+    old = ground.paths.state(where, entry)
+    new = PathState(said.clear, dict(said.registers)) if said is not None else PathState()
+    new.merge(ground.paths.owed_state(where, entry))
+    if _stamps(old) != _stamps(new):
+        ground.paths.set(where, entry, old, new, changes)
+
+
+def _stamps(state: PathState) -> tuple[str, dict[str, str]]:
+    return state.clear, {name: stamp for name, (stamp, _value) in state.registers.items()}
+
+
+def _paths_of(ground: Ground, job: int) -> list[bytes]:
+    """Every path of a job that the rows know."""
+    found = [row.path for row in ground.tables.past_of(job)]
+    root = ground.paths.find(Where(job, b""))
+    stack: list[tuple[Entry, bytes]] = [(root, b"")] if root is not None else []
+    while stack:
+        entry, path = stack.pop()
+        found.append(path)
+        if entry.kind != Kind.DIRECTORY:
+            continue
+        after = b""
+        while page := ground.catalog.children(entry.ino, after=after, limit=500):
+            for child in page:
+                name = ground.owing.alias_of(child.ino) or child.name
+                stack.append((child, path + b"/" + name if path else name))
+            after = page[-1].name
+    return found
+
+
+def carry_out_moves(ground: Ground) -> Steps[None]:
+    """Look at all below renamed directories first: until then the bucket knows it under other paths."""
+    for ino in ground.owing.moved_inos():
+        for number, _ in enumerate(ground.owing.carrying(ino)):
+            if number % ground.piece == ground.piece - 1:
+                yield Pause()
