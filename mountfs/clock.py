@@ -39,6 +39,14 @@ class Stamps:
         self.offset_ms = 0
         self._last = (0, 0)
 
+    def heard(self, server_ms: int, *, began_ms: int, ended_ms: int) -> None:
+        """The server's clock showed this, in whole seconds, at some time between the two of this machine's.
+
+        The offset moves only as far as the answer proves it wrong.
+        """
+        least, most = server_ms - ended_ms, server_ms + 999 - began_ms
+        self.offset_ms = min(max(self.offset_ms, least), most)
+
     def now_ms(self) -> int:
         """The server's time as far as it is known; this machine's, before a server was asked."""
         return self._clock.now_ns() // 1_000_000 + self.offset_ms

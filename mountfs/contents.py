@@ -59,6 +59,7 @@ class FramedReader:
         self.table = table
         self.size = table.plain_bytes
         self.raw = raw
+        self.arriving = False  # not all of its stored bytes are here yet: somebody brings what a read needs
         self._fetch = fetch
         self._frames: OrderedDict[int, bytes] = OrderedDict()
         self._lock = threading.Lock()
@@ -96,7 +97,7 @@ class FramedReader:
 
     def check(self, index: int) -> None:
         """Decompress a frame and keep nothing of it. Raises CorruptContent."""
-        self._decoded(index)
+        self.decoded(index)
 
     def _frame(self, index: int) -> bytes:
         """One decompressed frame; whoever comes second waits for the first instead of doing it again."""
@@ -112,7 +113,7 @@ class FramedReader:
                     break
             event.wait()
         try:
-            plain = self._decoded(index)
+            plain = self.decoded(index)
             with self._lock:
                 self._frames[index] = plain
                 while len(self._frames) > FRAMES_KEPT:
@@ -122,7 +123,8 @@ class FramedReader:
             with self._lock:
                 self._busy.pop(index).set()
 
-    def _decoded(self, index: int) -> bytes:
+    def decoded(self, index: int) -> bytes:
+        """The plain bytes of a frame, checked just now. Raises CorruptContent."""
         stored, frame = self.stored_frame(index), self.table[index]
         if not self.raw:
             return codec.decompress_frame(stored, frame)
@@ -164,6 +166,12 @@ class ContentFiles:
             sync_directory(self.directory)
         os.rename(source, path)
         sync_directory(path.parent)
+
+    def adopt_quickly(self, source: Path, digest: Digest, kind: str) -> None:
+        """The same for what can be fetched again: power loss may take it. For a worker thread."""
+        path = self.path(digest, kind)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        os.rename(source, path)
 
     def remove(self, names: list[str]) -> None:
         """Delete files, named as in `doom_name`, durably: what is struck off the list afterwards does not come back."""
@@ -237,6 +245,16 @@ def in_memory(content: Content, data: bytes) -> ReadsRanges:
     if content.size <= AT_ONCE_BYTES:
         return PlainReader(codec.decode(data, codec=Codec(content.codec), plain_bytes=content.size, sums=content.sums))
     return framed(content, fetch=lambda offset, length: data[offset : offset + length], stored_bytes=len(data))
+
+
+def write_quickly(path: Path, data: bytes) -> None:
+    """Create a file with these bytes; power loss may take it. For a worker thread. Raises CacheFull."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        with full_disk():
+            write_all(fd, data)
+    finally:
+        os.close(fd)
 
 
 def write_durably(path: Path, parts: list[bytes]) -> None:

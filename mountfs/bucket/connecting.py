@@ -35,7 +35,9 @@ class Store:
         return json.dumps(said, indent=2).encode() + b"\n"
 
 
-def connect(*, known: str | None, trash_days: int, versions: bool, where: str) -> Steps[Store]:
+def connect(
+    *, known: str | None, trash_days: int, versions: bool, where: str, read_only: bool = False
+) -> Steps[Store]:
     """The store in the bucket; made where the prefix is empty and this machine (`known` None) has none yet.
 
     Raises ConfigError for another store, a newer format or a prefix that holds something else; CorruptContent for a
@@ -49,6 +51,8 @@ def connect(*, known: str | None, trash_days: int, versions: bool, where: str) -
                 f"{where} is empty, and this machine knows the store {known} there: check bucket and prefix; nothing"
                 " was changed here"
             ) from None
+        if read_only:
+            raise ConfigError(f"{where} holds no store of mountfs, and this mount is to read only") from None
         return (yield from _create(trash_days=trash_days, versions=versions, where=where))
     if known is not None and found.store_id != known:
         raise ConfigError(

@@ -2,90 +2,165 @@
 
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 
+from mountfs import bundle
 from mountfs.bucket.bodies import fetched_body
-from mountfs.bucket.ground import Ground
+from mountfs.bucket.ground import LARGE_BYTES, Ground
 from mountfs.bucket.reading import refresh
-from mountfs.bucket.requests import Get, Range, Steps, Work, ask
+from mountfs.bucket.requests import Get, Pause, Range, Steps, Work, ask
 from mountfs.bundle import Member
 from mountfs.catalog.bucket import Placed
-from mountfs.contents import INLINE_BYTES, write_durably
+from mountfs.contents import INLINE_BYTES, write_quickly
 from mountfs.errors import ContentLost, CorruptContent, ObjectMissing
 from mountfs.model import Codec, Content, Digest
 from mountfs.model import Place as Here
 
 log = logging.getLogger(__name__)
 
+BATCH = 64  # members that are checked and brought in together
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """One place of a content in the bucket, and the key under which it lies."""
+
+    job: int
+    place: Placed
+    key: str
+
 
 def fetch_content(ground: Ground, content_id: int) -> Steps[None]:
     """Bring a content here, whole. Raises ContentLost, CorruptContent, RemoteUnavailable, RemoteDenied."""
-    content = ground.catalog.content(content_id)
-    if content is None or content.place != Here.BUCKET or content.digest is None:
+    content = absent(ground, content_id)
+    if content is None:
         return
-    jobs = jobs_naming(ground, content)
     for again in (False, True):
-        for job in jobs:
-            if again:
-                yield from refresh(ground, job)
-            member = yield from _from_any(ground, job, content.digest)
-            if member is not None:
-                yield from keep(ground, content, member)
-                return
-    raise ContentLost(f"integrity check: the content {content.digest.hex()} is at none of its places in the bucket")
+        if again:
+            yield from look_again(ground, content)
+        for found in whereabouts(ground, content):
+            try:
+                member = yield from _read(found)
+            except ObjectMissing:
+                continue
+            except CorruptContent as error:
+                log.error("%s: %s", found.key, error)
+                continue
+            yield from keep(ground, [member])
+            return
+    raise lost(content)
+
+
+def absent(ground: Ground, content_id: int) -> Content | None:
+    """The content, where it is in the bucket alone."""
+    content = ground.catalog.content(content_id)
+    return content if content is not None and content.place == Here.BUCKET and content.digest is not None else None
+
+
+def look_again(ground: Ground, content: Content) -> Steps[None]:
+    """None of its places is there any more: read the jobs again, once."""
+    for job in jobs_naming(ground, content):
+        yield from refresh(ground, job)
+
+
+def lost(content: Content) -> ContentLost:
+    assert content.digest is not None
+    return ContentLost(f"integrity check: the content {content.digest.hex()} is at none of its places in the bucket")
 
 
 def jobs_naming(ground: Ground, content: Content) -> list[int]:
-    """Jobs whose entries name a content; its places are looked for in those alone."""
+    """Jobs whose entries or trash name a content; its places are looked for in those first, then in any."""
     assert content.digest is not None
     inos = [entry.ino for entry in ground.catalog.entries_with(content.digest)]
-    return list(dict.fromkeys(ground.owing.origin(ino).job for ino in inos))
+    return list(dict.fromkeys([*(ground.owing.origin(ino).job for ino in inos), *ground.tables.jobs_placing(content.digest)]))
 
 
-def _from_any(ground: Ground, job: int, digest: Digest) -> Steps[Member | None]:
-    for place in in_order(ground, job, ground.tables.places(job, digest)):
-        try:
-            return (yield from read_place(ground, job, place))
-        except ObjectMissing:
-            continue
-        except CorruptContent as error:
-            log.error("%s: %s", ground.tables.job_name(job), error)
-    return None
+def whereabouts(ground: Ground, content: Content) -> list[Whereabouts]:
+    """◆ Every place of a content, those in listed objects first."""
+    assert content.digest is not None
+    found: list[Whereabouts] = []
+    for job in jobs_naming(ground, content):
+        listed = ground.tables.listed(job)
+        places = ground.tables.places(job, content.digest)
+        for place in sorted(places, key=lambda place: bool(place.object) and place.object not in listed):
+            name = place.object or ground.tables.bundle_name(place.bundle)
+            found.append(Whereabouts(job, place, ground.key(job, name)))
+    return found
 
 
-def in_order(ground: Ground, job: int, places: Iterable[Placed]) -> list[Placed]:
-    """◆ Every place, those in listed objects first."""
-    listed = ground.tables.listed(job)
-    return sorted(places, key=lambda place: bool(place.object) and place.object not in listed)
-
-
-def read_place(ground: Ground, job: int, place: Placed) -> Steps[Member]:
+def _read(found: Whereabouts) -> Steps[Member]:
     """The content from one place, checked by its SHA-256."""
+    place = found.place
     if place.object:
-        fetched = yield from ask(Get(ground.key(job, place.object), place.stored))
+        fetched = yield from ask(Get(found.key, place.stored))
     else:
-        name = ground.tables.bundle_name(place.bundle)
-        fetched = yield from ask(Range(ground.key(job, name), place.offset, place.stored))
+        fetched = yield from ask(Range(found.key, place.offset, place.stored))
     body = fetched_body(Digest(place.digest), Codec(place.codec), place.size, place.sums, fetched.data)
     return (yield from ask(Work(body)))
 
 
-def keep(ground: Ground, content: Content, member: Member) -> Steps[None]:
-    """The bytes are here from now on: the file first, then the row that points at it."""
-    if len(member.data) <= INLINE_BYTES:
-        with ground.ledger.transaction():
-            ground.catalog.bring(content.id, member.codec, member.sums, len(member.data), member.data)
-        return
-    name = ground.contents.doom_name(member.digest, member.codec)
-    incoming = ground.contents.incoming / f"fetched-{content.id}"
+def fetch_bundle(ground: Ground, job: int, number: int) -> Steps[int]:
+    """Bring all that is absent of a bundle here with one request; how many contents came."""
+    key = ground.key(job, ground.tables.bundle_name(number))
+    wanted = [place for place in ground.tables.places_in(number) if not place.object and _is_wanted(ground, place)]
+    if not wanted:
+        return 0
+    fetched = yield from ask(Get(key, bundle.MOST_OBJECT_BYTES))
+    came = 0
+    for start in range(0, len(wanted), BATCH):
+        some = wanted[start : start + BATCH]
+        members = yield from ask(Work(lambda some=some: _checked(some, fetched.data)))  # type: ignore[misc]
+        yield from keep(ground, members)
+        came += len(members)
+        yield Pause()
+    return came
 
-    def work() -> None:
-        write_durably(incoming, [member.data])
-        ground.contents.adopt(incoming, member.digest, member.codec)
 
-    with ground.catalog.transaction():
-        ground.catalog.doom([name])
-    yield from ask(Work(work))
+def _is_wanted(ground: Ground, place: Placed) -> bool:
+    known = ground.catalog.content_by_any(place.digest, place.codec)
+    return known is not None and absent(ground, known) is not None
+
+
+def _checked(places: Iterable[Placed], whole: bytes) -> list[Member]:
+    """Those members that are what they are said to be; the others are found when somebody asks for them."""
+    members = []
+    for place in places:
+        stored = whole[place.offset : place.offset + place.stored]
+        try:
+            members.append(fetched_body(Digest(place.digest), Codec(place.codec), place.size, place.sums, stored)())
+        except CorruptContent as error:
+            log.error("%s", error)
+    return members
+
+
+def keep(ground: Ground, members: list[Member]) -> Steps[None]:
+    """These are here from now on: files first, then the rows that point at them.
+
+    Files are not synced: what power loss tears is found when it is read, and fetched again.
+    """
+    large = [member for member in members if len(member.data) > INLINE_BYTES]
+    names = [ground.contents.doom_name(member.digest, member.codec) for member in large]
+    if large:
+        with ground.catalog.transaction():
+            ground.catalog.doom(names)
+        yield from ask(Work(lambda: _write(ground, large)))
     with ground.ledger.transaction():
-        ground.catalog.bring(content.id, member.codec, member.sums, len(member.data), None)
-        ground.catalog.spare([name])
+        for member in members:
+            known = ground.catalog.content_by_any(member.digest, member.codec)
+            if known is None:
+                continue
+            data = member.data if len(member.data) <= INLINE_BYTES else None
+            ground.catalog.bring(known, member.codec, member.sums, len(member.data), data, now_s=ground.now_ms() // 1000)
+        ground.catalog.spare(names)
 
+
+def _write(ground: Ground, members: list[Member]) -> None:
+    for member in members:
+        incoming = ground.contents.incoming / f"fetched-{member.digest.hex()}"
+        write_quickly(incoming, member.data)
+        ground.contents.adopt_quickly(incoming, member.digest, member.codec)
+
+
+def is_large(content: Content) -> bool:
+    """Whether it is read in ranges, because the whole would keep its reader waiting."""
+    return content.stored > LARGE_BYTES

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from mountfs import objects
+from mountfs.bucket.bodies import body_of
+from mountfs.bundle import Place
 from mountfs.catalog import Catalog
 from mountfs.catalog.bucket import BucketTables, NotedUpload, Row
 from mountfs.clock import Clock, Stamps
 from mountfs.contents import ContentFiles
-from mountfs.bucket.bodies import body_of
-from mountfs.bundle import Place
 from mountfs.errors import ContentLost, CorruptContent, MountfsError
 from mountfs.model import Content
 from mountfs.remote.protocol import Upload, ignore
@@ -48,9 +48,15 @@ class Ground:
     contents: ContentFiles
     store_id: str
     grace_ms: int
+    heads: tuple[str, ...] = ()
     piece: int = PIECE
+    large_bytes: int = LARGE_BYTES
+    clears_stay_ms: int = CLEARS_STAY_MS
+    versions: bool = False  # the store keeps superseded contents
     random: Callable[[], str] = _random
     applying: set[int] = field(default_factory=set)  # jobs whose reading is being brought into the rows
+    maintained: set[int] = field(default_factory=set)  # jobs that are being maintained
+    untouched: set[tuple[int, str]] = field(default_factory=set)  # bundles that could not be merged, until a restart
     on_loop: Callable[[Callable[[], None]], None] = _at_once  # from a worker thread: run that on the loop's thread
     progress: Callable[[int], None] = ignore  # hears of bytes of large contents that the bucket confirmed
 

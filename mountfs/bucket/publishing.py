@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from mountfs import bundle, objects
 from mountfs.bucket.bodies import Body, FileSource, body_of, checked_sum, fetched_body
-from mountfs.bucket.ground import LARGE_BYTES, PIECE, Ground, place_row
+from mountfs.bucket.ground import PIECE, Ground, place_row
 from mountfs.bucket.reading import carry_out_moves, refresh
 from mountfs.bucket.requests import Copy, Head, Pause, Put, PutLarge, Range, Steps, Work, ask
 from mountfs.bucket.stale import set_aside, settle_stale
@@ -40,7 +40,7 @@ class Published:
     complete: bool = False  # nothing that could go out is left
 
 
-class _Again(Exception):  # noqa: N818  # what was decided no longer holds: begin anew
+class _Again(Exception):  # what was decided no longer holds: begin anew
     pass
 
 
@@ -78,14 +78,14 @@ def publish(ground: Ground, job: int) -> Steps[Published]:
 
 
 def _publish_one(ground: Ground, job: int, batch: list[Due]) -> Steps[tuple[int, int]]:
-    load = _fitting(batch)
+    load = _fitting(batch, large_bytes=ground.large_bytes)
     yield from _place_all(ground, job, load)
     _check_ages(ground, job, load)
     packed = yield from _packed(ground, job, load)
     return (yield from _send(ground, job, load, packed))
 
 
-def _fitting(batch: list[Due]) -> _Load:
+def _fitting(batch: list[Due], *, large_bytes: int) -> _Load:
     """As much as one bundle takes; large contents count as nothing."""
     load = _Load([])
     room, records = bundle.MOST_BUNDLE_BYTES - SPARE_BYTES, 0
@@ -93,7 +93,7 @@ def _fitting(batch: list[Due]) -> _Load:
     for due in batch:
         content = due.content
         size = 0
-        if content is not None and content.stored <= LARGE_BYTES and content.digest not in seen:
+        if content is not None and content.stored <= large_bytes and content.digest not in seen:
             size = content.stored + 256
         if load.due and (size > room or records >= MOST_RECORDS or len(seen) >= bundle.MOST_MEMBERS - 2):
             break
@@ -188,7 +188,7 @@ def _rely_on_upload(load: _Load, content: Content, noted: NotedUpload) -> None:
 
 
 def _bring(ground: Ground, job: int, load: _Load, content: Content) -> Steps[None]:
-    if content.stored > LARGE_BYTES:
+    if content.stored > ground.large_bytes:
         _rely_on_upload(load, content, (yield from _upload(ground, job, content)))
         return
     data = ground.catalog.content_data(content.id) if content.place == Here.CATALOG else None

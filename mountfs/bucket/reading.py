@@ -48,9 +48,11 @@ class Refreshed:
     bundles: int = 0
     refused: list[str] = field(default_factory=list)
     whole: bool = False
+    began_ms: int = 0
+    names: frozenset[str] = frozenset()  # of the bundles that the LIST had
 
 
-class _Vanished(Exception):  # noqa: N818  # something listed is there no more
+class _Vanished(Exception):  # something listed is there no more
     pass
 
 
@@ -81,7 +83,7 @@ def _apply(
     while job in ground.applying:
         yield Pause()
     gone = vanished(ground.tables.bundles(job).values(), before=before, listed=bundles.keys())
-    done = Refreshed(bundles=len(bundles))
+    done = Refreshed(bundles=len(bundles), began_ms=began_ms, names=frozenset(bundles))
     done.refused = [f"{r.name}: {sentence}" for r in read if r.manifest for sentence in r.manifest.refused]
     ground.applying.add(job)
     try:

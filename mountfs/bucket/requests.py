@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from mountfs.errors import MountfsError
-from mountfs.remote.protocol import Answered, Fetched, Found, Listed, Page, Remote, Source, Upload
+from mountfs.remote.protocol import Answered, Fetched, Found, Listed, Page, Remote, Source, Unfinished, Upload
 
 T = TypeVar("T")
 A = TypeVar("A", covariant=True)
@@ -114,6 +114,24 @@ class Delete(Request[None]):
 
     def run(self, remote: Remote) -> None:
         remote.delete(self.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class ListUploads(Request[Unfinished]):
+    """Multipart uploads that were begun below a prefix and never ended."""
+
+    prefix: str
+
+    def run(self, remote: Remote) -> Unfinished:
+        return remote.unfinished(self.prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class Abort(Request[None]):
+    upload: Upload
+
+    def run(self, remote: Remote) -> None:
+        remote.abort(self.upload)
 
 
 @dataclass(frozen=True, slots=True)

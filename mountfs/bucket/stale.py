@@ -9,7 +9,7 @@ import logging
 import zlib
 from collections.abc import Iterable, Sequence
 
-from mountfs.bucket.ground import CLEARS_STAY_MS, Ground
+from mountfs.bucket.ground import Ground
 from mountfs.bucket.reading import published, reconcile_paths, refresh
 from mountfs.bucket.requests import Steps
 from mountfs.records import PathState
@@ -39,7 +39,7 @@ def settle_stale(ground: Ground, job: int) -> Steps[None]:
 
 def is_stale(ground: Ground, due: Due) -> bool:
     """◆ A record as old as that is not published as it is."""
-    return ground.now_ms() - due.oldest_ms >= CLEARS_STAY_MS - ground.half_ms
+    return ground.now_ms() - due.oldest_ms >= ground.clears_stay_ms - ground.half_ms
 
 
 def together(batch: Sequence[Due], paths: set[bytes]) -> list[Due]:

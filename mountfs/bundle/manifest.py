@@ -40,8 +40,11 @@ MOST_BUNDLE_BYTES: Final = 32 << 20
 """What whoever packs aims at; read is what is longer, up to MOST_OBJECT_BYTES."""
 
 MOST_MANIFEST_BYTES: Final = 256 << 20
-MOST_LINES: Final = 1 << 18
-"""About 1 KiB of memory each. Whoever packs stays far below: what has more is not read at all."""
+MOST_LINES: Final = 1 << 17
+"""A content and a record for each member that a ZIP can hold; a record takes up to 2 KiB of memory.
+
+Whoever packs stays far below: a manifest with more is not read at all.
+"""
 
 
 class ForeignBundle(CorruptContent):

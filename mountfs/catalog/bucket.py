@@ -186,6 +186,10 @@ class BucketTables:
     def places_in(self, bundle: int) -> list[Placed]:
         return [Placed(*row) for row in self._run(f"SELECT {_PLACED} FROM placed WHERE bundle = ?", (bundle,))]
 
+    def jobs_placing(self, digest: bytes) -> list[int]:
+        """Jobs in which a content has a place."""
+        return [j for (j,) in self._run("SELECT DISTINCT job FROM placed WHERE digest = ? AND object <> ''", (digest,))]
+
     def large_elsewhere(self, digest: bytes, codec: str) -> list[tuple[bytes, str]]:
         """(job, object) of large objects with this content in any job."""
         return [

@@ -222,16 +222,26 @@ class Catalog:
         if data is not None:
             self._run("INSERT INTO stored VALUES (?,?)", (content.id, data))
 
-    def bring(self, content_id: int, codec: str, sums: bytes, stored: int, data: bytes | None) -> None:
+    def bring(
+        self, content_id: int, codec: str, sums: bytes, stored: int, data: bytes | None, *, now_s: int = 0
+    ) -> None:
         """A content of the bucket is here now, in the catalog (`data`) or in its file."""
         place = "file" if data is None else "catalog"
-        self._run(
-            "UPDATE content SET place = ?, codec = ?, sums = ?, stored = ?, damaged = 0 WHERE id = ?"
+        brought = self._run(
+            "UPDATE content SET place = ?, codec = ?, sums = ?, stored = ?, damaged = 0, read_s = ? WHERE id = ?"
             " AND place = 'bucket'",
-            (place, codec, sums, stored, content_id),
-        )
-        if data is not None:
+            (place, codec, sums, stored, now_s, content_id),
+        ).rowcount
+        if data is not None and brought:
             self._run("INSERT OR REPLACE INTO stored VALUES (?,?)", (content_id, data))
+
+    def evict(self, content_id: int) -> None:
+        """The content is in the bucket alone from now on; a file it had is to be removed once that is durable."""
+        self._run("UPDATE content SET place = 'bucket' WHERE id = ? AND place IN ('catalog', 'file')", (content_id,))
+
+    def here_bytes(self) -> int:
+        """Stored bytes of all settled contents on this machine."""
+        return int(self._run("SELECT here FROM usage").fetchone()[0])
 
     def resize_content(self, content_id: int, size: int) -> None:
         self._run("UPDATE content SET size = ?1, stored = ?1 WHERE id = ?2", (size, content_id))

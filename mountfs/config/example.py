@@ -92,8 +92,13 @@ storage:
     # AES256, aws:kms or aws:kms:dsse.
     #sse: null
     #storage_class: null
-    # auto, when_supported, or when_required for servers that do not know CRC checksums.
+    # What confirms an upload. when_supported: SHA-256. when_required: MD5, for servers that know nothing else.
+    # auto: both are sent, and one of them must come back.
     #checksum: auto
+    # Connections kept open, and how long a server may take to accept one, or to say the next word.
+    #connections: 16
+    #connect_timeout_seconds: 5
+    #read_timeout_seconds: 20
 
   # For backend: directory.
   #directory:

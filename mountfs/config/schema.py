@@ -120,6 +120,9 @@ class S3(Section):
         Allowed("a class such as STANDARD_IA, or null"),
     ] = None
     checksum: Literal["auto", "when_supported", "when_required"] = "auto"
+    connections: Annotated[int, Field(ge=1, le=256)] = 16
+    connect_timeout_seconds: PositiveSeconds = 5
+    read_timeout_seconds: PositiveSeconds = 20
 
     @property
     def is_exposed(self) -> bool:

@@ -12,6 +12,7 @@ from mountfs.errors import InvalidArgument, InvalidName
 
 DAY_SECONDS: Final = 86400
 DAYS_MAX: Final = 36_500
+PREFIX_BYTES_MAX: Final = 128
 _CRON_BOUNDS: Final = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
 _CRON_ITEM: Final = re.compile(r"(?:\*|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/([1-9][0-9]?))?")
 _LAYOUT_PART: Final = re.compile(r"(?:[^{}]|\{[a-z0-9_-]+\})+")
@@ -148,7 +149,7 @@ def _is_cron_item(item: str, bounds: tuple[int, int]) -> bool:
 def key_prefix(value: str) -> str:
     """The prefix in a bucket, ending with `/` unless it is empty."""
     parts = value.rstrip("/").split("/") if value.rstrip("/") else []
-    if any(part in ("", ".", "..") for part in parts) or len(value) > 512 or not value.isprintable():
+    if any(part in ("", ".", "..") for part in parts) or len(value.encode()) > PREFIX_BYTES_MAX or not value.isprintable():
         raise InvalidArgument(f"{value[:60]!r} is not a prefix")
     return "".join(f"{part}/" for part in parts)
 

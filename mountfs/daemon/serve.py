@@ -16,12 +16,14 @@ import trio
 from mountfs import __version__, namespace
 from mountfs.daemon.background import Background
 from mountfs.daemon.control import Answer, Control, listen
+from mountfs.daemon.described import Described
 from mountfs.daemon.service import Service
-from mountfs.errors import MountfsError
+from mountfs.errors import MountfsError, RemoteDenied, RemoteUnavailable
 from mountfs.fuse import session
 from mountfs.fuse.operations import Operations
 from mountfs.model import Standing
 from mountfs.store.store import Store
+from mountfs.transfers.bucket import Bucket
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ class Daemon:
         self._background = Background(store)
         self._stopping = False
         self._operations: Operations | None = None
+        self._bucket: Bucket | None = None
 
     async def run(self) -> None:
         listener = listen(self._service.state)
@@ -59,11 +62,15 @@ class Daemon:
             nursery.start_soon(self._watch_signals)
             nursery.start_soon(control.serve, listener)
             nursery.start_soon(self._background.run)
+            if self._service.bucket is not None:
+                self._bucket = await self._open_bucket(self._service.bucket, nursery)
+                nursery.start_soon(self._bucket.run)
             operations = Operations(
                 self._store,
                 handler_seconds=self._service.handler_seconds,
                 nursery=nursery,
                 wake=self._background.wake,
+                bucket=self._bucket,
             )
             self._operations = operations
             with session.mounted(
@@ -79,6 +86,22 @@ class Daemon:
                 self._stopping_said()
             await self._finish()
             nursery.cancel_scope.cancel()
+
+    async def _open_bucket(self, described: Described, nursery: trio.Nursery) -> Bucket:
+        """Connected when it answers in time; what is wrong for good with a bucket never used before ends the mount."""
+        remote = await trio.to_thread.run_sync(described.open)
+        invalidate = session.Invalidations()
+        nursery.start_soon(invalidate.run)
+        bucket = Bucket(self._store, remote, described.manner, nursery, invalidate.tell)
+        try:
+            await bucket.connect(seconds=max(described.manner.look_seconds, 5.0))
+        except RemoteUnavailable as error:
+            log.warning("mounted without the bucket: %s", error)
+        except RemoteDenied:
+            if not bucket.ground.store_id:
+                raise
+            log.exception("mounted without the bucket")
+        return bucket
 
     async def _announce(self) -> None:
         found = await trio.to_thread.run_sync(os.stat, self._service.mountpoint)
@@ -136,6 +159,7 @@ class Daemon:
             "resident_bytes": _resident_bytes(),
             "damaged": len(store.catalog.damaged()),
             "refusals": refusals,
+            "bucket": self._bucket.status() if self._bucket is not None else None,
         }
 
     async def _delete(self, request: dict[str, object]) -> Answer:

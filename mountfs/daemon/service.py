@@ -2,7 +2,7 @@
 
 import json
 import os
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from mountfs.store.options import Options
 
 if TYPE_CHECKING:
     from mountfs.config import Settings
+    from mountfs.daemon.described import Described
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,18 +24,26 @@ class Service:
     handler_seconds: float = 10.0
     allow_other: bool = False
     auto_unmount: bool = False
+    bucket: "Described | None" = None
 
     def as_json(self) -> str:
         """For the process that is to serve it; `from_json` reads it there."""
         options = {f.name: getattr(self.options, f.name) for f in fields(Options)}
-        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "options"}
-        return json.dumps({**plain, "options": options}, default=_plain)
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("options", "bucket")}
+        bucket = None if self.bucket is None else {"storage": self.bucket.storage, "manner": asdict(self.bucket.manner)}
+        return json.dumps({**plain, "options": options, "bucket": bucket}, default=_plain)
 
     @classmethod
     def from_json(cls, text: str) -> "Service":
         said = json.loads(text)
         options = said.pop("options")
         options["owner"] = tuple(options["owner"])
+        if (bucket := said.pop("bucket")) is not None:
+            from mountfs.daemon.described import Described
+            from mountfs.transfers.bucket import Manner
+
+            manner = Manner(**{**bucket["manner"], "heads": tuple(bucket["manner"]["heads"])})
+            said["bucket"] = Described(bucket["storage"], manner)
         said["mountpoint"], said["state"] = Path(said["mountpoint"]), Path(said["state"])
         return cls(options=Options(**options), **said)
 
@@ -54,7 +63,16 @@ def service_of(
         handler_seconds=settings.handler_seconds,
         allow_other=allow_other or settings.allow_other,
         auto_unmount=auto_unmount,
+        bucket=_bucket_of(settings),
     )
+
+
+def _bucket_of(settings: "Settings") -> "Described | None":
+    if settings.storage.backend == "local":
+        return None
+    from mountfs.daemon.described import described  # brings the event loop along
+
+    return described(settings)
 
 
 def options_of(settings: "Settings") -> Options:
@@ -72,6 +90,10 @@ def options_of(settings: "Settings") -> Options:
         warn_threshold=limits.warn_threshold,
         max_tags=limits.max_tags,
         settle_seconds=settings.sync.settle_seconds,
+        has_bucket=settings.storage.backend != "local",
+        trash_days=settings.trash_days,
+        recorded_owner=settings.owner == "recorded",
+        protect_others=settings.protect == "others",
         job_tags=dict(settings.tags),
         owner=(os.getuid(), os.getgid()),
     )

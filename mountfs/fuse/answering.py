@@ -25,13 +25,14 @@ from mountfs.errors import (
     TagTooLarge,
     Unsupported,
 )
-from mountfs.fuse.attributes import to_kernel
+from mountfs.fuse.attributes import CACHED_SECONDS, SHARED_SECONDS, UNSETTLED_SECONDS, to_kernel
 from mountfs.fuse.handles import DirectoryHandle, Handle
 from mountfs.fuse.refusals import Refusals
 from mountfs.fuse.syncing import Syncing
 from mountfs.fuse.waiting import Waiting
 from mountfs.model import Entry
 from mountfs.store.store import Store
+from mountfs.transfers.bucket import Bucket
 
 log = logging.getLogger(__name__)
 P = ParamSpec("P")
@@ -66,10 +67,13 @@ class Answering(pyfuse3.Operations):
     """What every handler works with. All run on one loop; what waits goes through `Waiting`."""
 
     def __init__(
-        self, store: Store, *, handler_seconds: float, nursery: trio.Nursery, wake: Callable[[], None]
-    ) -> None:
+        self, store: Store, *, handler_seconds: float, nursery: trio.Nursery, wake: Callable[[], None],
+        bucket: Bucket | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.store = store
+        self.bucket = bucket
+        self._cached_seconds = CACHED_SECONDS if bucket is None else SHARED_SECONDS
         self.waiting = Waiting(handler_seconds)
         self.syncing = Syncing(store, self.waiting)
         self.refusals = Refusals(store)
@@ -111,7 +115,7 @@ class Answering(pyfuse3.Operations):
             entry,
             links=0 if live is not None and live.unlinked else 1,
             owner=self.store.options.owner,
-            settled=settled,
+            cached_seconds=self._cached_seconds if settled else UNSETTLED_SECONDS,
         )
 
 

@@ -8,12 +8,15 @@ from mountfs.model import ROOT_INO, Entry, Kind
 
 _TYPE = {Kind.FILE: stat.S_IFREG, Kind.DIRECTORY: stat.S_IFDIR, Kind.SYMLINK: stat.S_IFLNK}
 CACHED_SECONDS = 300.0  # every change of a name or an attribute comes through the kernel, or is pushed to it
+SHARED_SECONDS = 60.0  # with a bucket: whoever looks is noticed again after this time, and sees what others changed
 UNSETTLED_SECONDS = 1.0  # what it costs on disk is not known yet
 BLOCK_BYTES = 4096
 
 
-def to_kernel(entry: Entry, *, links: int, owner: tuple[int, int], settled: bool) -> pyfuse3.EntryAttributes:
-    """A stat structure. `owner` is that of the root; `settled` whether `stored` is final."""
+def to_kernel(
+    entry: Entry, *, links: int, owner: tuple[int, int], cached_seconds: float
+) -> pyfuse3.EntryAttributes:
+    """A stat structure. `owner` is that of the root; `cached_seconds` how long the kernel may remember attributes."""
     attributes = pyfuse3.EntryAttributes()
     attributes.st_ino = pyfuse3.InodeT(entry.ino)
     attributes.st_mode = pyfuse3.ModeT(entry.mode | _TYPE[entry.kind])  # type: ignore[index]
@@ -28,6 +31,6 @@ def to_kernel(entry: Entry, *, links: int, owner: tuple[int, int], settled: bool
     attributes.st_atime_ns = entry.atime_ns
     attributes.st_mtime_ns = entry.mtime_ns
     attributes.st_ctime_ns = entry.ctime_ns
-    attributes.entry_timeout = CACHED_SECONDS
-    attributes.attr_timeout = CACHED_SECONDS if settled else UNSETTLED_SECONDS
+    attributes.entry_timeout = max(cached_seconds, SHARED_SECONDS)
+    attributes.attr_timeout = cached_seconds
     return attributes

@@ -13,9 +13,10 @@ from mountfs.contents import FramedReader
 from mountfs.errors import AlreadyExists, ContentLost, CorruptContent, MountfsError
 from mountfs.fuse.answering import Answering, answers
 from mountfs.fuse.handles import Handle
-from mountfs.model import Standing
+from mountfs.model import Entry, Standing
 from mountfs.store.live import LiveFile
 from mountfs.store.tree import Owner
+from mountfs.transfers.bucket import Bucket
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,9 @@ class ContentRequests(Answering):
         entry = self._tree.entry(inode)
         truncate = bool(flags & os.O_TRUNC)
         write = truncate or flags & os.O_ACCMODE != os.O_RDONLY
+        if self.bucket is not None and not truncate:
+            await self._bring(self.bucket, entry, whole=write)
+            entry = self._tree.entry(inode)
         live = self._files.live.get(entry.ino)
         if truncate and live is not None:
             await self.waiting.lock(live.lock)
@@ -59,6 +63,13 @@ class ContentRequests(Answering):
         else:
             live = self._files.open(entry, write=write, truncate=truncate)
         return self._handle(live, write=write, pid=ctx.pid)
+
+    async def _bring(self, bucket: Bucket, entry: Entry, *, whole: bool) -> None:
+        """What is not here comes from the bucket in `open`, which is not one of the kernel's few background requests."""
+        await bucket.into(entry.parent)
+        live = self._files.live.get(entry.ino)
+        if live is None or not live.changed:
+            await bucket.prepare(entry, whole=whole)
 
     @answers
     async def read(self, fh: FileHandleT, off: int, size: int) -> bytes:
@@ -72,6 +83,8 @@ class ContentRequests(Answering):
             if reader is None:
                 return b""
             if isinstance(reader, FramedReader):
+                if self.bucket is not None:
+                    await self.bucket.arrive(live.acknowledged.content, reader, off, size)
                 self._read_ahead(handle, reader, off, size)
             data = reader.read(off, size) if reader.at_hand(off, size) else None
             if data is None:
@@ -80,7 +93,18 @@ class ContentRequests(Answering):
         except (CorruptContent, ContentLost) as error:
             sentence = self.store.report_damage(live, error)
             log.error("%s", sentence)
-            raise
+            if not await self._heal(live):
+                raise
+            healed = self._files.reader(live)
+            return b"" if healed is None else await self.waiting.hop(lambda: healed.read(off, size))
+
+    async def _heal(self, live: LiveFile) -> bool:
+        """Take the bucket's copy of what rotted here."""
+        content = live.acknowledged.content
+        if self.bucket is None or content is None or live.changed or not await self.bucket.heal(content):
+            return False
+        live.reader = None
+        return True
 
     async def _read_draft(self, live: LiveFile, offset: int, size: int) -> bytes | None:
         """None when the file was settled while we waited for it: there is no draft any more."""

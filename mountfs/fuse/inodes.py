@@ -51,6 +51,8 @@ class InodeRequests(Answering):
             finally:
                 live.lock.release()
             return
+        if self.bucket is not None and size:
+            await self.bucket.prepare(self._tree.entry(inode), whole=True)
         live = self._files.open(self._tree.entry(inode), write=True)
         await self.waiting.lock(live.lock)
         try:

@@ -5,6 +5,8 @@ from pyfuse3 import FileHandleT, FileNameT, InodeT, ReaddirToken, RequestContext
 
 from mountfs.fuse.answering import Answering, answers
 from mountfs.fuse.handles import DirectoryHandle
+from mountfs.model import ROOT_INO
+from mountfs.transfers.bucket import Bucket
 
 PAGE = 256  # entries of a directory read at a time
 
@@ -14,10 +16,18 @@ class ListingRequests(Answering):
 
     @answers
     async def opendir(self, inode: InodeT, ctx: RequestContext) -> FileHandleT:
+        if self.bucket is not None:
+            await self._look_into(self.bucket, inode)
         number = self._next_handle
         self._next_handle += 1
         self._directories[number] = DirectoryHandle(inode)
         return FileHandleT(number)
+
+    async def _look_into(self, bucket: Bucket, inode: int) -> None:
+        if inode == ROOT_INO:
+            await bucket.list_root(seconds=self.waiting.seconds)
+        else:
+            await bucket.into(inode)
 
     @answers
     async def readdir(self, fh: FileHandleT, start_id: int, token: ReaddirToken) -> None:

@@ -9,8 +9,9 @@ from pyfuse3 import EntryAttributes, FileNameT, FlagT, FUSEError, InodeT, ModeT,
 
 from mountfs.errors import Unsupported
 from mountfs.fuse.answering import Answering, answers
-from mountfs.model import Standing
+from mountfs.model import ROOT_INO, Entry, Standing
 from mountfs.store.tree import Owner
+from mountfs.transfers.bucket import Bucket
 
 
 class NameRequests(Answering):
@@ -23,9 +24,21 @@ class NameRequests(Answering):
         if name == b"..":
             return self._attributes(self._tree.entry(self._tree.entry(parent_inode).parent))
         found = self._tree.find(parent_inode, name)
+        if self.bucket is not None:
+            found = await self._looked(self.bucket, parent_inode, name, found)
         if found is None:
             raise FUSEError(errno.ENOENT)
         return self._attributes(found)
+
+    async def _looked(self, bucket: Bucket, parent: int, name: bytes, found: Entry | None) -> Entry | None:
+        """The entry, after the bucket was asked where that is worth waiting for."""
+        if parent != ROOT_INO:
+            await bucket.into(parent)
+        elif found is None:
+            await bucket.look(name)
+        else:
+            return found
+        return self._tree.find(parent, name)
 
     async def forget(self, inode_list: Sequence[tuple[InodeT, int]]) -> None:
         """Nothing to do: inode numbers are the catalog's keys, valid whether the kernel knows them or not."""

@@ -1,14 +1,17 @@
 """Mounting and unmounting through pyfuse3, whose session is one global a process."""
 
 import contextlib
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyfuse3
+import trio
 
 from mountfs.errors import EnvironmentProblem
 from mountfs.fuse.operations import Operations
+from mountfs.store.paths import Changes
 
 MAX_TASKS = 99
 READ_AHEAD_KIB = 1024
@@ -58,6 +61,31 @@ def raise_read_ahead(device: int) -> None:
     path = Path(f"/sys/class/bdi/{os.major(device)}:{os.minor(device)}/read_ahead_kb")
     with contextlib.suppress(OSError):
         path.write_text(str(READ_AHEAD_KIB))
+
+
+class Invalidations:
+    """Tells the kernel what changed elsewhere, in one thread of its own: told on the loop while a read is under way,
+    an inode's word never returns, and the mount hangs (FACTS)."""
+
+    def __init__(self) -> None:
+        self._send, self._receive = trio.open_memory_channel[Changes](math.inf)
+
+    def tell(self, changes: Changes) -> None:
+        if changes.names or changes.inos:
+            self._send.send_nowait(changes)
+
+    async def run(self) -> None:
+        async for changes in self._receive:
+            await trio.to_thread.run_sync(_invalidate, changes)
+
+
+def _invalidate(changes: Changes) -> None:
+    parents = {parent for parent, _name in changes.names}
+    for ino in changes.inos | parents:
+        with contextlib.suppress(OSError):  # the kernel did not know it
+            pyfuse3.invalidate_inode(pyfuse3.InodeT(ino), attr_only=True)
+    for parent, name in changes.names:
+        forget_name(parent, name)
 
 
 def forget_name(parent: int, name: bytes) -> None:

@@ -73,6 +73,11 @@ class Answer(Fields):
     def etag(self) -> str:
         return self.text("ETag").strip('"')
 
+    def require_object(self, about: str) -> None:
+        """Every object has an ETag; the page of a hotel's network that stands in for the server has none."""
+        if not self.etag:
+            raise RemoteUnavailable(f"{about}: the answer is no object's: something else answers for the server")
+
     @property
     def is_kms(self) -> bool:
         """Whether the ETag is no MD5, because a key service encrypts."""

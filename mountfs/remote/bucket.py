@@ -163,6 +163,7 @@ class S3Remote:
     def get(self, key: str, *, most_bytes: int) -> Fetched:
         full = self._full(key)
         answer = self._connection.fetch(full, {"Key": full, "ChecksumMode": "ENABLED"}, most_bytes=most_bytes)
+        answer.require_object(shown(full))
         said = answer.text("ChecksumSHA256")
         if said and "-" not in said and said != Sums.of(answer.body).sha256_text:
             raise CorruptContent(f"{shown(full)} failed its integrity check on the way from the bucket")
@@ -188,6 +189,7 @@ class S3Remote:
             if head is None:
                 raise ObjectMissing(f"{shown(full)} is not in the bucket")
             return Fetched(b"", head.number("ContentLength"), answer.server_ms)
+        answer.require_object(shown(full))
         total = answer.total_bytes()
         first = max(0, total - length) if starts_at is None else starts_at
         said = answer.text("ContentRange")
@@ -203,10 +205,12 @@ class S3Remote:
 
     def _head(self, full: str) -> Answer | None:
         try:
-            return self._connection.ask("head_object", full, {"Key": full})
+            answer = self._connection.ask("head_object", full, {"Key": full})
         except (ObjectMissing, RemoteDenied):
             self._refuse_unless_missing(full)
             return None
+        answer.require_object(shown(full))
+        return answer
 
     def _refuse_unless_missing(self, full: str) -> None:
         """Raise why nothing is to be had, unless the key is missing: an answer to HEAD has no room for a reason."""

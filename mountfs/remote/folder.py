@@ -107,16 +107,13 @@ class Folder:
         """Give a finished file its name, durably. Another machine may remove the emptied directory meanwhile."""
         *above, name = parts_of(key)
         for _ in range(_MADE_ANEW):
-            with contextlib.ExitStack() as held:
+            with contextlib.ExitStack() as held, contextlib.suppress(FileNotFoundError):
                 parent = self._made(root, above, held)
-                try:
-                    if if_absent:
-                        os.link(temporary, name, src_dir_fd=incoming, dst_dir_fd=parent)
-                        os.unlink(temporary, dir_fd=incoming)
-                    else:
-                        os.rename(temporary, name, src_dir_fd=incoming, dst_dir_fd=parent)
-                except FileNotFoundError:
-                    continue
+                if if_absent:
+                    os.link(temporary, name, src_dir_fd=incoming, dst_dir_fd=parent)
+                    os.unlink(temporary, dir_fd=incoming)
+                else:
+                    os.rename(temporary, name, src_dir_fd=incoming, dst_dir_fd=parent)
                 os.fsync(parent)
                 return
         raise RemoteUnavailable(f"{shown(key)}: its directory in {self.path} is removed again and again")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from mountfs.contents import ContentFiles, PlainReader, ReadsRanges, in_memory
 from mountfs.drafts import DraftFile
-from mountfs.errors import ContentLost, CorruptContent, MountfsError
-from mountfs.model import Entry, Place, Standing
+from mountfs.errors import ContentLost, CorruptContent, MountfsError, RemoteUnavailable
+from mountfs.model import Content, Entry, Place, Standing
 from mountfs.settling import Behind
 from mountfs.store.ledger import Ledger
 from mountfs.store.live import LiveFile
@@ -38,6 +38,7 @@ class Files(Publishing):
         self._options = options
         self.compression = compression
         self._clock = ledger.clock
+        self.elsewhere: Callable[[Content], ReadsRanges | None] = lambda content: None  # reads from the bucket
         self.due: set[int] = set()  # inos that wait to be settled
 
     # -- opening and closing ------------------------------------------------------------------------------
@@ -171,6 +172,11 @@ class Files(Publishing):
             return in_memory(content, self._ledger.catalog.content_data(content_id))
         if content.place == Place.FILE:
             return self._contents.open(content)
+        if content.place == Place.BUCKET:
+            reader = self.elsewhere(content)
+            if reader is None:
+                raise RemoteUnavailable("the content is in the bucket, and not on this machine")
+            return reader
         raise ContentLost(f"integrity check: the draft of content {content_id} is not here")
 
     def reads_at_once(self, live: LiveFile, offset: int, length: int) -> bool:

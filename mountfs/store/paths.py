@@ -170,6 +170,25 @@ class Paths:
         }
         return record if len(new) == len(record.set) else Record(record.path, record.stamp, record.clear, new)
 
+    def confirm(self, where: Where, record: Record) -> None:
+        """The bucket has this record: what it says, and still is so here, is no longer owed."""
+        entry = self.find(where)
+        if record.clear:
+            self._tables.confirm_past(where.job, [(where.path, "", record.stamp)])
+        if entry is None:
+            return
+        if entry.owed & Owed.CLEAR and record.clear and record.stamp == entry.stamp:
+            self._tables.put_past(where.job, where.path, "", record.stamp)
+        bits = 0
+        for bit, name in OWED_NAMES:
+            if name in record.set:
+                bits |= bit | (Owed.CLEAR if bit == Owed.CONTENT else 0)
+        stamp = record.stamp
+        self._tables.confirm_entries([(entry.ino, stamp, stamp, stamp, stamp, bits)])
+        names = [register_of_value(name, None)[0] for name in record.set if name not in _FIELDS]
+        self._tables.confirm_registers((entry.ino, name, stamp) for name in names)
+        self._files.restamped(entry.ino)
+
     def set(self, where: Where, entry: Entry | None, old: PathState, new: PathState, changes: Changes) -> None:
         """Bring the rows of a path from one state to another that the bucket brought about."""
         if new.clear > old.clear:
@@ -282,6 +301,18 @@ class Paths:
                 found = None
             ino = found.ino if found is not None else self._implied(ino, name, changes)
         return ino
+
+    def imply_job(self, job: int, changes: Changes) -> None:
+        """Show a job of which only the name is known."""
+        entry = self._implied(ROOT_INO, self._tables.job_name(job), changes)
+        self._catalog.touch_directories([(0, entry)])
+
+    def forget_implied(self, where: Where, changes: Changes) -> None:
+        """Take away a directory that nobody made and that holds nothing."""
+        entry = self.find(where)
+        if entry is not None and not entry.stamp and not self._catalog.has_children(entry.ino):
+            self._catalog.delete_entry(entry.ino)
+            self._detach(entry, changes)
 
     def _implied(self, parent: int, name: bytes, changes: Changes) -> int:
         ino = self._ledger.new_ino()

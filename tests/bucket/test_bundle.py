@@ -13,6 +13,7 @@ import io
 import json
 import shutil
 import subprocess
+import tracemalloc
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -445,6 +446,23 @@ def test_a_manifest_of_too_many_lines_is_refused() -> None:
 def test_a_line_that_is_too_long_ends_the_reading() -> None:
     with pytest.raises(CorruptContent, match="a line of"):
         told(b" " * (3 << 20))
+
+
+def test_a_line_without_an_end_takes_no_more_memory_than_a_line() -> None:
+    stored = codec.pack_text(bytes(64 << 20), level=1)
+    tracemalloc.start()
+    try:
+        with pytest.raises(CorruptContent, match="a line of"):
+            next(codec.unpack_lines(stored, most_bytes=64 << 20, most_line_bytes=1 << 20))
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_stored_manifest_that_is_too_long_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(manifest, "MOST_STORED_MANIFEST_BYTES", 100)
+    with pytest.raises(CorruptContent, match="allowed: up to 100"):
+        bundle.read_manifest(SMALL.manifest_stored, store_id=STORE, job=JOB, name=NAME)
 
 
 def test_a_long_line_over_the_border_of_two_frames_is_whole() -> None:

@@ -239,6 +239,11 @@ def test_a_short_commit_finds_its_heads(commit: str, length: int) -> None:
     assert key.startswith(objects.heads_beginning("commit", commit[:length].encode()))
 
 
+def test_the_number_of_a_head_is_eight_hex_digits() -> None:
+    with pytest.raises(ValueError, match="8 hex digits"):
+        objects.head_key("branch", b"main", AT, "../x", b"j")
+
+
 def test_a_label_has_heads_too() -> None:
     assert objects.heads_prefix("nightly", b"") == "heads/nightly/~/"
 

@@ -1,0 +1,85 @@
+"""Which jobs the bucket has, by their names alone: what a lazy `ls` of the root shows."""
+
+from collections.abc import Collection
+
+from mountfs import namespace, objects
+from mountfs.bucket.ground import Ground
+from mountfs.bucket.reading import refresh
+from mountfs.bucket.requests import List, Pause, Steps, ask
+from mountfs.errors import MountfsError
+from mountfs.model import ROOT_INO, Entry
+from mountfs.store.owing import Where
+from mountfs.store.paths import Changes
+
+
+def jobs_in_bucket() -> Steps[set[bytes]]:
+    """Names of all jobs with something under their prefix, less those that were emptied. Pages of a thousand."""
+    parts: set[str] = set()
+    token: str | None = None
+    while True:
+        page = yield from ask(List(objects.JOBS, delimiter="/", token=token))
+        parts.update(part for prefix in page.prefixes if (part := objects.job_part(prefix)) is not None)
+        if page.token is None:
+            break
+        token = page.token
+    hidden = yield from _hidden()
+    names = {objects.decode_name(part) for part in parts - hidden if not objects.is_cut(part)}
+    return {name for name in names if name is not None and is_job_name(name)}
+
+
+def _hidden() -> Steps[set[str]]:
+    """Jobs of which nothing is left to see: `gone/<job>` of 0 bytes, not of 1 (it is back)."""
+    hidden: set[str] = set()
+    token: str | None = None
+    while True:
+        page = yield from ask(List(objects.GONE, token=token))
+        hidden.update(found.key[len(objects.GONE) :] for found in page.objects if found.size == 0)
+        if page.token is None:
+            return hidden
+        token = page.token
+
+
+def is_job_name(name: bytes) -> bool:
+    """Whether the root can show it: names from a bucket may be anything."""
+    try:
+        namespace.check_job_name(name)
+    except MountfsError:
+        return False
+    return True
+
+
+def show_jobs(ground: Ground, names: Collection[bytes]) -> Steps[Changes]:
+    """Make the root show these; of what else it shows, a job that the bucket had and has no more is read again."""
+    changes = Changes()
+    missing = [name for name in names if ground.catalog.child(ROOT_INO, name) is None]
+    for start in range(0, len(missing), ground.piece):
+        with ground.ledger.transaction():
+            for name in missing[start : start + ground.piece]:
+                ground.paths.imply_job(ground.tables.make_job(name), changes)
+        yield Pause()
+    ground.ledger.changes += len(changes.names)
+    for job, name in ground.tables.jobs():
+        if name not in names and _was_in_bucket(ground, job):
+            found = yield from refresh(ground, job)
+            changes.names |= found.changes.names
+            changes.inos |= found.changes.inos
+            _forget_name(ground, job, changes)
+    return changes
+
+
+def _was_in_bucket(ground: Ground, job: int) -> bool:
+    return bool(ground.tables.bundles(job)) or _only_named(ground, job) is not None
+
+
+def _only_named(ground: Ground, job: int) -> Entry | None:
+    entry = ground.paths.find(Where(job, b""))
+    if entry is None or entry.stamp or ground.catalog.has_children(entry.ino):
+        return None
+    return entry
+
+
+def _forget_name(ground: Ground, job: int, changes: Changes) -> None:
+    """A job of which only the name was known is not there any more."""
+    if _only_named(ground, job) is not None:
+        with ground.ledger.transaction():
+            ground.paths.forget_implied(Where(job, b""), changes)

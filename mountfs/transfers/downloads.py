@@ -1,0 +1,214 @@
+"""Content that is not here: one download for all who wait for it, whole when it is small, in ranges when it is large.
+
+Who comes second to the same bundle brings all of it: a job of thousands of small files is a few requests.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import trio
+
+from mountfs.bucket.fetching import absent, fetch_bundle, fetch_content, is_large, whereabouts
+from mountfs.bucket.ground import Ground
+from mountfs.contents import ReadsRanges
+from mountfs.errors import MountfsError, RemoteUnavailable
+from mountfs.model import Content
+from mountfs.transfers.carrier import Carrier
+from mountfs.transfers.large import Large
+
+log = logging.getLogger(__name__)
+
+MISSES = 2  # in one bundle: then it comes whole
+MOST_WAITING = 60  # handlers; pyfuse3 has 99 tasks, and others need some
+READS = 6  # that wait for the bucket at a time: the kernel has few slots for reads
+SILENCE_SECONDS = 1.0
+LARGE_KEPT = 64  # large contents that are read in ranges at the same time
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A download under way. `error` is what everybody gets who waited for it."""
+
+    done: trio.Event = field(default_factory=trio.Event)
+    error: MountfsError | None = None
+
+
+class Downloads:
+    """`settled(content_id)` is run after a content came here whole, so that readers go on from the file."""
+
+    def __init__(self, ground: Ground, carrier: Carrier, nursery: trio.Nursery, *, patience_seconds: float) -> None:
+        self._ground = ground
+        self._carrier = carrier
+        self._nursery = nursery
+        self.patience_seconds = patience_seconds
+        self._flights: dict[object, _Flight] = {}
+        self._misses: dict[int, int] = {}
+        self._large: dict[int, Large] = {}
+        self._waiting = 0
+        self._slots = trio.Semaphore(READS)
+
+    # -- for handlers -------------------------------------------------------------------------------------
+
+    def is_absent(self, content_id: int) -> bool:
+        return absent(self._ground, content_id) is not None
+
+    def reader(self, content: Content) -> ReadsRanges | None:
+        """The reader of a large content that was prepared; None where there is none."""
+        large = self._large.get(content.id)
+        return large.reader if large is not None else None
+
+    def large(self, content_id: int) -> Large | None:
+        return self._large.get(content_id)
+
+    async def prepare(self, content_id: int) -> None:
+        """Make a content readable: here whole, or in ranges with its first one here. Raises RemoteUnavailable."""
+        content = absent(self._ground, content_id)
+        if content is None:
+            return
+        if not is_large(content):
+            await self.fetch(content_id)
+            return
+        await self._wait(("large", content_id), lambda: self._open_large(content))
+
+    async def fetch(self, content_id: int) -> None:
+        """Bring a content here, whole. Raises RemoteUnavailable, RemoteDenied, ContentLost, CorruptContent."""
+        content = absent(self._ground, content_id)
+        if content is None:
+            return
+        if is_large(content):
+            await self.prepare(content_id)
+            large = self._large.get(content_id)
+            if large is not None:
+                await self._wait(("whole", content_id), large.fetch_all)
+            return
+        bundle = self._bundle_to_fetch(content)
+        if bundle is not None:
+            await self._wait(("bundle", bundle), lambda: self._fetch_bundle(*bundle))
+        if absent(self._ground, content_id) is not None:
+            await self._wait(content_id, lambda: self._fetch_one(content_id))
+
+    async def arrive(self, content_id: int, offset: int, length: int) -> None:
+        """Wait for the pieces of a large content that a read needs. Few may wait, so that others are served.
+
+        Raises RemoteUnavailable after our patience, or when the bucket gave no answer for a second while many wait.
+        """
+        large = self._large.get(content_id)
+        if large is None or not large.needs(offset, length):
+            if large is not None:
+                await large.arrive(offset, length, self._nursery)
+            return
+        with trio.move_on_after(self.patience_seconds):
+            await self._take_slot()
+            try:
+                await large.arrive(offset, length, self._nursery)
+            finally:
+                self._slots.release()
+            if large.is_whole and not large.finishing:
+                large.finishing = True
+                self._nursery.start_soon(self._finish, large)
+            return
+        raise RemoteUnavailable(f"not on this machine, and not here within {self.patience_seconds:g} seconds")
+
+    async def _take_slot(self) -> None:
+        while True:
+            with trio.move_on_after(SILENCE_SECONDS):
+                await self._slots.acquire()
+                return
+            if self._carrier.seconds_since_answer() >= SILENCE_SECONDS:
+                raise RemoteUnavailable("others wait for the bucket, and it has not answered for a second: try again")
+
+    async def _finish(self, large: Large) -> None:
+        try:
+            await large.fetch_all()
+        except MountfsError as error:
+            log.error("a large content of the bucket: %s", error)
+
+    def _bundle_to_fetch(self, content: Content) -> tuple[int, int] | None:
+        """(job, bundle) of the first place, when somebody missed another content of it before."""
+        for found in whereabouts(self._ground, content):
+            if found.place.object:
+                return None
+            misses = self._misses[found.place.bundle] = self._misses.get(found.place.bundle, 0) + 1
+            return (found.job, found.place.bundle) if misses >= MISSES else None
+        return None
+
+    # -- flights ------------------------------------------------------------------------------------------
+
+    async def _wait(self, key: object, work: Callable[[], Awaitable[None]]) -> None:
+        """Share one download; past our patience it goes on alone."""
+        if self._carrier.down is not None:
+            raise RemoteUnavailable(f"not on this machine, and the bucket does not answer: {self._carrier.down}")
+        if self._waiting >= MOST_WAITING:
+            raise RemoteUnavailable(f"{self._waiting} others wait for content of the bucket: try again")
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = self._flights[key] = _Flight()
+            self._nursery.start_soon(self._fly, key, flight, work)
+        self._waiting += 1
+        try:
+            with trio.move_on_after(self.patience_seconds):
+                await flight.done.wait()
+                if flight.error is not None:
+                    raise flight.error
+                return
+        finally:
+            self._waiting -= 1
+        self._carrier.mark_down(f"no answer within {self.patience_seconds:g} seconds") if self._is_silent() else None
+        raise RemoteUnavailable(f"not on this machine, and not here within {self.patience_seconds:g} seconds")
+
+    def _is_silent(self) -> bool:
+        return self._carrier.seconds_since_answer() >= self.patience_seconds
+
+    async def _fly(self, key: object, flight: _Flight, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except MountfsError as error:
+            flight.error = error
+        except Exception as error:  # a bug here must not take the mount away from its users
+            log.exception("a bug in a download")
+            flight.error = MountfsError(f"a bug: {error!r}")
+        finally:
+            del self._flights[key]
+            flight.done.set()
+
+    async def _fetch_one(self, content_id: int) -> None:
+        await self._carrier.run(fetch_content(self._ground, content_id), urgent=True)
+
+    async def _fetch_bundle(self, job: int, bundle: int) -> None:
+        await self._carrier.run(fetch_bundle(self._ground, job, bundle), urgent=True)
+        self._misses.pop(bundle, None)
+
+    # -- large contents -----------------------------------------------------------------------------------
+
+    async def _open_large(self, content: Content) -> None:
+        if content.id in self._large:
+            return
+        self._forget_unused()
+        large = Large(self._ground, self._carrier, content, self._arrived)
+        await large.open()
+        self._large[content.id] = large
+
+    def _arrived(self, content_id: int) -> None:
+        """It is here whole: who opens it from now on reads the file."""
+        self._large.pop(content_id, None)
+
+    def _forget_unused(self) -> None:
+        for content_id, large in list(self._large.items()):
+            if len(self._large) < LARGE_KEPT:
+                return
+            if not large.in_use:
+                del self._large[content_id]
+
+    def opened(self, content_id: int) -> None:
+        large = self._large.get(content_id)
+        if large is not None:
+            large.users += 1
+
+    def closed(self, content_id: int) -> None:
+        """What nobody reads any more, and was not read far, is dropped."""
+        large = self._large.get(content_id)
+        if large is not None:
+            large.users -= 1
+            if not large.in_use:
+                del self._large[content_id]

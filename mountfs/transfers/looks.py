@@ -1,0 +1,224 @@
+"""Jobs of others: first looks, refreshes while somebody looks, and the listing of the root.
+
+Only a name that is not known here waits for the bucket, `look_seconds` at most and not for each name: one look without
+an answer marks the bucket down, and then nobody waits (DESIGN, "Who may wait").
+"""
+
+import logging
+from collections.abc import Callable
+
+import trio
+
+from mountfs import namespace
+from mountfs.bucket.ground import Ground
+from mountfs.bucket.naming import jobs_in_bucket, show_jobs
+from mountfs.bucket.reading import Refreshed, refresh
+from mountfs.errors import MountfsError, RemoteUnavailable
+from mountfs.store.owing import Where
+from mountfs.store.paths import Changes
+from mountfs.transfers.carrier import Carrier
+
+log = logging.getLogger(__name__)
+
+WATCHED_SECONDS = 120.0  # after the last look a job is still refreshed, rarer and rarer
+SIDE_BY_SIDE = 8
+NAMES_KEPT = 10_000  # names that were looked for in vain
+
+
+class Looks:
+    """`changed` is told what the kernel may remember and no longer holds."""
+
+    def __init__(
+        self, ground: Ground, carrier: Carrier, nursery: trio.Nursery, *, look_seconds: float, refresh_seconds: float,
+        lazy: bool, changed: Callable[[Changes], None],
+    ) -> None:  # fmt: skip
+        self._ground = ground
+        self._carrier = carrier
+        self._nursery = nursery
+        self._look_seconds = look_seconds
+        self._refresh_seconds = refresh_seconds
+        self._lazy = lazy
+        self._changed = changed
+        self._absent: dict[bytes, float] = {}  # names that the bucket did not know, until when that is believed
+        self._looking: dict[bytes, trio.Event] = {}
+        self._looked: dict[int, float] = {}  # by job: when somebody last looked into it
+        self._refreshed: dict[int, float] = {}
+        self._listing: trio.Event | None = None
+        self._listed = float("-inf")
+        self._listing_error: MountfsError | None = None
+        self.refused: dict[int, list[str]] = {}
+
+    # -- names in the root ----------------------------------------------------------------------------------
+
+    async def look(self, name: bytes) -> None:
+        """A name in the root that is not known here: ask the bucket, once, and not for long."""
+        if namespace.is_reserved_root_name(name) or self._carrier.down is not None:
+            return
+        if self._absent.get(name, 0.0) > trio.current_time():
+            return
+        event = self._looking.get(name)
+        if event is None:
+            event = self._looking[name] = trio.Event()
+            self._nursery.start_soon(self._first_look, name, event)
+        with trio.move_on_after(self._look_seconds) as waited:
+            await event.wait()
+        if waited.cancelled_caught:
+            self._too_long()
+
+    def _too_long(self) -> None:
+        if self._carrier.seconds_since_answer() >= self._look_seconds:
+            self._carrier.mark_down(f"no answer within {self._look_seconds:g} seconds")
+
+    async def _first_look(self, name: bytes, event: trio.Event) -> None:
+        known = self._ground.tables.job_id(name)
+        with self._ground.catalog.transaction():
+            job = self._ground.tables.make_job(name)
+        try:
+            await self._refresh(job, urgent=True)
+            if self._ground.paths.find(Where(job, b"")) is None:
+                self._remember_absent(name)
+                if known is None and job not in self._ground.outbox.debts():
+                    with self._ground.catalog.transaction():
+                        self._ground.tables.forget_job(job)
+        except RemoteUnavailable as error:
+            log.info("%r could not be looked for: %s", name, error)
+        except MountfsError as error:
+            log.warning("%r could not be read: %s", name, error)
+        except Exception:  # a bug here must not take the mount away from its users
+            log.exception("a bug in a first look")
+        finally:
+            del self._looking[name]
+            event.set()
+
+    def _remember_absent(self, name: bytes) -> None:
+        now = trio.current_time()
+        if len(self._absent) >= NAMES_KEPT:
+            self._absent = {name: until for name, until in self._absent.items() if until > now}
+        if len(self._absent) < NAMES_KEPT:
+            self._absent[name] = now + self._refresh_seconds
+
+    # -- looking into a job -----------------------------------------------------------------------------------
+
+    async def into(self, ino: int) -> None:
+        """Somebody looks at or below an entry: a job of which only the name is known is read first."""
+        names = self._ground.ledger.path(ino)
+        if not names:
+            return
+        job = self._ground.tables.job_id(names[0])
+        if job is None:
+            return
+        self._looked[job] = trio.current_time()
+        if self._ground.tables.read_ms(job) or not self._is_only_named(job):
+            return
+        await self.look_into(names[0])
+
+    async def look_into(self, name: bytes) -> None:
+        """As `look`, for a name that the root has. Raises RemoteUnavailable where nothing is known of what is inside."""
+        if self._carrier.down is not None:
+            raise RemoteUnavailable(f"nothing is known of this job here, and: {self._carrier.down}")
+        event = self._looking.get(name)
+        if event is None:
+            event = self._looking[name] = trio.Event()
+            self._nursery.start_soon(self._first_look, name, event)
+        with trio.move_on_after(self._look_seconds):
+            await event.wait()
+            return
+        self._too_long()
+        raise RemoteUnavailable(f"nothing is known of this job here yet: no answer within {self._look_seconds:g} seconds")
+
+    def _is_only_named(self, job: int) -> bool:
+        entry = self._ground.paths.find(Where(job, b""))
+        return entry is not None and not entry.stamp and not self._ground.catalog.has_children(entry.ino)
+
+    async def _refresh(self, job: int, *, urgent: bool) -> Refreshed:
+        self._refreshed[job] = trio.current_time()
+        found = await self._carrier.run(refresh(self._ground, job), urgent=urgent)
+        self._changed(found.changes)
+        if found.refused:
+            if self.refused.get(job) != found.refused:
+                log.warning("%r: %s", self._ground.tables.job_name(job), "; ".join(found.refused[:3]))
+            self.refused[job] = found.refused
+        return found
+
+    async def refresh_now(self, job: int) -> Refreshed:
+        """Read a job again, for somebody who asked for it."""
+        return await self._refresh(job, urgent=False)
+
+    async def run(self) -> None:
+        """Refresh what somebody looks at."""
+        limit = trio.CapacityLimiter(SIDE_BY_SIDE)
+        running: set[int] = set()
+
+        async def one(job: int) -> None:
+            try:
+                async with limit:
+                    await self._refresh(job, urgent=True)
+            except MountfsError as error:
+                log.info("a job could not be refreshed: %s", error)
+            except Exception:  # a bug here must not take the mount away from its users
+                log.exception("a bug in refreshing a job")
+            finally:
+                running.discard(job)
+
+        async with trio.open_nursery() as nursery:
+            while True:
+                await trio.sleep(max(self._refresh_seconds / 4, 0.02))
+                if self._carrier.down is not None:
+                    continue
+                now = trio.current_time()
+                for job in self._due(now):
+                    if job not in running:
+                        running.add(job)
+                        nursery.start_soon(one, job)
+
+    def _due(self, now: float) -> list[int]:
+        """Jobs to be refreshed: as often as was set while somebody looks, rarer the longer nobody did."""
+        due = []
+        for job, looked in list(self._looked.items()):
+            idle = now - looked
+            if idle > WATCHED_SECONDS:
+                del self._looked[job]
+            elif now - self._refreshed.get(job, float("-inf")) >= max(self._refresh_seconds, idle / 4):
+                due.append(job)
+        return due
+
+    # -- the root ---------------------------------------------------------------------------------------------
+
+    async def list_root(self, *, seconds: float) -> None:
+        """Show every job that the bucket has. Raises RemoteUnavailable rather than showing some of them."""
+        if not self._lazy or trio.current_time() - self._listed < self._refresh_seconds:
+            return
+        if self._carrier.down is not None:
+            raise RemoteUnavailable(f"the jobs in the bucket cannot be listed: {self._carrier.down}")
+        event = self._listing
+        if event is None:
+            event = self._listing = trio.Event()
+            self._nursery.start_soon(self._list_root, event)
+        began = trio.current_time()
+        while trio.current_time() - began < seconds:
+            with trio.move_on_after(0.1):
+                await event.wait()
+                if self._listing_error is not None:
+                    raise self._listing_error
+                return
+            waited = trio.current_time() - began
+            if waited >= self._look_seconds and self._carrier.seconds_since_answer() >= self._look_seconds:
+                self._too_long()
+                break
+        raise RemoteUnavailable("the jobs in the bucket are still being listed: try again")
+
+    async def _list_root(self, event: trio.Event) -> None:
+        try:
+            names = await self._carrier.run(jobs_in_bucket(), urgent=True)
+            changes = await self._carrier.run(show_jobs(self._ground, names), urgent=True)
+            self._changed(changes)
+            self._listed, self._listing_error = trio.current_time(), None
+        except MountfsError as error:
+            self._listing_error = error
+        except Exception as error:  # a bug here must not take the mount away from its users
+            log.exception("a bug in listing the root")
+            self._listing_error = MountfsError(f"a bug: {error!r}")
+        finally:
+            self._listing = None
+            event.set()
+

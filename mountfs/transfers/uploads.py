@@ -1,0 +1,188 @@
+"""When a job's debt to the bucket is paid: settle times, several jobs side by side, and what is parked and why.
+
+A job goes out when it is quiet for `settle_seconds`, its oldest change is `settle_max_seconds` old, or somebody asks.
+What the bucket refuses for good is parked with its reason and tried again on demand; nothing is ever dropped.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import trio
+
+from mountfs.bucket.ground import Ground
+from mountfs.bucket.publishing import Published, publish
+from mountfs.bucket.requests import Steps
+from mountfs.errors import MountfsError, RemoteUnavailable
+from mountfs.store.outbox import Debt
+from mountfs.transfers.carrier import Carrier
+
+log = logging.getLogger(__name__)
+
+SIDE_BY_SIDE = 4  # jobs that are published at the same time
+LOOK_SECONDS = 0.1  # how often debts are looked at while there are any
+AGAIN_SECONDS = (1.0, 5.0, 30.0, 60.0)  # after a failure that may pass
+PARKED_SECONDS = 600.0  # what was refused for good is tried again by itself after so long
+CROWDED = 16  # own bundles in a job, for each of which the writer waits longer
+
+
+@dataclass(slots=True)
+class Failure:
+    """Why a job is not in the bucket. `parked`: trying again by itself would not help."""
+
+    reason: str
+    kind: str
+    parked: bool
+    times: int
+    again: float
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    seconds: float
+    most_seconds: float
+
+
+def pay_at(debt: Debt, settle: Settle, *, own_bundles: int) -> float:
+    """The monotonic time at which a job goes out: the more bundles it made already, the longer it gathers."""
+    quiet = settle.seconds * (1 + own_bundles / CROWDED)
+    return min(debt.last + min(quiet, max(settle.most_seconds, settle.seconds)), debt.since + settle.most_seconds)
+
+
+class Uploads:
+    """See the module's docstring. `told` is run after a job was published: feed and heads."""
+
+    def __init__(
+        self, ground: Ground, carrier: Carrier, settle: Settle, *, tell: Callable[[Ground, int], Steps[None]]
+    ) -> None:
+        self._ground = ground
+        self._carrier = carrier
+        self._settle = settle
+        self._tell = tell
+        self._clock = ground.clock
+        self._running: set[int] = set()
+        self.running = self._running
+        self._limit = trio.CapacityLimiter(SIDE_BY_SIDE)
+        self._own_bundles: dict[int, int] = {}
+        self._asked: set[int] = set()
+        self.failures: dict[int, Failure] = {}
+        self._wake = trio.Event()
+        self._done = trio.Event()
+        self.stopped = False
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    # -- by itself ----------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        async with trio.open_nursery() as nursery:
+            while True:
+                if not self.stopped:
+                    for job in self._due():
+                        self._running.add(job)
+                        nursery.start_soon(self._publish, job)
+                pause = LOOK_SECONDS if self._ground.outbox.debts() else 10 * LOOK_SECONDS
+                with trio.move_on_after(pause):
+                    await self._wake.wait()
+                self._wake = trio.Event()
+
+    def _due(self) -> list[int]:
+        now = self._clock.monotonic()
+        if self._carrier.down is not None:
+            return []
+        return [
+            job
+            for job, debt in self._ground.outbox.debts().items()
+            if job not in self._running and (job in self._asked or self._is_time(job, debt, now))
+        ]
+
+    def _is_time(self, job: int, debt: Debt, now: float) -> bool:
+        failure = self.failures.get(job)
+        if failure is not None:
+            return failure.again <= now
+        return pay_at(debt, self._settle, own_bundles=self._own_bundles.get(job, 0)) <= now
+
+    async def _publish(self, job: int) -> None:
+        self._asked.discard(job)
+        try:
+            async with self._limit:
+                published = await self._carrier.run(publish(self._ground, job), urgent=False)
+                if published.bundles:
+                    self._own_bundles[job] = self._own_bundles.get(job, 0) + len(published.bundles)
+                    await self._carrier.run(self._tell(self._ground, job), urgent=False)
+            self.failures.pop(job, None)
+            self._rest(job, published)
+        except MountfsError as error:
+            self._failed(job, error)
+        except Exception as error:  # a bug here must not take the mount away from its users
+            log.exception("publishing failed: a bug")
+            self._failed(job, MountfsError(f"a bug: {error!r}"))
+        finally:
+            self._running.discard(job)
+            self._done.set()
+            self._done = trio.Event()
+
+    def _rest(self, job: int, published: Published) -> None:
+        """What was not at rest yet is looked at again in a while, not at once."""
+        debt = self._ground.outbox.debts().get(job)
+        if debt is not None:
+            debt.since = debt.last = self._clock.monotonic()
+
+    def _failed(self, job: int, error: MountfsError) -> None:
+        before = self.failures.get(job)
+        times = before.times + 1 if before is not None else 1
+        parked = not error.waiting_helps
+        pause = PARKED_SECONDS if parked else AGAIN_SECONDS[min(times, len(AGAIN_SECONDS)) - 1]
+        self.failures[job] = Failure(str(error), type(error).__name__, parked, times, self._clock.monotonic() + pause)
+        name = self._ground.tables.job_name(job).decode(errors="replace")
+        if parked and (before is None or before.reason != str(error)):
+            log.error("%s is not in the bucket: %s; `mountfs flush` tries again", name, error)
+        elif not isinstance(error, RemoteUnavailable):
+            log.warning("%s is not in the bucket yet: %s", name, error)
+
+    # -- on demand ----------------------------------------------------------------------------------------
+
+    def state_of(self, job: int) -> str | None:
+        """`uploading` or `failed`, where one of the two is so."""
+        if job in self.failures and self.failures[job].parked:
+            return "failed"
+        return "uploading" if job in self._running else None
+
+    def owing(self, jobs: set[int] | None) -> set[int]:
+        """Jobs, of these or of all, that the bucket lacks something of."""
+        owing = set(self._ground.outbox.debts()) | self._running
+        return owing if jobs is None else owing & jobs
+
+    async def flush(self, jobs: set[int] | None) -> None:
+        """Return once the bucket has confirmed all of these jobs (None: of all), however long it is not there.
+
+        Raises what trying again would not help.
+        """
+        for job in self.owing(jobs):
+            self.failures.pop(job, None)
+        while True:
+            open_jobs = self.owing(jobs)
+            waiting = {job for job in open_jobs if job in self._running or not self._only_unfinished(job)}
+            if not waiting:
+                return
+            for job in waiting:
+                failure = self.failures.get(job)
+                if failure is not None and job not in self._running and failure.parked:
+                    raise _as_raised(failure)
+            self._asked |= waiting
+            self.wake()
+            with trio.move_on_after(0.25):
+                await self._done.wait()
+
+    def _only_unfinished(self, job: int) -> bool:
+        """Whether all that is owed of a job is still being written."""
+        return not self._ground.outbox.batch(job)
+
+
+def _as_raised(failure: Failure) -> MountfsError:
+    import mountfs.errors as known
+
+    kind = getattr(known, failure.kind, MountfsError)
+    error: MountfsError = kind(failure.reason)
+    return error
