@@ -17,11 +17,14 @@ from mountfs import __version__, namespace
 from mountfs.daemon.background import Background
 from mountfs.daemon.control import Answer, Control, listen
 from mountfs.daemon.described import Described
+from mountfs.daemon.parts import Parts
+from mountfs.daemon.requests import requests
 from mountfs.daemon.service import Service
 from mountfs.errors import MountfsError, RemoteDenied, RemoteUnavailable
 from mountfs.fuse import session
 from mountfs.fuse.operations import Operations
 from mountfs.model import Standing
+from mountfs.store.paths import Changes
 from mountfs.store.store import Store
 from mountfs.transfers.bucket import Bucket
 
@@ -46,31 +49,27 @@ class Daemon:
         self._background = Background(store)
         self._stopping = False
         self._operations: Operations | None = None
-        self._bucket: Bucket | None = None
+        self._parts = Parts(store, self._background, self._changed, self._background.wake)
+        self._invalidations = session.Invalidations()
 
     async def run(self) -> None:
         listener = listen(self._service.state)
-        control = Control(
-            {
-                "barrier": self._barrier,
-                "status": self._status,
-                "delete": self._delete,
-                "stop": self._stop,
-            }
-        )
+        own = {"barrier": self._barrier, "status": self._status, "delete": self._delete, "stop": self._stop}
+        control = Control({**own, **requests(self._parts)})
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_signals)
             nursery.start_soon(control.serve, listener)
             nursery.start_soon(self._background.run)
+            nursery.start_soon(self._invalidations.run)
             if self._service.bucket is not None:
-                self._bucket = await self._open_bucket(self._service.bucket, nursery)
-                nursery.start_soon(self._bucket.run)
+                bucket = self._parts.bucket = await self._open_bucket(self._service.bucket, nursery)
+                nursery.start_soon(bucket.run)
             operations = Operations(
                 self._store,
                 handler_seconds=self._service.handler_seconds,
                 nursery=nursery,
                 wake=self._background.wake,
-                bucket=self._bucket,
+                bucket=self._parts.bucket,
             )
             self._operations = operations
             with session.mounted(
@@ -90,9 +89,7 @@ class Daemon:
     async def _open_bucket(self, described: Described, nursery: trio.Nursery) -> Bucket:
         """Connected when it answers in time; what is wrong for good with a bucket never used before ends the mount."""
         remote = await trio.to_thread.run_sync(described.open)
-        invalidate = session.Invalidations()
-        nursery.start_soon(invalidate.run)
-        bucket = Bucket(self._store, remote, described.manner, nursery, invalidate.tell)
+        bucket = Bucket(self._store, remote, described.manner, nursery, self._changed)
         try:
             await bucket.connect(seconds=max(described.manner.look_seconds, 5.0))
         except RemoteUnavailable as error:
@@ -102,6 +99,9 @@ class Daemon:
                 raise
             log.exception("mounted without the bucket")
         return bucket
+
+    def _changed(self, changes: Changes) -> None:
+        self._invalidations.tell(changes)
 
     async def _announce(self) -> None:
         found = await trio.to_thread.run_sync(os.stat, self._service.mountpoint)
@@ -159,7 +159,7 @@ class Daemon:
             "resident_bytes": _resident_bytes(),
             "damaged": len(store.catalog.damaged()),
             "refusals": refusals,
-            "bucket": self._bucket.status() if self._bucket is not None else None,
+            "bucket": self._parts.bucket.status() if self._parts.bucket is not None else None,
         }
 
     async def _delete(self, request: dict[str, object]) -> Answer:

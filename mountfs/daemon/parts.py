@@ -1,0 +1,20 @@
+"""What the control requests of a daemon work with, put together once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from mountfs.daemon.background import Background
+from mountfs.store.paths import Changes
+from mountfs.store.store import Store
+from mountfs.transfers.bucket import Bucket
+
+
+@dataclass(slots=True)
+class Parts:
+    """`bucket` is None where the settings name none; `changed` tells the kernel what it may no longer remember."""
+
+    store: Store
+    background: Background
+    changed: Callable[[Changes], None]
+    wake: Callable[[], None]
+    bucket: Bucket | None = field(default=None)
