@@ -94,6 +94,30 @@ class _Done:
     version: int
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a draft was at one moment: its size, the version of each chunk, and the bytes of its last, partial one."""
+
+    size: int
+    versions: dict[int, int]
+    tail: bytes
+
+    @classmethod
+    def of(cls, draft: DraftFile) -> "Snapshot":
+        """With the lock of the draft."""
+        whole = draft.size // FRAME_BYTES
+        return cls(draft.size, dict(draft.versions), draft.read_chunk(whole, draft.size - whole * FRAME_BYTES))
+
+    def extends(self, before: "Snapshot", draft: DraftFile) -> bool:
+        """Whether everything that was there before is there still, at the beginning. With the lock of the draft."""
+        whole = before.size // FRAME_BYTES
+        if self.size < before.size or any(
+            self.versions.get(chunk, 0) != before.versions.get(chunk, 0) for chunk in range(whole)
+        ):
+            return False
+        return draft.read_chunk(whole, len(before.tail)) == before.tail
+
+
 class Behind:
     """Frames and digest of a draft, computed while it grows. `advance` may run in several threads at once."""
 
@@ -322,6 +346,59 @@ class Behind:
         )
         path = self._assemble(incoming, frames, codec.seek_table(table))
         return self._settled(ino, digest, Codec.ZSTD, size, stored, b"", path, epoch)
+
+    # -- while it is still open ---------------------------------------------------------------------------
+
+    def snapshot(self, ino: int, content_id: int, state: "Snapshot", incoming: Path) -> Settled:
+        """The draft as it was when `state` was taken, stored under an id of its own, while its writer goes on.
+
+        Raises Abandoned when what was there then was overwritten since: only growing files have snapshots.
+        """
+        with self._used():
+            return self._snapshot(ino, content_id, state, incoming)
+
+    def _snapshot(self, ino: int, content_id: int, state: "Snapshot", incoming: Path) -> Settled:
+        whole = state.size // FRAME_BYTES
+        total = hashlib.sha256()
+        sizes: list[tuple[int, int, int]] = []
+        target = incoming / str(content_id)
+        fd = os.open(target, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            position = 0
+            for chunk in range(-(-state.size // FRAME_BYTES)):
+                plain = state.tail if chunk == whole else self.draft.read_chunk(chunk, FRAME_BYTES)
+                total.update(plain)
+                stored = self._stored_frame(chunk, state.versions.get(chunk, 0), len(plain))
+                if stored is None:
+                    stored = codec.compress_frame(plain, level=self.level)
+                with full_disk():
+                    _pwrite(fd, stored, position)
+                position += len(stored)
+                sizes.append((len(stored), len(plain), codec.frame_checksum(stored)))
+            table = FrameTable.from_sizes((s for s, _p, _c in sizes), (p for _s, p, _c in sizes), (c for *_, c in sizes))
+            with full_disk():
+                _pwrite(fd, codec.seek_table(table), position)
+            with self._draft_lock:
+                if any(self.draft.versions.get(chunk, 0) != state.versions.get(chunk, 0) for chunk in range(whole)):
+                    raise Abandoned
+            os.fdatasync(fd)
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(fd)
+        stored_bytes = position + codec.seek_table_bytes(len(sizes))
+        return Settled(
+            content_id, ino, Digest(total.digest()), Codec.ZSTD, state.size, stored_bytes, b"", None, target
+        )  # fmt: skip
+
+    def _stored_frame(self, chunk: int, version: int, plain_bytes: int) -> bytes | None:
+        """The frame of a chunk that was compressed behind its writer already."""
+        with self._lock:
+            done = self._frames.get(chunk)
+            if done is None or (done.version, done.plain_bytes) != (version, plain_bytes) or self._fd < 0:
+                return None
+            return os.pread(self._fd, done.stored_bytes, done.offset)
 
     def _settled(
         self,

@@ -11,10 +11,14 @@ from functools import partial
 
 from mountfs import bundle
 from mountfs.bundle import Manifest
+from mountfs.clock import milliseconds_of
 from mountfs.records import Record, Value
 
 EMPTIED = b""
-"""In the table of dead contents: the job itself, since no path of it exists."""
+"""In the table of dead contents: the job itself, since no bundle of it holds a record."""
+
+HIDDEN = b"\0"
+"""And since when `gone/<job>` says that the job is empty."""
 
 
 @dataclass(slots=True)
@@ -44,7 +48,9 @@ class Census:
     objects: set[str] = field(default_factory=set)  # large objects that a content line names
     records: int = 0
     carried: int = 0  # lines that nobody here understands
-    old: dict[str, int] = field(default_factory=dict)  # by bundle: records that may go, in it
+    old: dict[str, int] = field(
+        default_factory=dict
+    )  # by bundle: its records of paths that are no more, old enough to go
     lines: dict[str, int] = field(default_factory=dict)  # by bundle: of its manifest
 
     def referred(self, *, versions: bool) -> set[bytes]:
@@ -74,9 +80,9 @@ def read_stored(stored: Iterable[tuple[str, bytes]], *, store_id: str, job: byte
 def take_census(
     stored: Iterable[tuple[str, bytes]], *, store_id: str, job: bytes, versions: bool, old_before_ms: int
 ) -> Census:
-    """Count the manifests (name, as stored) of a job. `old_before_ms`: clears from before may go, as to their age."""
+    """Count the manifests (name, as stored) of a job. What was said before `old_before_ms` is old enough to go."""
     census = Census()
-    old: list[tuple[str, bytes, str, bool]] = []
+    old: list[tuple[str, bytes, str]] = []
     for name, manifest in read_stored(stored, store_id=store_id, job=job):
         census.lines[name] = len(manifest.places) + len(manifest.records) + len(manifest.carried)
         census.carried += len(manifest.carried)
@@ -84,13 +90,12 @@ def take_census(
         _take_places(census, manifest)
         for record in manifest.records:
             _take_record(census, record, versions=versions)
-            if int(record.stamp[:12], 16) < old_before_ms:
-                old.append((name, record.path, record.stamp, record.clear))
-    for name, path, stamp, clear in old:
+            if milliseconds_of(record.stamp) < old_before_ms:
+                old.append((name, record.path, record.stamp))
+    for name, path, stamp in old:
         facts = census.paths[path]
-        if (clear and facts.clear == stamp and not facts.exists) or (not clear and not facts.exists):
-            if voids_nothing(facts, stamp):
-                census.old[name] = census.old.get(name, 0) + 1
+        if not facts.exists and voids_nothing(facts, stamp):
+            census.old[name] = census.old.get(name, 0) + 1
     return census
 
 
@@ -168,7 +173,7 @@ def find_dead(
 
 
 def goes_on(known: Found, seen: frozenset[str]) -> bool:
-    """◆ Whether the count goes on: a record that the first reading did not show starts it anew, even a superseded one."""
+    """◆ Whether the count goes on: any record that the first reading did not show, even a superseded one, ends it."""
     return seen <= known.seen
 
 

@@ -109,6 +109,17 @@ class BucketTables:
     def set_read_ms(self, job: int, read_ms: int) -> None:
         self._run("UPDATE job SET read_ms = ? WHERE id = ?", (read_ms, job))
 
+    def maintained_ms(self, job: int) -> int:
+        """Server's time of the last reading after which maintenance had nothing more to do; 0: never."""
+        return int(self._run("SELECT maintained_ms FROM job WHERE id = ?", (job,)).fetchone()[0])
+
+    def set_maintained_ms(self, job: int, maintained_ms: int) -> None:
+        self._run("UPDATE job SET maintained_ms = ? WHERE id = ?", (maintained_ms, job))
+
+    def jobs_after(self, job: int, limit: int) -> list[int]:
+        """The next jobs by id."""
+        return [i for (i,) in self._run("SELECT id FROM job WHERE id > ? ORDER BY id LIMIT ?", (job, limit))]
+
     def is_adopted(self, job: int) -> bool:
         row = self._run("SELECT adopted FROM job WHERE id = ?", (job,)).fetchone()
         return bool(row and row[0])
@@ -133,6 +144,10 @@ class BucketTables:
     def bundles(self, job: int) -> dict[str, KnownBundle]:
         rows = self._run("SELECT id, job, name, bytes, modified_ms FROM bundle WHERE job = ? ORDER BY name", (job,))
         return {row[2]: KnownBundle(*row) for row in rows}
+
+    def bundle_sizes(self, job: int) -> list[tuple[int, int]]:
+        """(bytes, modified_ms) of each."""
+        return self._run("SELECT bytes, modified_ms FROM bundle WHERE job = ?", (job,)).fetchall()
 
     def bundle_name(self, bundle: int) -> str:
         return str(self._run("SELECT name FROM bundle WHERE id = ?", (bundle,)).fetchone()[0])
@@ -266,6 +281,23 @@ class BucketTables:
 
     def forget_alias(self, ino: int) -> None:
         self._run("DELETE FROM alias WHERE ino = ?", (ino,))
+
+    # -- open files, published while they grow --------------------------------------------------------------
+
+    def snapshot(self, ino: int) -> tuple[int, str, str] | None:
+        """(content, stamp, extends) of the state that is published of an open file."""
+        row = self._run("SELECT content, stamp, extends FROM snapshot WHERE ino = ?", (ino,)).fetchone()
+        return (row[0], row[1], row[2]) if row else None
+
+    def set_snapshot(self, ino: int, content: int, stamp: str, extends: str) -> None:
+        self.drop_snapshot(ino)
+        self._run("INSERT INTO snapshot VALUES (?,?,?,?)", (ino, content, stamp, extends))
+
+    def drop_snapshot(self, ino: int) -> None:
+        self._run("DELETE FROM snapshot WHERE ino = ?", (ino,))
+
+    def drop_snapshots(self) -> None:
+        self._run("DELETE FROM snapshot", ())
 
     # -- directories that were renamed --------------------------------------------------------------------
 
@@ -428,6 +460,9 @@ class BucketTables:
         """By digest: (since_ms, the records that named it then)."""
         rows = self._run("SELECT digest, since_ms, seen FROM found_dead WHERE job = ?", (job,))
         return {bytes(digest): (since, seen) for digest, since, seen in rows}
+
+    def has_dead(self, job: int) -> bool:
+        return self._run("SELECT 1 FROM found_dead WHERE job = ? LIMIT 1", (job,)).fetchone() is not None
 
     def set_found_dead(self, job: int, found: dict[bytes, tuple[int, str]]) -> None:
         self._run("DELETE FROM found_dead WHERE job = ?", (job,))

@@ -228,6 +228,7 @@ CREATE TABLE job (                              -- jobs that the bucket knows, o
     id      INTEGER PRIMARY KEY,
     name    BLOB NOT NULL UNIQUE,
     read_ms INTEGER NOT NULL DEFAULT 0,         -- server's time at which the last complete reading began; 0: never read
+    maintained_ms INTEGER NOT NULL DEFAULT 0,   -- and of the last after which maintenance had nothing more to do
     adopted INTEGER NOT NULL DEFAULT 0 CHECK (adopted IN (0, 1)), -- what others wrote there may be removed here
     refold  INTEGER NOT NULL DEFAULT 0 CHECK (refold IN (0, 1))   -- something read was not shown yet: somebody wrote it
 ) STRICT;
@@ -251,6 +252,19 @@ CREATE TABLE alias (                            -- files that show under another
     name   BLOB NOT NULL,                       -- the last part of the path in their records
     UNIQUE (parent, name)
 ) STRICT;
+
+CREATE TABLE snapshot (                         -- open files of which a state is published while they grow
+    ino     INTEGER PRIMARY KEY,
+    content INTEGER NOT NULL,
+    stamp   TEXT NOT NULL,                      -- of the entry, when it was taken
+    extends TEXT NOT NULL                       -- JSON: digests of earlier states, each the beginning of this one
+) STRICT;
+CREATE TRIGGER snapshot_linked AFTER INSERT ON snapshot BEGIN
+    UPDATE content SET kept = kept + 1 WHERE id = new.content;
+END;
+CREATE TRIGGER snapshot_unlinked AFTER DELETE ON snapshot BEGIN
+    UPDATE content SET kept = kept - 1 WHERE id = old.content;
+END;
 
 CREATE TABLE moved (                            -- directories renamed here: where the bucket knows what lies below them
     ino   INTEGER PRIMARY KEY,

@@ -149,7 +149,8 @@ def _is_cron_item(item: str, bounds: tuple[int, int]) -> bool:
 def key_prefix(value: str) -> str:
     """The prefix in a bucket, ending with `/` unless it is empty."""
     parts = value.rstrip("/").split("/") if value.rstrip("/") else []
-    if any(part in ("", ".", "..") for part in parts) or len(value.encode()) > PREFIX_BYTES_MAX or not value.isprintable():
+    is_long = len(value.encode()) > PREFIX_BYTES_MAX
+    if any(part in ("", ".", "..") for part in parts) or is_long or not value.isprintable():
         raise InvalidArgument(f"{value[:60]!r} is not a prefix")
     return "".join(f"{part}/" for part in parts)
 

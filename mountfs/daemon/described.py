@@ -41,6 +41,7 @@ def described(settings: "Settings", *, read_only: bool = False) -> Described | N
         sync_seconds=sync.sync_seconds, settle_seconds=sync.settle_seconds,
         settle_max_seconds=sync.settle_max_seconds, patience_seconds=sync.patience_seconds,
         trash_days=settings.trash_days, versions=settings.versions.enabled, heads=tuple(settings.heads),
-        read_only=read_only,
+        live_patterns=tuple(settings.live.patterns), live_seconds=settings.live.seconds,
+        fsync_bucket=settings.fsync == "bucket", read_only=read_only,
     )  # fmt: skip
     return Described(settings.storage.model_dump(mode="json"), manner)

@@ -42,7 +42,8 @@ class Service:
             from mountfs.daemon.described import Described
             from mountfs.transfers.bucket import Manner
 
-            manner = Manner(**{**bucket["manner"], "heads": tuple(bucket["manner"]["heads"])})
+            lists = {name: tuple(bucket["manner"][name]) for name in ("heads", "live_patterns")}
+            manner = Manner(**{**bucket["manner"], **lists})
             said["bucket"] = Described(bucket["storage"], manner)
         said["mountpoint"], said["state"] = Path(said["mountpoint"]), Path(said["state"])
         return cls(options=Options(**options), **said)

@@ -79,6 +79,8 @@ class ContentRequests(Answering):
             data = await self._read_draft(live, off, size) if live.changed else None
             if data is not None:
                 return data
+            if self.bucket is not None and live.reader is None and not live.changed:
+                await self.bucket.prepare(live.acknowledged, whole=False)  # it grew since it was opened
             reader = self._files.reader(live)
             if reader is None:
                 return b""
@@ -214,3 +216,5 @@ class ContentRequests(Answering):
         live = self._handles[fh].live
         await self._publish(live, Standing.PROVISIONAL)
         await self.syncing.sync(live.entry.parent)
+        if self.bucket is not None and self.bucket.manner.fsync_bucket:
+            await self.bucket.confirm(live)

@@ -71,7 +71,7 @@ class Invalidations:
         self._send, self._receive = trio.open_memory_channel[Changes](math.inf)
 
     def tell(self, changes: Changes) -> None:
-        if changes.names or changes.inos:
+        if changes.names or changes.inos or changes.grown:
             self._send.send_nowait(changes)
 
     async def run(self) -> None:
@@ -84,6 +84,9 @@ def _invalidate(changes: Changes) -> None:
     for ino in changes.inos | parents:
         with contextlib.suppress(OSError):  # the kernel did not know it
             pyfuse3.invalidate_inode(pyfuse3.InodeT(ino), attr_only=True)
+    for ino in changes.grown:
+        with contextlib.suppress(OSError):
+            pyfuse3.invalidate_inode(pyfuse3.InodeT(ino), attr_only=False)
     for parent, name in changes.names:
         forget_name(parent, name)
 

@@ -4,13 +4,14 @@ Of a job a batch is made of what is settled and at rest; what is being written, 
 was not looked at yet, waits. A record is made anew each time: nothing is queued but the marks that `owing` left.
 """
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from mountfs.catalog.bucket import Past
 from mountfs.clock import milliseconds_of
-from mountfs.model import Content, Entry, Owed, Standing
-from mountfs.records import Record, Value
+from mountfs.model import Codec, Content, Entry, Owed, Standing
+from mountfs.records import FileContent, Record, Value
 from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
 from mountfs.store.owing import Owing
@@ -136,10 +137,15 @@ class Outbox:
         return content is None or content.digest is not None
 
     def _due(self, entry: Entry) -> Due | None:
+        snapshot = None
         if not self.is_at_rest(entry):
-            return None
+            snapshot = self._snapshot(entry)
+            if snapshot is None:
+                return None
         owed = entry.owed
         said = self._paths.registers_of(entry) if owed & Owed.ANY else {}
+        if snapshot is not None and "content" in said:
+            said["content"] = (entry.stamp, self._grown(entry, *snapshot))
         sets: dict[str, dict[str, Value]] = {}
         for bit, name in OWED_NAMES:
             if owed & bit and name in said:
@@ -151,7 +157,8 @@ class Outbox:
         if not sets:
             return None
         where = self._owing.where(entry.ino)
-        content = self._catalog.content(entry.content) if owed & Owed.CONTENT and entry.content is not None else None
+        named = snapshot[0] if snapshot is not None else entry.content
+        content = self._catalog.content(named) if owed & Owed.CONTENT and named is not None else None
         records = tuple(
             Record(where.path, stamp, bool(owed & Owed.CLEAR) and stamp == entry.stamp, sets[stamp])
             for stamp in sorted(sets)
@@ -160,6 +167,22 @@ class Outbox:
             where.path, records, entry, tuple((name, stamp) for name, _raw, stamp in registers), content,
             base=self._owing.base_of(entry),
         )  # fmt: skip
+
+    def _snapshot(self, entry: Entry) -> tuple[int, str] | None:
+        """(content, extends) of the state in which an open file is published, where that is its acknowledged one."""
+        found = self._tables.snapshot(entry.ino)
+        if found is None or found[1] != entry.stamp or not self._owing.is_carried(entry.ino):
+            return None
+        return found[0], found[2]
+
+    def _grown(self, entry: Entry, content_id: int, extends: str) -> Value:
+        content = self._catalog.content(content_id)
+        assert content is not None
+        said = FileContent(
+            content.digest, content.size, content.stored, Codec(content.codec), entry.mtime_ns, entry.birth_ns
+        ).to_value()
+        earlier: Value = json.loads(extends)
+        return {**said, "extends": earlier} if isinstance(said, dict) and earlier else said
 
     @staticmethod
     def _due_past(row: Past) -> Due:
@@ -220,5 +243,7 @@ class Outbox:
         )
         self._tables.confirm_past(job, ((due.path, "", due.records[0].stamp) for due in sent if due.entry is None))
         self._owing.forget_bases(entries)
+        for entry in entries:
+            self._tables.drop_snapshot(entry.ino)
         for entry in entries:
             self._files.restamped(entry.ino)

@@ -47,6 +47,7 @@ class Changes:
 
     names: set[tuple[int, bytes]] = field(default_factory=set)  # (parent, name) that came, went, or is another now
     inos: set[int] = field(default_factory=set)  # attributes that changed
+    grown: set[int] = field(default_factory=set)  # files with more at their end: pages may hold the old one
     postponed: bool = False  # somebody is writing a file whose content changed elsewhere
     lost: int = 0  # contents of this machine that another's took the place of
 
@@ -415,6 +416,8 @@ class Paths:
             return
         if not is_new_content or (entry.kind == Kind.DIRECTORY and kind_of(content) == Kind.DIRECTORY):
             self._alter(entry, old, new, content, changes)
+        elif isinstance(content, FileContent) and self._grows(entry, new, content):
+            self._grow(entry, old, new, content, changes)
         else:
             self._replace(where, entry, old, new, content, changes)
 
@@ -436,6 +439,23 @@ class Paths:
         self._change_registers(entry.ino, old, new)
         self._files.reread(entry.ino)
         changes.inos.add(entry.ino)
+
+    def _grows(self, entry: Entry, new: PathState, content: FileContent) -> bool:
+        """Whether what is here is the beginning of what comes: a log that is followed keeps its number."""
+        said = new.registers["content"][1]
+        earlier = said.get("extends") if isinstance(said, dict) else None
+        if not isinstance(earlier, list) or entry.kind != Kind.FILE or content.size < entry.size:
+            return False
+        known = self._catalog.content(entry.content) if entry.content is not None else None
+        return known is not None and known.digest is not None and known.digest.hex() in earlier
+
+    def _grow(self, entry: Entry, old: PathState, new: PathState, content: FileContent, changes: Changes) -> None:
+        row = self._entry(entry.ino, entry.parent, entry.name, new, content)
+        row.owed = Owed.KNOWN | self._still_owed(entry, old, new)
+        self._catalog.put_entries([row])
+        self._change_registers(entry.ino, old, new)
+        self._files.grown(entry.ino)
+        changes.grown.add(entry.ino)
 
     def _replace(
         self, where: Where, entry: Entry, old: PathState, new: PathState, content: ContentValue, changes: Changes

@@ -116,6 +116,20 @@ class Publishing(abc.ABC):
             if not live.dirty:
                 entry.mtime_ns, entry.ctime_ns = row.mtime_ns, row.ctime_ns
 
+    def grown(self, ino: int) -> None:
+        """The catalog has a content that goes on where this one ended: who reads it open goes on in that."""
+        live = self.live.get(ino)
+        row = self._ledger.catalog.entry(ino) if live is not None else None
+        if live is not None and row is not None and not live.changed:
+            live.reader = None
+            live.acknowledged = live.entry = row
+
+    def said_anew(self, entry: Entry) -> None:
+        """What was found after a crash is not what was told under its old stamp."""
+        standing = entry.standing
+        self._owing.published(entry)
+        entry.standing = standing
+
     def content_replaced(self, ino: int, old: int, new: int) -> None:
         """An equal content was there already: the id in memory follows, whatever else is going on with the file."""
         live = self.live.get(ino)

@@ -85,7 +85,7 @@ def recover(
     with catalog.transaction():
         catalog.mark_recovered()
     if not same_boot:
-        _check_unsynced(catalog, segments)
+        _check_unsynced(catalog, files, segments)
     _recover_drafts(catalog, files, state, same_boot=same_boot)
     _clear_leftovers(catalog, contents, state)
     if not same_boot:
@@ -100,7 +100,7 @@ def recover(
         catalog.set_meta("boot_id", boot_id())
 
 
-def _check_unsynced(catalog: Catalog, segments: Journal) -> None:
+def _check_unsynced(catalog: Catalog, files: Files, segments: Journal) -> None:
     """After power loss: what was closed but never synced may be damaged, and is lost."""
     for content in catalog.unsettled():
         if content.place != Place.JOURNAL:
@@ -111,7 +111,7 @@ def _check_unsynced(catalog: Catalog, segments: Journal) -> None:
             for entry in catalog.entries_of(content.id):
                 log.warning("%r was closed but not yet synced when the machine went down: %s", entry.name, error)
                 with catalog.transaction():
-                    _go_back(catalog, entry, None)
+                    _go_back(catalog, files, entry, None)
 
 
 def _recover_drafts(catalog: Catalog, files: Files, state: StateDirectory, *, same_boot: bool) -> None:
@@ -126,7 +126,7 @@ def _recover_drafts(catalog: Catalog, files: Files, state: StateDirectory, *, sa
             until = _until(closed=closed, has_base=base is not None, same_boot=same_boot)
             draft = DraftFile.recover(state.drafts, content_id, reader, until=until)
         except (MountfsError, FileNotFoundError) as error:
-            _lose_draft(catalog, content_id, base, owners[0], error, same_boot=same_boot)
+            _lose_draft(catalog, files, content_id, base, owners[0], error, same_boot=same_boot)
             continue
         _take_up(catalog, files, owners[0], draft, base, recovered=not closed or not same_boot)
 
@@ -139,7 +139,8 @@ def _until(*, closed: bool, has_base: bool, same_boot: bool) -> Until:
 
 
 def _lose_draft(
-    catalog: Catalog, content_id: int, base: int | None, owner: Entry, error: Exception, *, same_boot: bool
+    catalog: Catalog, files: Files, content_id: int, base: int | None, owner: Entry, error: Exception, *,
+    same_boot: bool,
 ) -> None:
     """A draft that cannot be opened is damaged; after power loss it was never synced, and its base is back."""
     if same_boot:
@@ -150,14 +151,15 @@ def _lose_draft(
     log.warning("%r: what was not yet synced when the machine went down is lost: %s", owner.name, error)
     before = catalog.content(base) if base is not None else None
     with catalog.transaction():
-        _go_back(catalog, owner, before)
+        _go_back(catalog, files, owner, before)
         catalog.delete_draft(content_id)
 
 
-def _go_back(catalog: Catalog, owner: Entry, before: Content | None) -> None:
+def _go_back(catalog: Catalog, files: Files, owner: Entry, before: Content | None) -> None:
     """To the content it had before, or to none: the name may be older than what is lost, and stays."""
     owner.content, owner.size = (before.id, before.size) if before is not None else (None, 0)
     owner.standing = Standing.RECOVERED
+    files.said_anew(owner)
     catalog.put_entries([owner])
 
 
@@ -168,6 +170,7 @@ def _take_up(
     entry.size = draft.size
     if recovered:
         entry.standing = Standing.RECOVERED
+        files.said_anew(entry)
     with catalog.transaction():
         if draft.size:
             catalog.resize_content(draft.content_id, draft.size)

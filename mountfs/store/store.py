@@ -27,6 +27,7 @@ from mountfs.store.owing import Owing
 from mountfs.store.paths import Paths
 from mountfs.store.room import Room
 from mountfs.store.settler import Settler
+from mountfs.store.snapshots import Snapshots
 from mountfs.store.trash import Trash
 from mountfs.store.tree import Tree
 
@@ -64,15 +65,18 @@ class Store:
         self.paths = Paths(
             self.ledger, self.owing, self.files, self.trash, owner=options.owner, recorded_owner=options.recorded_owner
         )
+        self.snapshots = Snapshots(self.ledger, self.files, self.contents)
         self.outbox = Outbox(self.ledger, self.owing, self.paths, self.files)
         self.attributes = Attributes(self.ledger, self.owing, self.tree, self.files, self.facts, options)
         self.settler = Settler(self.ledger, self.files, self.contents, self.room)
         self.room.reclaim = self.settler.reclaim
         self.settler.sync_catalog = self.sync_catalog
         self.sync_catalog()
-        recovery.recover(self.catalog, self.files, self.settler, self.contents, state, self.journal)
         if options.has_bucket:
             self._begin_owing()
+        recovery.recover(self.catalog, self.files, self.settler, self.contents, state, self.journal)
+        if options.has_bucket:
+            self.outbox.scan()
         state.make_ballast()
         _sync_path(state.path)  # the names of catalog, journal, drafts and contents, when they are new
         _sync_path(state.path.parent)
@@ -109,9 +113,10 @@ class Store:
             with self.catalog.transaction():
                 self.catalog.bucket.owe_everything()
                 self.catalog.set_meta("owes", "1")
+        with self.catalog.transaction():
+            self.catalog.bucket.drop_snapshots()
         self.owing.begin()
         self.trash.active = True
-        self.outbox.scan()
 
     def close(self) -> None:
         """Bring everything into the catalog and let go of the lock."""

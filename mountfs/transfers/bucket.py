@@ -22,10 +22,12 @@ from mountfs.errors import MountfsError, RemoteUnavailable
 from mountfs.model import ROOT_INO, Entry
 from mountfs.remote.counting import Counting
 from mountfs.remote.protocol import Remote
+from mountfs.store.live import LiveFile
 from mountfs.store.paths import Changes
 from mountfs.store.store import Store
 from mountfs.transfers.carrier import Carrier
 from mountfs.transfers.downloads import Downloads
+from mountfs.transfers.growing import Growing
 from mountfs.transfers.looks import Looks
 from mountfs.transfers.uploads import Settle, Uploads
 
@@ -48,6 +50,9 @@ class Manner:
     trash_days: int
     versions: bool
     heads: tuple[str, ...]
+    live_patterns: tuple[str, ...] = ()
+    live_seconds: float = 30.0
+    fsync_bucket: bool = False
     read_only: bool = False
 
 
@@ -80,7 +85,10 @@ class Bucket:
             self.ground, self.carrier, nursery, look_seconds=manner.look_seconds,
             refresh_seconds=manner.refresh_seconds, lazy=manner.lazy, changed=changed,
         )  # fmt: skip
-        self._jobs: dict[int, bool] = {}
+        self.growing = Growing(
+            self.ground, store.snapshots, self.uploads, store.files.live, patterns=manner.live_patterns,
+            seconds=manner.live_seconds, patience_seconds=manner.patience_seconds,
+        )  # fmt: skip
         self.connected = trio.Event()
         store.files.elsewhere = self.downloads.reader
 
@@ -124,6 +132,7 @@ class Bucket:
             nursery.start_soon(self.carrier.probe_forever)
             if not self.manner.read_only:
                 nursery.start_soon(self.uploads.run)
+                nursery.start_soon(self.growing.run)
             nursery.start_soon(self.looks.run)
 
     async def _connect_forever(self) -> None:
@@ -162,6 +171,10 @@ class Bucket:
         """Before a read of a large content that is not here whole: its pieces. Raises RemoteUnavailable."""
         if content_id is not None and reader.arriving:
             await self.downloads.arrive(content_id, offset, length)
+
+    async def confirm(self, live: LiveFile) -> None:
+        """`fsync: bucket`: return once the bucket has what was acknowledged. Raises RemoteUnavailable, RemoteDenied."""
+        await self.growing.confirm(live)
 
     async def heal(self, content_id: int) -> bool:
         """A content rotted here: take it from the bucket, where the bucket has it. Whether it did."""

@@ -30,11 +30,18 @@ CROWDED = 16  # own bundles in a job, for each of which the writer waits longer
 class Failure:
     """Why a job is not in the bucket. `parked`: trying again by itself would not help."""
 
-    reason: str
-    kind: str
+    error: MountfsError
     parked: bool
     times: int
     again: float
+
+    @property
+    def reason(self) -> str:
+        return str(self.error)
+
+    def raised(self) -> MountfsError:
+        """The same error, for one who waits."""
+        return type(self.error)(self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +141,7 @@ class Uploads:
         times = before.times + 1 if before is not None else 1
         parked = not error.waiting_helps
         pause = PARKED_SECONDS if parked else AGAIN_SECONDS[min(times, len(AGAIN_SECONDS)) - 1]
-        self.failures[job] = Failure(str(error), type(error).__name__, parked, times, self._clock.monotonic() + pause)
+        self.failures[job] = Failure(error, parked, times, self._clock.monotonic() + pause)
         name = self._ground.tables.job_name(job).decode(errors="replace")
         if parked and (before is None or before.reason != str(error)):
             log.error("%s is not in the bucket: %s; `mountfs flush` tries again", name, error)
@@ -169,20 +176,22 @@ class Uploads:
             for job in waiting:
                 failure = self.failures.get(job)
                 if failure is not None and job not in self._running and failure.parked:
-                    raise _as_raised(failure)
+                    raise failure.raised()
             self._asked |= waiting
             self.wake()
-            with trio.move_on_after(0.25):
-                await self._done.wait()
+            await self.next_done(0.25)
+
+    def hurry(self, job: int) -> None:
+        """Do not wait for this job to be quiet."""
+        self._asked.add(job)
+        self.wake()
+
+    async def next_done(self, seconds: float) -> None:
+        """Wait until some job was tried, so long at most."""
+        with trio.move_on_after(seconds):
+            await self._done.wait()
 
     def _only_unfinished(self, job: int) -> bool:
         """Whether all that is owed of a job is still being written."""
         return not self._ground.outbox.batch(job)
 
-
-def _as_raised(failure: Failure) -> MountfsError:
-    import mountfs.errors as known
-
-    kind = getattr(known, failure.kind, MountfsError)
-    error: MountfsError = kind(failure.reason)
-    return error
