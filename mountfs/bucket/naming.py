@@ -2,11 +2,11 @@
 
 from collections.abc import Collection
 
-from mountfs import namespace, objects
+from mountfs import bundle, namespace, objects
 from mountfs.bucket.ground import Ground
 from mountfs.bucket.reading import refresh
-from mountfs.bucket.requests import List, Pause, Steps, ask
-from mountfs.errors import MountfsError
+from mountfs.bucket.requests import List, Pause, Range, Steps, Tail, ask
+from mountfs.errors import CorruptContent, MountfsError, ObjectMissing
 from mountfs.model import ROOT_INO, Entry
 from mountfs.store.owing import Where
 from mountfs.store.paths import Changes
@@ -23,8 +23,27 @@ def jobs_in_bucket() -> Steps[set[bytes]]:
             break
         token = page.token
     hidden = yield from _hidden()
-    names = {objects.decode_name(part) for part in parts - hidden if not objects.is_cut(part)}
+    names: set[bytes | None] = set()
+    for part in sorted(parts - hidden):
+        names.add((yield from _long_name(part)) if objects.is_cut(part) else objects.decode_name(part))
     return {name for name in names if name is not None and is_job_name(name)}
+
+
+def _long_name(part: str) -> Steps[bytes | None]:
+    """The name of a job whose prefix has only the beginning of it: it stands in its bundles."""
+    page = yield from ask(List(f"{objects.JOBS}{part}/"))
+    for found in page.objects:
+        if not isinstance(objects.parse_object(found.key.rpartition("/")[2]), objects.BundleName):
+            continue
+        try:
+            tail = yield from ask(Tail(found.key, bundle.TAIL_BYTES))
+            extent = bundle.find_manifest(tail.data, object_bytes=tail.total_bytes)
+            stored = yield from ask(Range(found.key, extent.offset, extent.length))
+            name = bundle.job_named(stored.data)
+        except (CorruptContent, ObjectMissing):
+            continue
+        return name if objects.encode_name(name) == part else None
+    return None
 
 
 def _hidden() -> Steps[set[str]]:

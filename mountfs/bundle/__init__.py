@@ -27,6 +27,7 @@ from mountfs.bundle.manifest import (
     Manifest,
     NewerFormat,
     Packed,
+    job_named,
     pack,
     read_manifest,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "Place",
     "check_member",
     "find_manifest",
+    "job_named",
     "member_in",
     "member_name",
     "overhead_bytes",

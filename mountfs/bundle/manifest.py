@@ -128,6 +128,16 @@ def read_manifest(
     return reading.manifest(found, job, name)
 
 
+def job_named(stored: bytes) -> bytes:
+    """The job that a manifest says it is of, for whoever knows only the name of its prefix, cut. Raises CorruptContent."""
+    lines = codec.unpack_lines(stored, most_bytes=MOST_MANIFEST_BYTES, most_line_bytes=MOST_LINE_BYTES)
+    header = _parsed_header(next(lines, b""))
+    try:
+        return bytes_of_field(header, "job")
+    except RecordRefused as error:
+        raise CorruptContent(f"a manifest of no job: {error}") from None
+
+
 @dataclass(slots=True)
 class _Reading:
     """A manifest as far as it was read. Mutable."""

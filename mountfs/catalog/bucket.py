@@ -127,6 +127,9 @@ class BucketTables:
     def needs_refold(self, job: int) -> bool:
         return bool(self._run("SELECT refold FROM job WHERE id = ?", (job,)).fetchone()[0])
 
+    def jobs_to_refold(self) -> list[int]:
+        return [j for (j,) in self._run("SELECT id FROM job WHERE refold = 1", ())]
+
     def set_refold(self, job: int, refold: bool) -> None:
         self._run("UPDATE job SET refold = ? WHERE id = ?", (refold, job))
 

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
 @click.option("--state", type=AnyPath(), help="The state directory, instead of the settings' one.")
 @click.option("--config", type=AnyPath(), help="The settings file.")
 @click.option("--allow-other", is_flag=True, help="Let other users in, as far as permission bits allow.")
+@click.option("--read-only", is_flag=True, help="Refuse every change, and write nothing to the bucket.")
 @click.option("--adopt", is_flag=True, help="Move what lies in the directory into the store first.")
 @click.option("--no-git-exclude", is_flag=True, help="Leave .git/info/exclude alone.")
 @click.option("--test-auto-unmount", is_flag=True, hidden=True)
 def mount_command(
     directory: Path | None, *, foreground: bool, state: Path | None, config: Path | None, allow_other: bool,
-    adopt: bool, no_git_exclude: bool, test_auto_unmount: bool,
+    read_only: bool, adopt: bool, no_git_exclude: bool, test_auto_unmount: bool,
 ) -> None:  # fmt: skip
     """Mount DIRECTORY (default: the settings' mountpoint, .artifacts) and return once it answers.
 
@@ -34,15 +35,18 @@ def mount_command(
     """
     from mountfs.daemon import process
 
+    if read_only and adopt:
+        raise click.UsageError("--adopt writes, and --read-only does not")
+    said = {"allow_other": allow_other, "auto_unmount": test_auto_unmount, "read_only": read_only}
     if foreground:
-        service = _service(directory, state, config, allow_other=allow_other, auto_unmount=test_auto_unmount)
+        service = _service(directory, state, config, **said)
         process.log_to_stderr()
         if adopt:
             _adopt(service)
         process.serve_in_foreground(service, lambda: _ready(service.mountpoint, exclude=not no_git_exclude))
         return
     with process.Waiting(os.environ) as daemon:
-        service = _service(directory, state, config, allow_other=allow_other, auto_unmount=test_auto_unmount)
+        service = _service(directory, state, config, **said)
         if adopt:
             _adopt(service)
         daemon.serve(service)
@@ -58,8 +62,9 @@ def _ready(mountpoint: Path, *, exclude: bool) -> None:
 
 
 def _service(
-    directory: Path | None, state: Path | None, config: Path | None, *, allow_other: bool, auto_unmount: bool
-) -> "Service":
+    directory: Path | None, state: Path | None, config: Path | None, *, allow_other: bool, auto_unmount: bool,
+    read_only: bool,
+) -> "Service":  # fmt: skip
     from mountfs.config import load_settings, state_dir_for
     from mountfs.daemon.mountpoint import clear_dead, real_path, refuse_unless_text
     from mountfs.daemon.service import service_of
@@ -78,6 +83,7 @@ def _service(
         state=Path(os.path.realpath(chosen)),
         allow_other=allow_other,
         auto_unmount=auto_unmount,
+        read_only=read_only,
     )
 
 

@@ -78,6 +78,7 @@ class Daemon:
                 source=self._service.state,
                 allow_other=self._service.allow_other,
                 auto_unmount=self._service.auto_unmount,
+                read_only=self._service.read_only,
             ):
                 nursery.start_soon(self._announce)
                 await session.serve()

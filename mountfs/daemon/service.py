@@ -24,6 +24,7 @@ class Service:
     handler_seconds: float = 10.0
     allow_other: bool = False
     auto_unmount: bool = False
+    read_only: bool = False
     bucket: "Described | None" = None
 
     def as_json(self) -> str:
@@ -54,8 +55,9 @@ def _plain(value: object) -> object:
 
 
 def service_of(
-    settings: "Settings", *, mountpoint: Path, state: Path, allow_other: bool = False, auto_unmount: bool = False
-) -> Service:
+    settings: "Settings", *, mountpoint: Path, state: Path, allow_other: bool = False, auto_unmount: bool = False,
+    read_only: bool = False,
+) -> Service:  # fmt: skip
     """The mount that these settings describe, at this place."""
     return Service(
         mountpoint,
@@ -64,16 +66,17 @@ def service_of(
         handler_seconds=settings.handler_seconds,
         allow_other=allow_other or settings.allow_other,
         auto_unmount=auto_unmount,
-        bucket=_bucket_of(settings),
+        read_only=read_only,
+        bucket=_bucket_of(settings, read_only=read_only),
     )
 
 
-def _bucket_of(settings: "Settings") -> "Described | None":
+def _bucket_of(settings: "Settings", *, read_only: bool) -> "Described | None":
     if settings.storage.backend == "local":
         return None
     from mountfs.daemon.described import described  # brings the event loop along
 
-    return described(settings)
+    return described(settings, read_only=read_only)
 
 
 def options_of(settings: "Settings") -> Options:

@@ -19,8 +19,9 @@ READ_AHEAD_KIB = 1024
 
 @contextlib.contextmanager
 def mounted(
-    operations: Operations, mountpoint: Path, *, source: Path, allow_other: bool, auto_unmount: bool
-) -> Iterator[None]:
+    operations: Operations, mountpoint: Path, *, source: Path, allow_other: bool, auto_unmount: bool,
+    read_only: bool = False,
+) -> Iterator[None]:  # fmt: skip
     """The file system is mounted for the length of the block; `serve` answers.
 
     `source` is what the mount table names as the device: the state directory, by which commands find it.
@@ -30,6 +31,8 @@ def mounted(
         options.add("allow_other")
     if auto_unmount:
         options.add("auto_unmount")
+    if read_only:
+        options.add("ro")
     try:
         pyfuse3.init(operations, str(mountpoint), options)
     except RuntimeError as error:

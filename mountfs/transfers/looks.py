@@ -43,6 +43,7 @@ class Looks:
         self._looking: dict[bytes, trio.Event] = {}
         self._looked: dict[int, float] = {}  # by job: when somebody last looked into it
         self._refreshed: dict[int, float] = {}
+        self._postponed = set(ground.tables.jobs_to_refold())  # somebody was writing what changed elsewhere
         self._listing: trio.Event | None = None
         self._listed = float("-inf")
         self._listing_error: MountfsError | None = None
@@ -134,6 +135,7 @@ class Looks:
         self._refreshed[job] = trio.current_time()
         found = await self._carrier.run(refresh(self._ground, job), urgent=urgent)
         self._changed(found.changes)
+        (self._postponed.add if found.changes.postponed else self._postponed.discard)(job)
         if found.refused:
             if self.refused.get(job) != found.refused:
                 log.warning("%r: %s", self._ground.tables.job_name(job), "; ".join(found.refused[:3]))
@@ -173,12 +175,13 @@ class Looks:
 
     def _due(self, now: float) -> list[int]:
         """Jobs to be refreshed: as often as was set while somebody looks, rarer the longer nobody did."""
-        due = []
+        again = max(self._refresh_seconds, 1.0)
+        due = [job for job in self._postponed if now - self._refreshed.get(job, float("-inf")) >= again]
         for job, looked in list(self._looked.items()):
             idle = now - looked
             if idle > WATCHED_SECONDS:
                 del self._looked[job]
-            elif now - self._refreshed.get(job, float("-inf")) >= max(self._refresh_seconds, idle / 4):
+            elif job not in self._postponed and now - self._refreshed.get(job, float("-inf")) >= max(self._refresh_seconds, idle / 4):
                 due.append(job)
         return due
 

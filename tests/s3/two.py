@@ -1,0 +1,135 @@
+"""A machine: one daemon, one state directory, and a proxy of its own on the way to the bucket that all share.
+
+What tests do with it is what people do: they write and read files below `path`. `flush` returns once the bucket
+has confirmed everything; `eventually` waits for what another machine is promised to see in a while.
+"""
+
+import hashlib
+import os
+import stat
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from mountfs.config.schema import S3
+from tests.faults.proxy import Proxy
+from tests.mounting import DaemonFailed, Mounted
+
+T = TypeVar("T")
+
+POLL_SECONDS = 0.02
+QUICK_SYNC: Mapping[str, object] = {
+    "mode": "lazy",
+    "settle_seconds": "200ms",
+    "settle_max_seconds": "1s",
+    "refresh_seconds": "300ms",
+    "patience_seconds": "2s",
+    "look_seconds": "1s",
+}
+"""A machine of the tests is impatient, so that nobody waits for it."""
+
+
+class Machine(Mounted):
+    """See the module's docstring. `settings` are added to those of the bucket."""
+
+    def __init__(
+        self,
+        folder: Path,
+        name: str,
+        bucket: S3,
+        proxy: Proxy,
+        *,
+        settings: Mapping[str, object],
+        environment: Mapping[str, str],
+        arguments: tuple[str, ...] = (),
+    ) -> None:
+        self.proxy = proxy
+        self.bucket = bucket
+        s3 = {**bucket.model_dump(mode="json", exclude_none=True), "endpoint_url": proxy.endpoint_url}
+        storage = {"backend": "s3", "s3": {**s3, "connect_timeout_seconds": 2, "read_timeout_seconds": 5}}
+        sync = {**QUICK_SYNC, **_section(settings, "sync")}
+        rest = {key: value for key, value in settings.items() if key not in ("sync", "storage")}
+        super().__init__(
+            folder / name,
+            folder / f"{name}-state",
+            settings={"storage": storage, "sync": sync, **rest},
+            environment=environment,
+            arguments=arguments,
+        )
+
+    def status(self) -> dict[str, object]:
+        return self.ask({"op": "status"}, timeout_seconds=30)
+
+    def bucket_status(self) -> dict[str, object]:
+        """What it says of its bucket."""
+        found = self.status()["bucket"]
+        assert isinstance(found, dict)
+        return found
+
+    def flush(self, *, timeout_seconds: float = 30) -> None:
+        """Return when the bucket has confirmed all that was acknowledged here."""
+        self.settle()
+        wait_until(self._owes_nothing, "the bucket has confirmed everything", seconds=timeout_seconds)
+
+    def _owes_nothing(self) -> bool:
+        found = self.bucket_status()
+        if found["failed"]:
+            raise DaemonFailed(f"The bucket refuses: {found['failed']}")
+        return not found["jobs_to_upload"] and not found["uploading"]
+
+
+def _section(settings: Mapping[str, object], name: str) -> Mapping[str, object]:
+    found = settings.get(name, {})
+    assert isinstance(found, Mapping)
+    return found
+
+
+def wait_until(holds: Callable[[], bool], what: str, *, seconds: float = 15) -> None:
+    """Return as soon as `holds` does; fail when that takes longer than `seconds`."""
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while not holds():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {seconds:g} seconds: {what}")
+        pause.wait(POLL_SECONDS)
+
+
+def eventually(find: Callable[[], T], expected: T, *, seconds: float = 15) -> None:
+    """Return as soon as `find` answers this; fail with what it answered last when that takes too long."""
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while (found := _attempted(find)) != expected:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not {expected!r} within {seconds:g} seconds, but {found!r}")
+        pause.wait(POLL_SECONDS)
+
+
+def _attempted(find: Callable[[], T]) -> T | OSError:
+    try:
+        return find()
+    except OSError as error:
+        return error
+
+
+def seen_in(directory: Path) -> dict[str, tuple[object, ...]]:
+    """All below a directory, to compare with what another machine sees: kind, mode, time, tags, content."""
+    found: dict[str, tuple[object, ...]] = {}
+    for folder, names, files in os.walk(directory):
+        for name in [*names, *files]:
+            path = Path(folder, name)
+            found[str(path.relative_to(directory))] = _described(path)
+    return found
+
+
+def _described(path: Path) -> tuple[object, ...]:
+    status = path.lstat()
+    kind = stat.S_IFMT(status.st_mode)
+    if kind == stat.S_IFLNK:
+        return "symlink", os.readlink(path), status.st_mtime_ns
+    tags = {name: os.getxattr(path, name) for name in sorted(os.listxattr(path))}
+    if kind == stat.S_IFDIR:
+        return "directory", stat.S_IMODE(status.st_mode), tags
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return "file", stat.S_IMODE(status.st_mode), status.st_mtime_ns, status.st_size, tags, digest
