@@ -615,6 +615,53 @@ def test_use_ssl_false_lets_plain_http_out_and_warns(home: dict[str, str], work:
     assert len(loaded.warnings) == 1
 
 
+def test_plain_http_to_aws_itself_must_be_written_down_and_warns(home: dict[str, str], work: Path) -> None:
+    loaded = load({"storage": {"backend": "s3", "s3": {"bucket": "bbb", "use_ssl": False}}}, home, work)
+    assert len(loaded.warnings) == 1
+
+
+def test_a_server_is_waited_for_as_long_as_the_settings_say(home: dict[str, str], work: Path) -> None:
+    said = {"bucket": "bbb", "connections": 4, "connect_timeout_seconds": "500ms", "read_timeout_seconds": "1m"}
+    found = load({"storage": {"backend": "s3", "s3": said}}, home, work).settings.storage.s3
+    assert found is not None
+    assert (found.connections, found.connect_timeout_seconds, found.read_timeout_seconds) == (4, 0.5, 60)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("connections", 0), ("connections", 1000), ("connect_timeout_seconds", 0), ("read_timeout_seconds", "2d")],
+)
+def test_connections_and_timeouts_have_bounds(key: str, value: object, home: dict[str, str], work: Path) -> None:
+    (problem,) = problems({"storage": {"backend": "s3", "s3": {"bucket": "bbb", key: value}}}, home, work)
+    assert f"storage.s3.{key}" in problem
+
+
+@pytest.mark.parametrize(("prefix", "is_accepted"), [("a" * 127, True), ("a" * 129, False), ("ä" * 65, False)])
+def test_a_prefix_leaves_room_for_the_names_below_it(
+    prefix: str, is_accepted: bool, home: dict[str, str], work: Path
+) -> None:
+    said = {"storage": {"backend": "s3", "s3": {"bucket": "bbb", "prefix": prefix}}}
+    if is_accepted:
+        load(said, home, work)
+    else:
+        assert "storage.s3.prefix" in problems(said, home, work)[0]
+
+
+@pytest.mark.parametrize("consent", ["", "false", "0", "perhaps"])
+@pytest.mark.parametrize("backend", ["s3", "directory"])
+def test_only_a_yes_is_consent_to_a_remote_by_environment(
+    backend: str, consent: str, home: dict[str, str], work: Path
+) -> None:
+    environ = {
+        "MOUNTFS_STORAGE__BACKEND": backend,
+        "MOUNTFS_STORAGE__S3__BUCKET": "bucket",
+        "MOUNTFS_STORAGE__DIRECTORY__PATH": "/mnt/share",
+        "MOUNTFS_ALLOW_CLOUD": consent,
+    }
+    with pytest.raises(ConfigError, match="MOUNTFS_ALLOW_CLOUD=true"):
+        load({}, home, work, **environ)
+
+
 @pytest.mark.parametrize("text", ["signing: hunter2", "signing: {key: [hunter2]}", "signing: [hunter2]"])
 def test_a_misplaced_secret_is_not_shown(text: str, home: dict[str, str], work: Path, file: Write) -> None:
     (problem,) = problems(file(text), home, work)

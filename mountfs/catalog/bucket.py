@@ -54,6 +54,27 @@ class Past:
 
 
 @dataclass(frozen=True, slots=True)
+class Trashed:
+    """A file or symlink that went, with all that brings it back. `registers` is JSON."""
+
+    id: int
+    job: bytes
+    path: bytes
+    kind: int
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime_ns: int
+    birth_ns: int
+    content: int | None
+    target: bytes | None
+    registers: str
+    gone_ms: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class NotedUpload:
     """A large content on its way, or there: sent for one job under a name of its own."""
 
@@ -69,6 +90,9 @@ class NotedUpload:
 
 _PLACED = "digest, bundle, object, codec, size, stored, offset, sum, sums, dead_ms"
 _PAST = "path, register, stamp, value, owed, pair, base"
+_TRASHED = (
+    "id, job, path, kind, mode, uid, gid, size, mtime_ns, birth_ns, content, target, registers, gone_ms, reason"
+)
 _UPLOAD = "digest, codec, object, began_ms, sum, upload_id, part_bytes, done"
 
 
@@ -207,6 +231,21 @@ class BucketTables:
     def jobs_placing(self, digest: bytes) -> list[int]:
         """Jobs in which a content has a place."""
         return [j for (j,) in self._run("SELECT DISTINCT job FROM placed WHERE digest = ? AND object <> ''", (digest,))]
+
+    def is_placed(self, digest: bytes, job: int) -> bool:
+        """Whether a content has a place in a job."""
+        sql = "SELECT 1 FROM placed WHERE job = ? AND digest = ? LIMIT 1"
+        return self._run(sql, (job, digest)).fetchone() is not None
+
+    def is_held_back(self, content: int) -> bool:
+        """Whether something of this machine alone needs a content here: a draft, a state of an open file, or a record
+        that was set aside."""
+        row = self._run(
+            "SELECT EXISTS (SELECT 1 FROM draft WHERE base = ?1) OR EXISTS (SELECT 1 FROM snapshot WHERE content = ?1)"
+            " OR EXISTS (SELECT 1 FROM aside WHERE content = ?1)",
+            (content,),
+        ).fetchone()
+        return bool(row[0])
 
     def large_elsewhere(self, digest: bytes, codec: str) -> list[tuple[bytes, str]]:
         """(job, object) of large objects with this content in any job."""
@@ -482,6 +521,23 @@ class BucketTables:
                 registers, gone_ms, reason,
             ),
         )  # fmt: skip
+
+    def trash(self, number: int) -> Trashed | None:
+        row = self._run(f"SELECT {_TRASHED} FROM trash WHERE id = ?", (number,)).fetchone()
+        return Trashed(*row) if row else None
+
+    def trash_at(self, job: bytes, path: bytes) -> list[Trashed]:
+        """What was at that path, the newest first."""
+        sql = f"SELECT {_TRASHED} FROM trash WHERE job = ? AND path = ? ORDER BY gone_ms DESC, id DESC"
+        return [Trashed(*row) for row in self._run(sql, (job, path))]
+
+    def trash_jobs(self, content: int) -> list[int]:
+        """Jobs from whose trash a content may be wanted."""
+        sql = "SELECT DISTINCT j.id FROM trash t JOIN job j ON j.name = t.job WHERE t.content = ?"
+        return [j for (j,) in self._run(sql, (content,))]
+
+    def forget_trash(self, numbers: Iterable[int]) -> None:
+        self._many("DELETE FROM trash WHERE id = ?", ((i,) for i in numbers))
 
     # -- who we are ---------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ from mountfs.errors import (
     TagTooLarge,
     Unsupported,
 )
-from mountfs.fuse.attributes import CACHED_SECONDS, SHARED_SECONDS, UNSETTLED_SECONDS, to_kernel
+from mountfs.fuse.attributes import CACHED_SECONDS, SHARED_ATTRIBUTES, SHARED_SECONDS, UNSETTLED_SECONDS, to_kernel
 from mountfs.fuse.handles import DirectoryHandle, Handle
 from mountfs.fuse.refusals import Refusals
 from mountfs.fuse.syncing import Syncing
@@ -73,7 +73,9 @@ class Answering(pyfuse3.Operations):
         super().__init__()
         self.store = store
         self.bucket = bucket
-        self._cached_seconds = CACHED_SECONDS if bucket is None else SHARED_SECONDS
+        self._cached_seconds = CACHED_SECONDS
+        if bucket is not None:
+            self._cached_seconds = min(SHARED_SECONDS, SHARED_ATTRIBUTES * bucket.manner.refresh_seconds)
         self.waiting = Waiting(handler_seconds)
         self.syncing = Syncing(store, self.waiting)
         self.refusals = Refusals(store)

@@ -8,7 +8,8 @@ from mountfs.model import ROOT_INO, Entry, Kind
 
 _TYPE = {Kind.FILE: stat.S_IFREG, Kind.DIRECTORY: stat.S_IFDIR, Kind.SYMLINK: stat.S_IFLNK}
 CACHED_SECONDS = 300.0  # every change of a name or an attribute comes through the kernel, or is pushed to it
-SHARED_SECONDS = 60.0  # with a bucket: whoever looks is noticed again after this time, and sees what others changed
+SHARED_SECONDS = 60.0  # names, with a bucket: what goes elsewhere is pushed, what comes is asked for
+SHARED_ATTRIBUTES = 4.0  # refresh intervals: after so long whoever looks is noticed again, while his job is refreshed
 UNSETTLED_SECONDS = 1.0  # what it costs on disk is not known yet
 BLOCK_BYTES = 4096
 

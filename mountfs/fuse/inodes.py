@@ -19,6 +19,8 @@ class InodeRequests(Answering):
 
     @answers
     async def getattr(self, inode: InodeT, ctx: RequestContext) -> EntryAttributes:
+        if self.bucket is not None:
+            self.bucket.noticed(inode)
         return self._attributes(self._tree.entry(inode))
 
     @answers

@@ -14,7 +14,7 @@ from mountfs.model import Codec, Content, Entry, Owed, Standing
 from mountfs.records import FileContent, Record, Value
 from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
-from mountfs.store.owing import Owing
+from mountfs.store.owing import Owing, Where
 from mountfs.store.paths import OWED_NAMES, Paths, value_of_register
 
 
@@ -226,11 +226,9 @@ class Outbox:
         """The bucket has these: what was not changed since is no longer owed. In a transaction."""
         sent = list(sent)
         entries = [due.entry for due in sent if due.entry is not None]
-        for entry in entries:
-            if entry.owed & Owed.CLEAR:
-                where = self._owing.where(entry.ino)
-                self._tables.put_past(where.job, where.path, "", entry.stamp)
-                self._owing.has_past(where.job)
+        for due in sent:
+            if due.entry is not None and due.entry.owed & Owed.CLEAR:
+                self._owing.cleared(Where(job, due.path), due.entry.stamp)
         self._tables.confirm_entries(
             (
                 e.ino, e.stamp, e.mode_stamp or e.stamp, e.owner_stamp or e.stamp, e.mtime_stamp or e.stamp,

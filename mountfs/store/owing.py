@@ -107,6 +107,12 @@ class Owing:
             return False
         return not self._tables.is_adopted(self.where(entry.ino).job)
 
+    def cleared(self, where: Where, stamp: str) -> None:
+        """The bucket has this clear; a later one that is owed stays."""
+        if stamp > max((row.stamp for row in self._tables.past(where.job, where.path) if not row.register), default=""):
+            self._tables.put_past(where.job, where.path, "", stamp)
+            self._with_past.add(where.job)
+
     def is_own_writer(self, writer: str) -> bool:
         return writer in self._own
 

@@ -179,7 +179,7 @@ class Paths:
         if entry is None:
             return
         if entry.owed & Owed.CLEAR and record.clear and record.stamp == entry.stamp:
-            self._tables.put_past(where.job, where.path, "", record.stamp)
+            self._owing.cleared(where, record.stamp)
         bits = 0
         for bit, name in OWED_NAMES:
             if name in record.set:

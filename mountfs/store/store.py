@@ -17,6 +17,7 @@ from mountfs.journal import Journal
 from mountfs.statedir import StateDirectory
 from mountfs.store import recovery
 from mountfs.store.attributes import Attributes
+from mountfs.store.eviction import Eviction
 from mountfs.store.facts import Facts
 from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
@@ -25,6 +26,7 @@ from mountfs.store.options import Options
 from mountfs.store.outbox import Outbox
 from mountfs.store.owing import Owing
 from mountfs.store.paths import Paths
+from mountfs.store.restoring import Restoring
 from mountfs.store.room import Room
 from mountfs.store.settler import Settler
 from mountfs.store.snapshots import Snapshots
@@ -59,9 +61,9 @@ class Store:
         self.raw_inos = self.catalog.inos_with_codec()
         self.owing = Owing(self.ledger, self.stamps)
         self.files = Files(self.ledger, self.owing, self.contents, self.room, state.drafts, options, self.compression)
-        self.tree = Tree(self.ledger, self.owing, self.files, self.room, state, options)
-        self.facts = Facts(self.catalog, mountpoint=mountpoint, types=options.types)
         self.trash = Trash(self.ledger, days=options.trash_days)
+        self.tree = Tree(self.ledger, self.owing, self.files, self.room, state, options, self.trash)
+        self.facts = Facts(self.catalog, mountpoint=mountpoint, types=options.types)
         self.paths = Paths(
             self.ledger, self.owing, self.files, self.trash, owner=options.owner, recorded_owner=options.recorded_owner
         )
@@ -69,6 +71,8 @@ class Store:
         self.outbox = Outbox(self.ledger, self.owing, self.paths, self.files)
         self.attributes = Attributes(self.ledger, self.owing, self.tree, self.files, self.facts, options)
         self.settler = Settler(self.ledger, self.files, self.contents, self.room)
+        self.eviction = Eviction(self.ledger, self.owing, self.contents, self.settler)
+        self.restoring = Restoring(self.ledger, self.owing, self.tree)
         self.room.reclaim = self.settler.reclaim
         self.settler.sync_catalog = self.sync_catalog
         self.sync_catalog()

@@ -27,6 +27,7 @@ from mountfs.store.live import LiveFile
 from mountfs.store.options import Options
 from mountfs.store.owing import Owing, Said
 from mountfs.store.room import Room
+from mountfs.store.trash import Trash
 
 TARGET_BYTES = 4095
 _JOB_METADATA = namespace.JOB_METADATA_NAME.encode()
@@ -44,14 +45,16 @@ class Tree:
     """Entries by inode and by name; raises the errors of the table in DESIGN §5."""
 
     def __init__(
-        self, ledger: Ledger, owing: Owing, files: Files, room: Room, state: StateDirectory, options: Options
-    ) -> None:
+        self, ledger: Ledger, owing: Owing, files: Files, room: Room, state: StateDirectory, options: Options,
+        trash: Trash,
+    ) -> None:  # fmt: skip
         self._ledger = ledger
         self._owing = owing
         self._files = files
         self._room = room
         self._state = state
         self._options = options
+        self._trash = trash
 
     # -- looking ------------------------------------------------------------------------------------------
 
@@ -190,6 +193,7 @@ class Tree:
 
     def _delete_row(self, entry: Entry) -> None:
         with self._ledger.transaction():
+            self._trash.take(entry, "removed")
             self._owing.removed(entry)
             self._ledger.catalog.delete_entry(entry.ino)
             self._ledger.forget_time(entry.ino)
@@ -284,6 +288,7 @@ class Tree:
         with self._ledger.transaction():
             said = self._owing.renamed(source, target, parent, name)
             if target is not None:
+                self._trash.take(target, "overwritten")
                 self._ledger.catalog.delete_entry(target.ino)
                 self._ledger.forget_time(target.ino)
             self._ledger.catalog.move_entry(source.ino, parent=parent, name=name, ctime_ns=now)

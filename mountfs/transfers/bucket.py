@@ -158,6 +158,11 @@ class Bucket:
         if ino != ROOT_INO:
             await self.looks.into(ino)
 
+    def noticed(self, ino: int) -> None:
+        """Somebody asks for attributes, which the kernel forgets early so that we hear of it."""
+        if ino != ROOT_INO:
+            self.looks.noticed(ino)
+
     async def list_root(self, *, seconds: float) -> None:
         await self.looks.list_root(seconds=seconds)
 

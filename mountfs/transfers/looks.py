@@ -102,16 +102,18 @@ class Looks:
 
     async def into(self, ino: int) -> None:
         """Somebody looks at or below an entry: a job of which only the name is known is read first."""
+        job = self.noticed(ino)
+        if job is None or self._ground.tables.read_ms(job) or not self._is_only_named(job):
+            return
+        await self.look_into(self._ground.tables.job_name(job))
+
+    def noticed(self, ino: int) -> int | None:
+        """Somebody looks at an entry: its job, which is refreshed from now on, if the bucket can know it."""
         names = self._ground.ledger.path(ino)
-        if not names:
-            return
-        job = self._ground.tables.job_id(names[0])
-        if job is None:
-            return
-        self._looked[job] = trio.current_time()
-        if self._ground.tables.read_ms(job) or not self._is_only_named(job):
-            return
-        await self.look_into(names[0])
+        job = self._ground.tables.job_id(names[0]) if names else None
+        if job is not None:
+            self._looked[job] = trio.current_time()
+        return job
 
     async def look_into(self, name: bytes) -> None:
         """As `look`, for a name that the root has. Raises RemoteUnavailable where nothing is known of what is inside."""
