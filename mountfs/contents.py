@@ -8,7 +8,7 @@ import errno
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -139,6 +139,9 @@ class ContentFiles:
         self.state = state
         self.directory = state / "contents"
         self.incoming = state / "incoming"
+        self._expected: set[str] = set()  # names that are being given, or were since the last sweep was decided
+        self._came: set[str] = set()
+        self._lock = threading.Lock()
         for directory in (self.directory, self.incoming):
             directory.mkdir(mode=0o700, exist_ok=True)
         for leftover in self.incoming.iterdir():
@@ -173,11 +176,34 @@ class ContentFiles:
         path.parent.mkdir(mode=0o700, exist_ok=True)
         os.rename(source, path)
 
+    def expect(self, names: Iterable[str]) -> None:
+        """These come back from the bucket: a sweep that was decided when nothing pointed at them leaves them alone."""
+        with self._lock:
+            self._expected.update(names)
+            self._came.difference_update(names)
+
+    def came(self, names: Iterable[str]) -> None:
+        """Their rows point at them, or they did not come: the next decision about a sweep sees that."""
+        with self._lock:
+            self._came.update(names)
+
+    def is_expected(self, name: str) -> bool:
+        with self._lock:
+            return name in self._expected
+
+    def sweep_decided(self) -> None:
+        """What is to go was decided just now by the rows, and no other sweep is under way. On the loop."""
+        with self._lock:
+            self._expected -= self._came
+            self._came.clear()
+
     def remove(self, names: list[str]) -> None:
         """Delete files, named as in `doom_name`, durably: what is struck off the list afterwards does not come back."""
         paths = [self.state / name for name in names]
-        for path in paths:
-            path.unlink(missing_ok=True)
+        for name, path in zip(names, paths, strict=True):
+            with self._lock:
+                if name not in self._expected:
+                    path.unlink(missing_ok=True)
         for directory in {path.parent for path in paths if path.parent.is_dir()}:
             sync_directory(directory)
 

@@ -84,6 +84,12 @@ class Protected(MountfsError):
     errno, exit_code = _errno.EPERM, 4
 
 
+class NotHere(MountfsError):
+    """A rename to another job of what is in the bucket alone: `mv` hears it and copies."""
+
+    errno, exit_code = _errno.EXDEV, 4
+
+
 class Unsupported(MountfsError):
     """An operation that artifacts do not have: hard links, devices, foreign xattr namespaces."""
 

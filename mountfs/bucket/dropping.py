@@ -58,7 +58,7 @@ def clear_away(ground: Ground, job: int, seen: Survey, *, hidden: bool | None = 
     if may_vanish(ground, seen):
         yield from ask(Delete(tuple(ground.key(job, name) for name in seen.bundles)))
     elif seen.complete and seen.census.is_emptied != is_hidden and seen.bundles:
-        yield from _say_gone(ground, job, is_gone=seen.census.is_emptied)
+        yield from say_gone(ground, job, is_gone=seen.census.is_emptied)
     return False
 
 
@@ -69,7 +69,7 @@ def may_vanish(ground: Ground, seen: Survey) -> bool:
     return all(may_drop(ground, seen, digest) for digest in seen.census.held)
 
 
-def _say_gone(ground: Ground, job: int, *, is_gone: bool) -> Steps[None]:
+def say_gone(ground: Ground, job: int, *, is_gone: bool) -> Steps[None]:
     """`gone/<job>` of 0 bytes hides a job from a lazy `ls`; of 1 byte: it is back."""
     yield from ask(Put(objects.gone_key(ground.tables.job_name(job)), b"" if is_gone else b"1"))
     found = ground.tables.found_dead(job)

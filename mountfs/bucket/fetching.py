@@ -140,18 +140,25 @@ def keep(ground: Ground, members: list[Member]) -> Steps[None]:
     """
     large = [member for member in members if len(member.data) > INLINE_BYTES]
     names = [ground.contents.doom_name(member.digest, member.codec) for member in large]
-    if large:
-        with ground.catalog.transaction():
-            ground.catalog.doom(names)
-        yield from ask(Work(lambda: _write(ground, large)))
-    with ground.ledger.transaction():
-        for member in members:
-            known = ground.catalog.content_by_any(member.digest, member.codec)
-            if known is None:
-                continue
-            data = member.data if len(member.data) <= INLINE_BYTES else None
-            ground.catalog.bring(known, member.codec, member.sums, len(member.data), data, now_s=ground.now_ms() // 1000)
-        ground.catalog.spare(names)
+    ground.contents.expect(names)
+    try:
+        if large:
+            with ground.catalog.transaction():
+                ground.catalog.doom(names)
+            yield from ask(Work(lambda: _write(ground, large)))
+        with ground.ledger.transaction():
+            for member in members:
+                _bring(ground, member)
+            ground.catalog.spare(names)
+    finally:
+        ground.contents.came(names)
+
+
+def _bring(ground: Ground, member: Member) -> None:
+    known = ground.catalog.content_by_any(member.digest, member.codec)
+    if known is not None:
+        data = member.data if len(member.data) <= INLINE_BYTES else None
+        ground.catalog.bring(known, member.codec, member.sums, len(member.data), data, now_s=ground.ledger.now_s())
 
 
 def _write(ground: Ground, members: list[Member]) -> None:

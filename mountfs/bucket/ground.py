@@ -2,7 +2,8 @@
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from mountfs import objects
@@ -49,11 +50,13 @@ class Ground:
     store_id: str
     grace_ms: int
     heads: tuple[str, ...] = ()
+    types: Mapping[str, str] = field(default_factory=dict)  # the settings' own aliases of types
     piece: int = PIECE
     large_bytes: int = LARGE_BYTES
     clears_stay_ms: int = CLEARS_STAY_MS
     versions: bool = False  # the store keeps superseded contents
     random: Callable[[], str] = _random
+    reading: Counter[int] = field(default_factory=Counter)  # jobs of which a LIST is under way, or what follows it
     applying: set[int] = field(default_factory=set)  # jobs whose reading is being brought into the rows
     maintained: set[int] = field(default_factory=set)  # jobs that are being maintained
     untouched: set[tuple[int, str]] = field(default_factory=set)  # bundles that could not be merged, until a restart

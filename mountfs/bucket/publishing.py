@@ -57,16 +57,19 @@ class _Load:
 
 
 def publish(ground: Ground, job: int) -> Steps[Published]:
-    """Bring all of a job that can go out into the bucket. Raises RemoteUnavailable, RemoteDenied."""
+    """Bring all of a job that can go out now into the bucket; what comes meanwhile waits for the next time, so that
+    this ends also while somebody goes on writing. Raises RemoteUnavailable, RemoteDenied."""
     done = Published()
     rounds = 0
+    until = ""
     while rounds < ROUNDS:
         yield from carry_out_moves(ground)
         yield from settle_stale(ground, job)
         batch = [due for due in ground.outbox.batch(job) if not ground.outbox.waits(due)]
-        if not batch:
+        if not batch or (done.bundles and all(due.records[0].stamp > until for due in batch)):
             done.complete = True
             return done
+        until = until or ground.stamps.last
         try:
             sent, landed = yield from _publish_one(ground, job, batch)
         except _Again:

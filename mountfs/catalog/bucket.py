@@ -90,7 +90,7 @@ class NotedUpload:
 
 _PLACED = "digest, bundle, object, codec, size, stored, offset, sum, sums, dead_ms"
 _PAST = "path, register, stamp, value, owed, pair, base"
-_TRASHED = (
+TRASHED = (
     "id, job, path, kind, mode, uid, gid, size, mtime_ns, birth_ns, content, target, registers, gone_ms, reason"
 )
 _UPLOAD = "digest, codec, object, began_ms, sum, upload_id, part_bytes, done"
@@ -162,7 +162,7 @@ class BucketTables:
 
     def forget_job(self, job: int) -> None:
         """Its row and what else is known of it in the bucket; entries are not touched."""
-        for table in ("past", "bundle", "listed", "upload", "attempt", "merging", "found_dead"):
+        for table in ("past", "bundle", "listed", "upload", "attempt", "merging", "found_dead", "told", "head"):
             self._run(f"DELETE FROM {table} WHERE job = ?", (job,))
         self._run("DELETE FROM job WHERE id = ?", (job,))
 
@@ -233,9 +233,16 @@ class BucketTables:
         return [j for (j,) in self._run("SELECT DISTINCT job FROM placed WHERE digest = ? AND object <> ''", (digest,))]
 
     def is_placed(self, digest: bytes, job: int) -> bool:
-        """Whether a content has a place in a job."""
-        sql = "SELECT 1 FROM placed WHERE job = ? AND digest = ? LIMIT 1"
-        return self._run(sql, (job, digest)).fetchone() is not None
+        """Whether a content has a place in a job that is there: in a bundle, in an object of the last complete reading,
+        or in an object that a bundle from after that reading names."""
+        row = self._run(
+            "SELECT 1 FROM placed p JOIN bundle b ON b.id = p.bundle JOIN job j ON j.id = p.job"
+            " LEFT JOIN listed l ON l.job = p.job AND l.object = p.object"
+            " WHERE p.job = ? AND p.digest = ?"
+            " AND (p.object = '' OR l.object IS NOT NULL OR b.modified_ms >= j.read_ms) LIMIT 1",
+            (job, digest),
+        ).fetchone()
+        return row is not None
 
     def is_held_back(self, content: int) -> bool:
         """Whether something of this machine alone needs a content here: a draft, a state of an open file, or a record
@@ -523,17 +530,17 @@ class BucketTables:
         )  # fmt: skip
 
     def trash(self, number: int) -> Trashed | None:
-        row = self._run(f"SELECT {_TRASHED} FROM trash WHERE id = ?", (number,)).fetchone()
+        row = self._run(f"SELECT {TRASHED} FROM trash WHERE id = ?", (number,)).fetchone()
         return Trashed(*row) if row else None
 
     def trash_at(self, job: bytes, path: bytes) -> list[Trashed]:
         """What was at that path, the newest first."""
-        sql = f"SELECT {_TRASHED} FROM trash WHERE job = ? AND path = ? ORDER BY gone_ms DESC, id DESC"
+        sql = f"SELECT {TRASHED} FROM trash WHERE job = ? AND path = ? ORDER BY gone_ms DESC, id DESC"
         return [Trashed(*row) for row in self._run(sql, (job, path))]
 
     def trash_jobs(self, content: int) -> list[int]:
-        """Jobs from whose trash a content may be wanted."""
-        sql = "SELECT DISTINCT j.id FROM trash t JOIN job j ON j.name = t.job WHERE t.content = ?"
+        """Jobs from whose trash a content may be wanted; 0 for one of which the bucket knows nothing."""
+        sql = "SELECT DISTINCT coalesce(j.id, 0) FROM trash t LEFT JOIN job j ON j.name = t.job WHERE t.content = ?"
         return [j for (j,) in self._run(sql, (content,))]
 
     def forget_trash(self, numbers: Iterable[int]) -> None:

@@ -10,7 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mountfs.catalog.bucket import BucketTables
+from mountfs.catalog.bulk import BulkTables
 from mountfs.catalog.connection import open_connection, translated
+from mountfs.catalog.feed import FeedTables
+from mountfs.catalog.trash import TrashTables
 from mountfs.errors import CatalogError
 from mountfs.model import ROOT_INO, Content, Digest, Entry
 
@@ -24,6 +27,12 @@ _FROM = " FROM entry e LEFT JOIN content c ON c.id = e.content "
 _BY_INO = f"SELECT {_ENTRY}{_FROM}WHERE e.ino = ?"
 _BY_NAME = f"SELECT {_ENTRY}{_FROM}WHERE e.parent = ? AND e.name = ?"
 _CHILDREN = f"SELECT {_ENTRY}{_FROM}WHERE e.parent = ? AND e.name > ? ORDER BY e.name LIMIT ?"
+_BELOW = (
+    "WITH RECURSIVE below (ino, kind, name, stamp, content) AS ("
+    " SELECT ino, kind, name, stamp, content FROM entry WHERE ino = ? UNION ALL"
+    " SELECT e.ino, e.kind, e.name, e.stamp, e.content FROM below b CROSS JOIN entry e ON e.parent = b.ino"
+    " WHERE b.kind = 2)"
+)
 _CONTENT = "id, place, digest, size, stored, codec, sums, segment, offset, damaged"
 _UPSERT = (
     "INSERT INTO entry (ino, parent, name, kind, mode, uid, gid, size, atime_ns, mtime_ns, ctime_ns, birth_ns,"
@@ -49,6 +58,9 @@ class Catalog:
         self.path = path
         self._depth = 0
         self.bucket = BucketTables(self._run, self._many)
+        self.feed = FeedTables(self._run, self._many)
+        self.bulk = BulkTables(self._run, self._many)
+        self.trash = TrashTables(self._run)
 
     # -- life ---------------------------------------------------------------------------------------------
 
@@ -149,6 +161,23 @@ class Catalog:
         sql = f"SELECT {_ENTRY} FROM content c JOIN entry e ON e.content = c.id WHERE c.digest = ?"
         return [Entry(*row) for row in self._run(sql, (digest,))]
 
+    def others_at(self, ino: int) -> bytes | None:
+        """The name of an entry, this one or one below it, that was written by none of this machine's writers."""
+        row = self._run(
+            f"{_BELOW} SELECT name FROM below WHERE stamp <> '' AND substr(stamp, 19) NOT IN (SELECT writer FROM writer)"
+            " LIMIT 1",
+            (ino,),
+        ).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def absent_at(self, ino: int) -> bytes | None:
+        """The name of an entry, this one or one below it, whose content is in the bucket alone."""
+        row = self._run(
+            f"{_BELOW} SELECT b.name FROM below b CROSS JOIN content c ON c.id = b.content WHERE c.place = 'bucket' LIMIT 1",
+            (ino,),
+        ).fetchone()
+        return None if row is None else bytes(row[0])
+
     def last_ids(self) -> tuple[int, int]:
         """The highest ino and content id ever given out."""
         rows = dict(self._run("SELECT name, seq FROM sqlite_sequence").fetchall())
@@ -203,21 +232,26 @@ class Catalog:
         rows = self._run(f"SELECT {_CONTENT} FROM content WHERE digest IS NULL ORDER BY segment, id")
         return [_content(row) for row in rows]
 
-    def insert_contents(self, contents: Iterable[Content], data: Iterable[tuple[int, bytes]] = ()) -> None:
+    def insert_contents(
+        self, contents: Iterable[Content], data: Iterable[tuple[int, bytes]] = (), *, now_s: int = 0
+    ) -> None:
         """New contents, and the stored bytes of those that lie in the catalog."""
         self._many(
-            "INSERT INTO content (id, place, digest, size, stored, codec, sums, segment, offset)"
-            " VALUES (?,?,?,?,?,?,?,?,?)",
-            ((c.id, c.place, c.digest, c.size, c.stored, c.codec, c.sums, c.segment, c.offset) for c in contents),
+            "INSERT INTO content (id, place, digest, size, stored, codec, sums, segment, offset, read_s)"
+            " VALUES (?,?,?,?,?,?,?,?,?,?)",
+            ((c.id, c.place, c.digest, c.size, c.stored, c.codec, c.sums, c.segment, c.offset, now_s) for c in contents),
         )
         self._many("INSERT INTO stored VALUES (?,?)", data)
 
-    def settle_content(self, content: Content, data: bytes | None) -> None:
+    def settle_content(self, content: Content, data: bytes | None, *, now_s: int = 0) -> None:
         """Give a content that is known already its digest and its final place."""
         self._run(
             "UPDATE content SET place = ?, digest = ?, size = ?, stored = ?, codec = ?, sums = ?,"
-            " segment = 0, offset = 0 WHERE id = ?",
-            (content.place, content.digest, content.size, content.stored, content.codec, content.sums, content.id),
+            " segment = 0, offset = 0, read_s = ? WHERE id = ?",
+            (
+                content.place, content.digest, content.size, content.stored, content.codec, content.sums, now_s,
+                content.id,
+            ),
         )
         if data is not None:
             self._run("INSERT INTO stored VALUES (?,?)", (content.id, data))
@@ -238,6 +272,27 @@ class Catalog:
     def evict(self, content_id: int) -> None:
         """The content is in the bucket alone from now on; a file it had is to be removed once that is durable."""
         self._run("UPDATE content SET place = 'bucket' WHERE id = ? AND place IN ('catalog', 'file')", (content_id,))
+
+    def least_recently_read(self, after: tuple[int, int], *, limit: int) -> list[tuple[int, Content]]:
+        """(read_s, content) of what is here, in the order of the last reads, from behind (read_s, id)."""
+        rows = self._run(
+            f"SELECT read_s, {_CONTENT} FROM content WHERE place IN ('catalog', 'file') AND (read_s, id) > (?, ?)"
+            " ORDER BY read_s, id LIMIT ?",
+            (*after, limit),
+        )
+        return [(row[0], _content(row[1:])) for row in rows]
+
+    def note_reads(self, contents: Iterable[int], *, now_s: int) -> None:
+        """These were opened; to the minute."""
+        self._many(
+            "UPDATE content SET read_s = ?1 WHERE id = ?2 AND read_s <= ?1 - 60 AND place IN ('catalog', 'file')",
+            ((now_s, content) for content in contents),
+        )
+
+    def pinned_inos(self) -> set[int]:
+        """Entries that are pinned themselves."""
+        rows = self._run("SELECT ino FROM register WHERE name = 'pinned' AND gone = 0 AND value = x'31'")
+        return {ino for (ino,) in rows}
 
     def here_bytes(self) -> int:
         """Stored bytes of all settled contents on this machine."""
@@ -291,6 +346,11 @@ class Catalog:
     def drafts(self) -> list[tuple[int, int | None, bool]]:
         """All drafts: (content, base, closed)."""
         return [(c, b, bool(closed)) for c, b, closed in self._run("SELECT content, base, closed FROM draft")]
+
+    def draft_base(self, content_id: int) -> int | None:
+        """The content that a draft was begun on."""
+        row = self._run("SELECT base FROM draft WHERE content = ?", (content_id,)).fetchone()
+        return None if row is None else row[0]
 
     def delete_draft(self, content_id: int) -> None:
         self._run("DELETE FROM draft WHERE content = ?", (content_id,))

@@ -223,6 +223,7 @@ CREATE INDEX entry_owed ON entry (ino) WHERE owed & 31;
 ALTER TABLE register ADD COLUMN owed INTEGER NOT NULL DEFAULT 0 CHECK (owed IN (0, 1));
 ALTER TABLE register ADD COLUMN gone INTEGER NOT NULL DEFAULT 0 CHECK (gone IN (0, 1)); -- removed: only its stamp counts
 CREATE INDEX register_owed ON register (ino) WHERE owed = 1;
+CREATE INDEX register_pinned ON register (ino) WHERE name = 'pinned';
 
 CREATE TABLE job (                              -- jobs that the bucket knows, or is to know
     id      INTEGER PRIMARY KEY,
@@ -230,8 +231,23 @@ CREATE TABLE job (                              -- jobs that the bucket knows, o
     read_ms INTEGER NOT NULL DEFAULT 0,         -- server's time at which the last complete reading began; 0: never read
     maintained_ms INTEGER NOT NULL DEFAULT 0,   -- and of the last after which maintenance had nothing more to do
     adopted INTEGER NOT NULL DEFAULT 0 CHECK (adopted IN (0, 1)), -- what others wrote there may be removed here
-    refold  INTEGER NOT NULL DEFAULT 0 CHECK (refold IN (0, 1))   -- something read was not shown yet: somebody wrote it
+    refold  INTEGER NOT NULL DEFAULT 0 CHECK (refold IN (0, 1)),  -- something read was not shown yet: somebody wrote it
+    heard   INTEGER NOT NULL DEFAULT 0          -- how often the feed told of something that is left to a reading
 ) STRICT;
+CREATE INDEX job_heard ON job (id) WHERE heard > 0;
+
+CREATE TABLE told (                             -- bundles whose records are in the rows by the feed, and that were not read
+    job  INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    PRIMARY KEY (job, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE head (                             -- heads that were written here
+    job   INTEGER NOT NULL,
+    key   TEXT NOT NULL,
+    value BLOB NOT NULL,
+    said  TEXT NOT NULL,                        -- JSON: what the newest of them says, without its stamp
+    PRIMARY KEY (job, key, value)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE past (                             -- of paths: the clear that is known, and registers of what is no entry
     job      INTEGER NOT NULL,

@@ -210,6 +210,8 @@ class ContentRequests(Answering):
             live.lock.release()
         if live.due is not None:
             self._wake()
+        if self.bucket is not None:
+            self.bucket.closed(live)
 
     @answers
     async def fsync(self, fh: FileHandleT, datasync: bool) -> None:

@@ -4,39 +4,111 @@ What it keeps true (DESIGN, invariants 1 and 2): the content of every artifact i
 published is said of a content in a job, not of the content: a record of another job may still need it from here.
 """
 
-from collections.abc import Iterable
+import contextlib
+import enum
+from collections.abc import Collection, Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 
 from mountfs.contents import ContentFiles
-from mountfs.model import Content, Entry, Owed, Place
+from mountfs.errors import MountfsError
+from mountfs.model import ROOT_INO, Content, Entry, Owed, Place
+from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
 from mountfs.store.owing import Owing
 from mountfs.store.settler import Leftover, Settler
+
+NEVER_READ = (-1, 0)
+"""Before the first content in the order in which they go."""
+
+
+class Stays(enum.StrEnum):
+    """Why a content stays on this machine."""
+
+    ABSENT = "it is not here"
+    UNPUBLISHED = "the bucket does not have it yet"
+    HELD = "a draft, an open file or a record that was set aside needs it"
+    UNPLACED = "no place of it in the bucket is known"
+    PINNED = "pinned"
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """A content of this machine, and what keeps it here; None: nothing."""
+
+    content: Content
+    read_s: int
+    stays: Stays | None
+
+
+@dataclass(slots=True)
+class Page:
+    """Some contents in the order in which they go; `after` is where the next page begins, None after the last."""
+
+    entries: list[CacheEntry] = field(default_factory=list)
+    after: tuple[int, int] | None = None
+
+
+def choose_victims(entries: Iterable[CacheEntry], *, excess_bytes: int) -> list[CacheEntry]:
+    """The first of these, which are in the order of their last reads, whose removal frees `excess_bytes`.
+
+    Content that is not in the bucket yet is never picked: the local copy is the only one.
+    """
+    victims = []
+    for entry in entries:
+        if excess_bytes <= 0:
+            break
+        if entry.stays is None:
+            victims.append(entry)
+            excess_bytes -= entry.content.stored
+    return victims
 
 
 class Eviction:
     """On the loop's thread."""
 
-    def __init__(self, ledger: Ledger, owing: Owing, contents: ContentFiles, settler: Settler) -> None:
+    def __init__(
+        self, ledger: Ledger, owing: Owing, files: Files, contents: ContentFiles, settler: Settler
+    ) -> None:  # fmt: skip
         self._ledger = ledger
         self._catalog = ledger.catalog
         self._tables = ledger.catalog.bucket
         self._owing = owing
+        self._files = files
         self._contents = contents
         self._settler = settler
 
+    # -- deciding -----------------------------------------------------------------------------------------
+
     def may_evict(self, content: Content) -> bool:
         """Whether the bucket has it for every artifact that names it. Ask again right before `evict`."""
+        return self.why_stays(content) is None
+
+    def why_stays(
+        self, content: Content, *, pinned: Collection[int] = (), written: Collection[int] | None = None
+    ) -> Stays | None:
+        """What keeps a content here; None: it may go.
+
+        `pinned` are entries that somebody pinned, with all below them; `written` what `written_on` says now.
+        """
         if content.digest is None or content.place not in (Place.CATALOG, Place.FILE):
-            return False
-        if self._tables.is_held_back(content.id):
-            return False
+            return Stays.ABSENT
+        if self._tables.is_held_back(content.id) or content.id in (self.written_on() if written is None else written):
+            return Stays.HELD
         entries = self._catalog.entries_with(content.digest)
         if any(self.is_owed(entry) for entry in entries):
-            return False
-        jobs = {self._owing.where(entry.ino).job for entry in entries}
-        if not jobs:
-            return any(self._tables.is_placed(content.digest, job) for job in self._tables.trash_jobs(content.id))
-        return all(self._tables.is_placed(content.digest, job) for job in jobs)
+            return Stays.UNPUBLISHED
+        jobs = {self._owing.where(entry.ino).job for entry in entries} | set(self._tables.trash_jobs(content.id))
+        if not jobs or not all(self._tables.is_placed(content.digest, job) for job in jobs):
+            return Stays.UNPLACED
+        if pinned and any(self._is_below(entry, pinned) for entry in entries):
+            return Stays.PINNED
+        return None
+
+    def jobs_owing(self, content: Content) -> set[int]:
+        """Jobs that have not brought a content into the bucket yet."""
+        entries = self._catalog.entries_with(content.digest or b"")
+        return {self._owing.where(entry.ino).job for entry in entries if self.is_owed(entry)}
 
     def is_owed(self, entry: Entry) -> bool:
         """◆ Whether a record that names the content of an entry is not in the bucket yet, in whatever job.
@@ -45,12 +117,52 @@ class Eviction:
         """
         return bool(entry.owed & Owed.CONTENT) or not self._owing.is_carried(entry.ino)
 
+    def written_on(self) -> AbstractSet[int]:
+        """Contents to which an open file, when it is written to, goes back after a crash."""
+        found: set[int] = set()
+        for live in self._files.live.values():
+            if live.draft_base is not None:
+                found.add(live.draft_base)
+            if live.writers and live.acknowledged.content is not None:
+                found.add(live.acknowledged.content)
+        return found
+
+    def _is_below(self, entry: Entry, inos: Collection[int]) -> bool:
+        ino = entry.ino
+        while ino != ROOT_INO:
+            if ino in inos:
+                return True
+            found = self._ledger.entry(ino)
+            if found is None:
+                return False
+            ino = found.parent
+        return False
+
+    def pinned(self) -> AbstractSet[int]:
+        """Entries that somebody pinned."""
+        return self._catalog.pinned_inos()
+
+    def page(self, after: tuple[int, int], *, pinned: Collection[int], limit: int) -> Page:
+        """The next contents in the order in which they go: least recently read first."""
+        self._ledger.drain()
+        found = self._catalog.least_recently_read(after, limit=limit)
+        written = self.written_on()
+        entries = [
+            CacheEntry(content, read_s, self.why_stays(content, pinned=pinned, written=written))
+            for read_s, content in found
+        ]
+        last = entries[-1] if len(entries) == limit else None
+        return Page(entries, (last.read_s, last.content.id) if last is not None else None)
+
+    # -- acting -------------------------------------------------------------------------------------------
+
     def evict(self, contents: Iterable[Content]) -> int:
         """These are in the bucket alone from now on; the bytes that they cost here.
 
         Files go once that is durable (`Settler.take_leftovers`); who has one open goes on reading it.
         """
         chosen = list(contents)
+        self._open_for_readers({content.id for content in chosen})
         files = [
             self._contents.doom_name(content.digest, content.codec)
             for content in chosen
@@ -62,3 +174,21 @@ class Eviction:
                 self._catalog.evict(content.id)
         self._settler.leftovers.extend(Leftover(file=name) for name in files)
         return sum(content.stored for content in chosen)
+
+    def _open_for_readers(self, going: AbstractSet[int]) -> None:
+        """Who has a file open and has not read yet reads on from what is still here."""
+        for live in self._files.live.values():
+            if live.handles and live.acknowledged.content in going:
+                with contextlib.suppress(MountfsError):  # whoever reads it gets the error
+                    self._files.reader(live)
+
+    def evict_now(self, excess_bytes: int) -> int:
+        """Free so many bytes, in one go: where nobody is served meanwhile. What could be freed."""
+        freed, pinned = 0, self.pinned()
+        after: tuple[int, int] | None = NEVER_READ
+        while after is not None and freed < excess_bytes:
+            page = self.page(after, pinned=pinned, limit=256)
+            victims = choose_victims(page.entries, excess_bytes=excess_bytes - freed)
+            freed += self.evict(victim.content for victim in victims)
+            after = page.after
+        return freed

@@ -40,6 +40,7 @@ class Files(Publishing):
         self._clock = ledger.clock
         self.elsewhere: Callable[[Content], ReadsRanges | None] = lambda content: None  # reads from the bucket
         self.due: set[int] = set()  # inos that wait to be settled
+        self.opened: set[int] | None = None  # contents that were opened since somebody looked; None: nobody will
 
     # -- opening and closing ------------------------------------------------------------------------------
 
@@ -48,6 +49,8 @@ class Files(Publishing):
         live = self.live.get(entry.ino)
         if live is None:
             live = self.live[entry.ino] = LiveFile(entry, entry)
+        if self.opened is not None and entry.content is not None:
+            self.opened.add(entry.content)
         live.handles += 1
         live.writers += write
         if truncate:
@@ -130,6 +133,7 @@ class Files(Publishing):
         live.behind = None
         live.draft, live.draft_base, live.draft_noted, live.draft_closed, live.buffer = None, None, False, False, None
         live.floor_bytes, live.publishes = 0, 0
+        live.overwrites = live.kept = False
         self._room.reserve(-live.reserved_bytes)
         live.reserved_bytes = 0
 
@@ -231,6 +235,7 @@ class Files(Publishing):
         else:
             assert live.draft is not None
             live.draft.write(offset, data)
+        live.overwrites |= offset < live.floor_bytes
         self._changed(live, max(live.entry.size, offset + len(data)))
 
     def _changed(self, live: LiveFile, size: int) -> None:
@@ -300,16 +305,18 @@ class Files(Publishing):
         self._changed(live, size)
 
     def empty(self, live: LiveFile) -> None:
-        publishes = live.publishes
+        publishes, kept = live.publishes, live.kept
         live.reader = None
         self._drop_changes(live)
         live.buffer = bytearray()
-        live.publishes = publishes
+        live.publishes, live.kept = publishes, kept
+        live.overwrites = True
 
     def _resize(self, live: LiveFile, size: int) -> None:
         self.reserve(live, size)
         if not live.changed:
             self._begin_draft(live, size)
+        live.overwrites |= size < live.floor_bytes
         if live.buffer is not None and size > BUFFER_BYTES:
             self._spill(live)
         if live.buffer is None:

@@ -272,13 +272,25 @@ class Ledger:
             same = ids.get(key) or self.catalog.content_id(done.digest, done.codec)
             if same is not None:
                 known[entry.content] = same
+                self.bring_back(same, done)
                 continue
             ids[key] = entry.content
             rows.append(done.as_content())
             if done.data is not None:
                 data.append((entry.content, done.data))
-        self.catalog.insert_contents(rows, data)
+        self.catalog.insert_contents(rows, data, now_s=self.now_s())
         return known
+
+    def bring_back(self, content_id: int, done: Settled) -> None:
+        """An equal content is known: where it is in the bucket alone, what was just written is here from now on.
+
+        The bucket has it for another job perhaps, and there not for as long as this one needs it.
+        """
+        self.catalog.bring(content_id, done.codec, done.sums, done.stored, done.data, now_s=self.now_s())
+
+    def now_s(self) -> int:
+        """This machine's time, as contents note their last reads."""
+        return self.clock.now_ns() // 1_000_000_000
 
     def _write_directory_times(self) -> None:
         if self._directory_times:

@@ -26,6 +26,8 @@ class LiveFile:
     handles: int = 0
     writers: int = 0
     dirty: bool = False
+    overwrites: bool = False  # bytes of the settled content it was begun on are no more in it
+    kept: bool = False  # that content is in the trash already
     unlinked: bool = False
     buffer: bytearray | None = None
     draft: DraftFile | None = None

@@ -25,6 +25,9 @@ class Options:
     max_tags: int = 64
     settle_seconds: float = 2.0
     has_bucket: bool = False  # a remote is written down: note what it is to be told
+    cache_bytes: int = 0  # of contents and drafts that stay on this machine; counts only with a bucket
+    cache_high: float = 0.9
+    cache_low: float = 0.8
     trash_days: int = 7
     recorded_owner: bool = False  # show the numbers that other machines recorded
     protect_others: bool = True  # refuse to remove what another machine wrote

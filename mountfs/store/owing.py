@@ -113,6 +113,12 @@ class Owing:
             self._tables.put_past(where.job, where.path, "", stamp)
             self._with_past.add(where.job)
 
+    def others_below(self, directory: Entry) -> bytes | None:
+        """The name of something that another machine wrote, the directory itself or below it; as `is_others`."""
+        if not self.active or self._tables.is_adopted(self.where(directory.ino).job):
+            return None
+        return self._catalog.others_at(directory.ino)
+
     def is_own_writer(self, writer: str) -> bool:
         return writer in self._own
 
@@ -172,12 +178,23 @@ class Owing:
         entry.mode_stamp = entry.mode_stamp or entry.stamp
         entry.owner_stamp = entry.owner_stamp or entry.stamp
         entry.mtime_stamp = None
+        if entry.owed & Owed.CLEAR:
+            self._part_with_clear(entry)
         entry.stamp = self._stamps.next(above=_highest(entry))
         if self.active:
             entry.owed |= Owed.CONTENT
             if not self.known(entry):
                 entry.mode_stamp = entry.owner_stamp = None
                 entry.owed |= Owed.ALL
+
+    def _part_with_clear(self, entry: Entry) -> None:
+        """The clear that was to go with the content keeps its stamp: under a later one it would void what was set since."""
+        where = self.where(entry.ino)
+        with self._catalog.transaction():
+            self._tables.put_past(where.job, where.path, "", entry.stamp, owed=True, base=self.base_of(entry))
+        entry.owed &= ~Owed.CLEAR
+        self._with_past.add(where.job)
+        self.fresh_jobs.add(where.job)
 
     def changed(self, entry: Entry, registers: int) -> dict[str, object]:
         """Mode, owner or mtime of an entry change (bits of `Owed`): the fields to set beside them."""

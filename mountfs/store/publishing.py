@@ -4,6 +4,7 @@ What it keeps true: `acknowledged` never says more than what survives kill -9. A
 """
 
 import abc
+from collections.abc import Callable
 
 from mountfs.drafts import DraftFile
 from mountfs.model import Content, Entry, Place, Standing
@@ -17,6 +18,7 @@ class Publishing(abc.ABC):
 
     def __init__(self, ledger: Ledger, owing: Owing) -> None:
         self.live: dict[int, LiveFile] = {}
+        self.overwritten: Callable[[LiveFile], None] = lambda live: None  # is told before settled bytes are no more
         self._ledger = ledger
         self._owing = owing
         ledger.on_replaced = self.content_replaced
@@ -38,6 +40,9 @@ class Publishing(abc.ABC):
             return
         if live.draft is not None and not live.entry.size:
             self.empty(live)  # an empty file has no content that a draft could be
+        if live.overwrites and not live.kept:
+            self.overwritten(live)
+            live.kept = True
         entry = live.entry.copy()
         entry.standing = standing
         self._owing.published(entry)

@@ -1,11 +1,13 @@
 """Space: reserved before it is written, so that a limit is met by the write that would cross it.
 
-The quota counts stored bytes of settled content and plain bytes of everything not settled yet. The disk keeps a
-reserve that ordinary writes may not use, so that removing still works when it is full.
+The quota counts stored bytes of settled content and plain bytes of everything not settled yet; the budget of the
+cache counts what of that is on this machine. The disk keeps a reserve that ordinary writes may not use, so that
+removing still works when it is full.
 """
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from mountfs.codec import FRAME_BYTES, MAX_FRAMES
@@ -16,20 +18,50 @@ MOST_BYTES = MAX_FRAMES * FRAME_BYTES
 CHECK_BYTES = 8 << 20  # the disk is asked again after this many bytes at the latest
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """How much of the contents stays on this machine; above `high_bytes` it is brought down to `low_bytes`."""
+
+    most_bytes: int
+    high_bytes: int
+    low_bytes: int
+
+
+class NoRoomYet(CacheFull):
+    """Nothing was taken, but evicting, or an upload that ends, may make room: whoever can wait asks the cache for it.
+
+    `lacking_bytes` have to go from here; `on_disk`: from the disk, not only from the budget.
+    """
+
+    def __init__(self, sentence: str, *, lacking_bytes: int, on_disk: bool) -> None:
+        super().__init__(sentence)
+        self.lacking_bytes = lacking_bytes
+        self.on_disk = on_disk
+
+
 class Room:
-    """Reservations in plain bytes. `stored_bytes` asks the catalog; it is asked only after something settled."""
+    """Reservations in plain bytes. `stored_bytes` asks the catalog; it is asked only after something settled.
+
+    `here_bytes` asks it for what settled contents cost on this machine. A store without a bucket has no budget.
+    """
 
     def __init__(
-        self, state: Path, *, quota_bytes: int, max_artifact_bytes: int, stored_bytes: Callable[[], int]
-    ) -> None:
+        self, state: Path, *, quota_bytes: int, max_artifact_bytes: int, stored_bytes: Callable[[], int],
+        here_bytes: Callable[[], int] = lambda: 0, budget: Budget | None = None,
+    ) -> None:  # fmt: skip
         self._state = state
         self.quota_bytes = quota_bytes
         self.max_artifact_bytes = max_artifact_bytes
+        self.budget = budget
         self._ask_stored_bytes = stored_bytes
+        self._here_bytes = here_bytes
         self._stored_bytes: int | None = None
         self.reserved_bytes = 0
         self._disk_allowance = 0
         self.reclaim: Callable[[], None] = lambda: None
+        self.evict: Callable[[int], None] = lambda lacking_bytes: None  # at once, where nobody is served meanwhile
+        self.crowded: Callable[[], None] = lambda: None  # more is here than the budget's high mark
+        self.drop_trash: Callable[[int], bool] = lambda wanted_bytes: False  # frees disk; whether there was any
 
     def check_size(self, size: int) -> None:
         """Refuse a file larger than the limit, before a byte of it is written."""
@@ -49,7 +81,26 @@ class Room:
                 raise QuotaExceeded(
                     f"the quota of {self.quota_bytes} bytes is used up ({self.used_bytes()} bytes): remove something"
                 )
+        if self.budget is not None:
+            self._reserve_here(self.budget, growth)
         self.reserved_bytes += growth
+
+    def _reserve_here(self, budget: Budget, growth: int) -> None:
+        here_bytes = self.here_bytes() + growth
+        if here_bytes > budget.most_bytes:
+            self.evict(here_bytes - budget.most_bytes)
+            here_bytes = self.here_bytes() + growth
+        if here_bytes > budget.high_bytes:
+            self.crowded()
+        if here_bytes > budget.most_bytes:
+            raise NoRoomYet(
+                f"the cache of {budget.most_bytes} bytes is full of what the bucket does not have yet, or was pinned",
+                lacking_bytes=here_bytes - budget.most_bytes, on_disk=False,
+            )  # fmt: skip
+
+    def here_bytes(self) -> int:
+        """What contents and drafts cost on this machine."""
+        return self._here_bytes() + self.reserved_bytes
 
     def reserve_anyway(self, growth: int) -> None:
         """Count bytes that are there already."""
@@ -64,8 +115,13 @@ class Room:
         if free - reserve < length:
             self.reclaim()
             free, reserve = self._free_and_reserve()
+            while free - reserve < length and self.drop_trash(length + reserve - free):
+                free, reserve = self._free_and_reserve()
             if free - reserve < length:
-                raise CacheFull("no space left on the disk that holds the state directory")
+                lacking_bytes = length - (free - reserve)
+                raise NoRoomYet(
+                    "no space left on the disk that holds the state directory", lacking_bytes=lacking_bytes, on_disk=True
+                )
         self._disk_allowance = max(0, min(CHECK_BYTES, (free - reserve - length) // 4))
 
     def _free_and_reserve(self) -> tuple[int, int]:

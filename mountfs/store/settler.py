@@ -266,8 +266,9 @@ class Settler:
         if same is not None:
             self._catalog.repoint(result.ino, old=content.id, new=same.id)
             self._ledger.replaced(result.ino, content.id, same.id)
+            self._ledger.bring_back(same.id, result)
         else:
-            self._catalog.settle_content(result.as_content(), result.data)
+            self._catalog.settle_content(result.as_content(), result.data, now_s=self._ledger.now_s())
         if content.place == Place.DRAFT:
             self._catalog.delete_draft(content.id)
 
@@ -336,7 +337,7 @@ class Settler:
         return [entry for entry in leftovers if entry.file is None or self._is_unused(entry.file)]
 
     def _is_unused(self, name: str) -> bool:
-        if name in self._adopting:
+        if name in self._adopting or self._contents.is_expected(name):
             return False
         known = self._catalog.content_of_file(name.rpartition("/")[2])
         return known is None or known.place != Place.FILE
@@ -350,7 +351,11 @@ class Settler:
 
     def swept(self, leftovers: list[Leftover]) -> None:
         """Strike them from the list of what a crash leaves behind."""
-        names = [entry.file for entry in leftovers if entry.file is not None and entry.file not in self._adopting]
+        names = [
+            entry.file
+            for entry in leftovers
+            if entry.file is not None and entry.file not in self._adopting and not self._contents.is_expected(entry.file)
+        ]
         if names:
             with self._catalog.transaction():
                 self._catalog.spare(names)

@@ -114,6 +114,8 @@ class Snapshots:
                     [settled.as_content()], [(settled.content_id, settled.data)] if settled.data is not None else []
                 )
                 known = settled.content_id
+            else:
+                self._ledger.bring_back(known, settled)
             if settled.path is not None:
                 catalog.spare([self._contents.doom_name(settled.digest, settled.codec)])
             catalog.bucket.set_snapshot(taken.ino, known, taken.stamp, json.dumps(taken.extends))

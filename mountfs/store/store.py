@@ -27,7 +27,7 @@ from mountfs.store.outbox import Outbox
 from mountfs.store.owing import Owing
 from mountfs.store.paths import Paths
 from mountfs.store.restoring import Restoring
-from mountfs.store.room import Room
+from mountfs.store.room import Budget, Room
 from mountfs.store.settler import Settler
 from mountfs.store.snapshots import Snapshots
 from mountfs.store.trash import Trash
@@ -56,7 +56,7 @@ class Store:
         self.ledger = Ledger(self.catalog, self.journal, clock, self.stamps)
         self.room = Room(
             state.path, quota_bytes=options.quota_bytes, max_artifact_bytes=options.max_artifact_bytes,
-            stored_bytes=self.catalog.stored_bytes,
+            stored_bytes=self.catalog.stored_bytes, here_bytes=self.catalog.here_bytes, budget=_budget(options),
         )  # fmt: skip
         self.raw_inos = self.catalog.inos_with_codec()
         self.owing = Owing(self.ledger, self.stamps)
@@ -71,9 +71,11 @@ class Store:
         self.outbox = Outbox(self.ledger, self.owing, self.paths, self.files)
         self.attributes = Attributes(self.ledger, self.owing, self.tree, self.files, self.facts, options)
         self.settler = Settler(self.ledger, self.files, self.contents, self.room)
-        self.eviction = Eviction(self.ledger, self.owing, self.contents, self.settler)
+        self.eviction = Eviction(self.ledger, self.owing, self.files, self.contents, self.settler)
         self.restoring = Restoring(self.ledger, self.owing, self.tree)
         self.room.reclaim = self.settler.reclaim
+        self.room.drop_trash = self._drop_trash
+        self.files.overwritten = self.trash.overwritten
         self.settler.sync_catalog = self.sync_catalog
         self.sync_catalog()
         if options.has_bucket:
@@ -120,7 +122,13 @@ class Store:
         with self.catalog.transaction():
             self.catalog.bucket.drop_snapshots()
         self.owing.begin()
-        self.trash.active = True
+
+    def _drop_trash(self, wanted_bytes: int) -> bool:
+        """The disk is full: the oldest trash goes before a writer is refused. Whether there was any."""
+        if not self.trash.make_room(wanted_bytes):
+            return False
+        self.settler.reclaim()
+        return True
 
     def close(self) -> None:
         """Bring everything into the catalog and let go of the lock."""
@@ -193,6 +201,13 @@ class Store:
         return f"{key}: {error}"
 
 
+def _budget(options: Options) -> Budget | None:
+    if not options.has_bucket or not options.cache_bytes:
+        return None
+    most = options.cache_bytes
+    return Budget(most, int(most * options.cache_high), int(most * options.cache_low))
+
+
 class CarryOver:
     """Make all transactions durable, carry them from the log into the catalog, delete what they left behind.
 
@@ -204,6 +219,7 @@ class CarryOver:
         self._store = store
         self._drafts = store.drafts_to_sync()
         self._removable = store.removable_segments()
+        store.contents.sweep_decided()
         self._unused = store.settler.unused(store.settler.leftovers)
         self._leftovers = store.settler.take_leftovers()  # last: what fails before it has taken nothing
         self._segments = store.journal.take_unsynced()

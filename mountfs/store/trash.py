@@ -1,40 +1,121 @@
 """What was removed or overwritten, kept for the grace: `mountfs restore` brings it back.
 
 A row holds the facts, and keeps the content on this machine, or in the bucket, from going. Only what was stored once
-is kept: a file that went before it was settled leaves nothing.
+is kept: a file that went before it was settled leaves what had been settled of it before, or nothing.
+
+The grace is the bucket's, by the server's clock; without a bucket it is `trash_days`, and where the disk is full the
+oldest trash goes before a writer hears ENOSPC.
 """
 
 import json
+from dataclasses import replace
 
-from mountfs.model import Entry, Kind
+from mountfs.errors import CacheFull
+from mountfs.model import Content, Entry, Kind, Place
 from mountfs.store.ledger import Ledger
+from mountfs.store.live import LiveFile
+
+DAY_MS = 86_400_000
+PIECE = 64  # rows that go at a time: 64 × 30 µs
+LEAST_AT_ONCE = 256  # rows that make room on a full disk: each round costs a sync
+OF_ONE_PATH = 16  # the newest: a database in the mount is overwritten every few seconds
+_PLAIN_MODE = 0o755
 
 
 class Trash:
-    """Takes what goes; inside the transaction in which it goes."""
+    """`take` belongs into the transaction in which something goes. On the loop's thread."""
 
     def __init__(self, ledger: Ledger, *, days: int) -> None:
         self._ledger = ledger
         self._catalog = ledger.catalog
         self._days = days
-        self.active = False
+        self.keep_ms = self._said_keep_ms()
+
+    def _said_keep_ms(self) -> int:
+        return int(self._catalog.meta("grace_ms") or self._days * DAY_MS)
+
+    # -- taking -------------------------------------------------------------------------------------------
 
     def take(self, entry: Entry, reason: str) -> None:
-        """Keep the facts of a file or symlink that is about to go."""
-        if not self.active or not self._days or entry.kind == Kind.DIRECTORY:
+        """Keep the facts of what is about to go, as acknowledged; of a directory only where something was said of it."""
+        if not self.keep_ms:
             return
-        content = self._ledger.content(entry.content) if entry.content is not None else None
-        if content is not None and content.digest is None:
+        registers = self._registers(entry.ino)
+        if entry.kind == Kind.DIRECTORY and not registers and entry.mode & 0o777 == _PLAIN_MODE:
             return
-        names = self._ledger.path(entry.ino)
-        if not names:
+        kept = self._settled(entry)
+        if kept is None:
             return
-        registers = {
+        job, *names = (*self._ledger.path(entry.parent), entry.name)
+        path = b"/".join(names)
+        self._catalog.bucket.add_trash(
+            job, path, kept, json.dumps(registers), gone_ms=self._ledger.stamps.now_ms(), reason=reason
+        )
+        self._catalog.trash.thin_out(job, path, keep=OF_ONE_PATH)
+
+    def _registers(self, ino: int) -> dict[str, str]:
+        return {
             name: raw.decode("utf-8", "surrogateescape")
-            for name, raw in self._catalog.registers(entry.ino).items()
+            for name, raw in self._catalog.registers(ino).items()
             if not name.startswith("@")
         }
-        self._catalog.bucket.add_trash(
-            names[0], b"/".join(names[1:]), entry, json.dumps(registers),
-            gone_ms=self._ledger.stamps.now_ms(), reason=reason,
-        )  # fmt: skip
+
+    def _settled(self, entry: Entry) -> Entry | None:
+        """The entry with the content that is kept of it; None where nothing was ever settled."""
+        if entry.kind != Kind.FILE:
+            return entry
+        if entry.content is None:
+            return entry
+        content = self._ledger.content(entry.content)
+        if content is not None and content.place == Place.DRAFT:
+            content = self._base_of(content)
+        if content is None or content.digest is None:
+            return None
+        if content.id == entry.content:
+            return entry
+        return replace(entry, content=content.id, size=content.size)
+
+    def _base_of(self, draft: Content) -> Content | None:
+        base = self._catalog.draft_base(draft.id)
+        return self._ledger.content(base) if base is not None else None
+
+    def overwritten(self, live: LiveFile) -> None:
+        """Other bytes are about to take the place of settled ones. What only grew loses nothing.
+
+        Noted before it happens: a crash in between leaves a row too many. A disk too full for it keeps nothing.
+        """
+        row = live.acknowledged
+        content = self._ledger.content(row.content) if row.content is not None else None
+        if not self.keep_ms or content is None:
+            return
+        try:
+            with self._catalog.transaction():
+                self.take(row, "overwritten")
+        except CacheFull:
+            return
+
+    # -- going --------------------------------------------------------------------------------------------
+
+    def expire(self, *, limit: int = PIECE) -> bool:
+        """Let go of some that are older than the grace; whether there may be more."""
+        self.keep_ms = self._said_keep_ms()
+        gone = self._catalog.trash.gone_before(self._ledger.stamps.now_ms() - self.keep_ms, limit=limit)
+        self.forget(gone)
+        return len(gone) == limit
+
+    def make_room(self, wanted_bytes: int) -> bool:
+        """Let go of the oldest that free so much once they are reclaimed; whether there were any."""
+        going: list[int] = []
+        for number, freed in self._catalog.trash.oldest(limit=LEAST_AT_ONCE):
+            going.append(number)
+            wanted_bytes -= freed
+            if wanted_bytes <= 0:
+                break
+        self.forget(going)
+        return bool(going)
+
+    def forget(self, numbers: list[int]) -> None:
+        """These cannot be restored any more; what they alone kept is reclaimed later."""
+        if numbers:
+            with self._catalog.transaction():
+                self._catalog.bucket.forget_trash(numbers)

@@ -17,6 +17,7 @@ from mountfs.errors import (
     NotADirectory,
     NotEmpty,
     NotFound,
+    NotHere,
     Protected,
 )
 from mountfs.model import ROOT_INO, Entry, Kind, Owed, Standing
@@ -169,6 +170,7 @@ class Tree:
         entry = self.lookup(parent, name)
         if entry.kind == Kind.DIRECTORY:
             raise IsADirectory(f"is a directory: {name.decode(errors='replace')}")
+        self.refuse_if_others(entry)
         self._remove(entry)
         return entry
 
@@ -178,8 +180,32 @@ class Tree:
             raise NotADirectory(f"not a directory: {name.decode(errors='replace')}")
         if self._ledger.has_children(entry.ino):
             raise NotEmpty(f"not empty: {name.decode(errors='replace')}")
+        self._refuse_if_only_named(entry)
+        self.refuse_if_others(entry)
         self._remove(entry)
         return entry
+
+    def _refuse_if_only_named(self, entry: Entry) -> None:
+        """A job of the bucket into which nobody here has looked is not as empty as it seems."""
+        if self._owing.active and entry.parent == ROOT_INO and not entry.stamp and not self._ledger.has_children(entry.ino):
+            raise NotEmpty(f"{_text(entry.name)} is a job of the bucket, not read here yet: `mountfs delete` removes it")
+
+    def refuse_if_others(self, entry: Entry) -> None:
+        """What another machine wrote is not removed, renamed or replaced by the way. Raises Protected."""
+        if not self._options.protect_others or not self._owing.active:
+            return
+        if entry.kind != Kind.DIRECTORY:
+            theirs = entry.name if self._owing.is_others(entry) else None
+        elif self._ledger.has_children(entry.ino):
+            theirs = self._owing.others_below(entry)
+        else:
+            theirs = entry.name if self._owing.is_others(entry) else None
+        if theirs is not None:
+            job, *_ = self._ledger.path(entry.ino)
+            raise Protected(
+                f"{_text(theirs)} was written by another machine: `mountfs delete` removes it,"
+                f" `mountfs adopt {_text(job)}` makes the job this machine's own"
+            )
 
     def _remove(self, entry: Entry) -> None:
         try:
@@ -187,17 +213,23 @@ class Tree:
         except CacheFull:
             if not self._state.drop_ballast():
                 raise
-            self._delete_row(entry)
+            self._delete_row(entry, keep=False)
         self._ledger.changes += 1
         self._forget_live(entry.ino)
 
-    def _delete_row(self, entry: Entry) -> None:
+    def _delete_row(self, entry: Entry, *, keep: bool = True) -> None:
         with self._ledger.transaction():
-            self._trash.take(entry, "removed")
+            if keep:
+                self._trash.take(self._acknowledged(entry), "removed")
             self._owing.removed(entry)
             self._ledger.catalog.delete_entry(entry.ino)
             self._ledger.forget_time(entry.ino)
             self._ledger.touch_directory(entry.parent)
+
+    def _acknowledged(self, entry: Entry) -> Entry:
+        """As it was closed last, where it is being written."""
+        live = self._files.live.get(entry.ino)
+        return entry if live is None else live.acknowledged
 
     def _forget_live(self, ino: int) -> None:
         live = self._files.live.get(ino)
@@ -256,8 +288,11 @@ class Tree:
             return
         if exchange and target is not None:
             self._check_place(target, parent, name)
+            self._check_movable(source, new_parent)
+            self._check_movable(target, parent)
             self._exchange(source, target)
             return
+        self._check_movable(source, new_parent)
         if target is not None:
             self._check_replaceable(source, target)
         self._move(source, target, new_parent, new_name)
@@ -273,6 +308,19 @@ class Tree:
                 raise InvalidArgument("a directory cannot be moved below itself")
             ancestor = self.entry(ancestor).parent
 
+    def _check_movable(self, entry: Entry, parent: int) -> None:
+        """Raises Protected; NotHere for another job where the content is in the bucket alone."""
+        if not self._owing.active:
+            return
+        self.refuse_if_others(entry)
+        if entry.parent != ROOT_INO != parent and self._ledger.path(entry.parent)[0] == self._ledger.path(parent)[0]:
+            return
+        if entry.parent == ROOT_INO and not entry.stamp and not self._ledger.has_children(entry.ino):
+            raise NotHere(f"{_text(entry.name)} is not read here yet")
+        absent = self._ledger.catalog.absent_at(entry.ino)
+        if absent is not None:
+            raise NotHere(f"the content of {_text(absent)} is not on this machine: `mv` copies it to another job")
+
     def _check_replaceable(self, source: Entry, target: Entry) -> None:
         name = target.name.decode(errors="replace")
         if source.kind == Kind.DIRECTORY:
@@ -282,13 +330,15 @@ class Tree:
                 raise NotEmpty(f"not empty: {name}")
         elif target.kind == Kind.DIRECTORY:
             raise IsADirectory(f"is a directory: {name}")
+        self._refuse_if_only_named(target)
+        self.refuse_if_others(target)
 
     def _move(self, source: Entry, target: Entry | None, parent: int, name: bytes) -> None:
         now = self._ledger.clock.now_ns()
         with self._ledger.transaction():
             said = self._owing.renamed(source, target, parent, name)
             if target is not None:
-                self._trash.take(target, "overwritten")
+                self._trash.take(self._acknowledged(target), "replaced")
                 self._ledger.catalog.delete_entry(target.ino)
                 self._ledger.forget_time(target.ino)
             self._ledger.catalog.move_entry(source.ino, parent=parent, name=name, ctime_ns=now)
@@ -357,6 +407,10 @@ class Tree:
             values.update(self._owing.changed(before, registers))
         values["ctime_ns"] = self._ledger.clock.now_ns()
         return values
+
+
+def _text(name: bytes) -> str:
+    return name.decode(errors="replace")
 
 
 def check_key(key: str) -> tuple[bytes, ...]:

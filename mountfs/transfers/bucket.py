@@ -177,6 +177,12 @@ class Bucket:
         if content_id is not None and reader.arriving:
             await self.downloads.arrive(content_id, offset, length)
 
+    def closed(self, live: LiveFile) -> None:
+        """A handle of this file was closed."""
+        if live.acknowledged.content is not None:
+            readers = (other.reader for other in self.store.files.live.values())
+            self.downloads.closed(live.acknowledged.content, readers)
+
     async def confirm(self, live: LiveFile) -> None:
         """`fsync: bucket`: return once the bucket has what was acknowledged. Raises RemoteUnavailable, RemoteDenied."""
         await self.growing.confirm(live)

@@ -4,7 +4,7 @@ Who comes second to the same bundle brings all of it: a job of thousands of smal
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 
 import trio
@@ -104,9 +104,6 @@ class Downloads:
                 await large.arrive(offset, length, self._nursery)
             finally:
                 self._slots.release()
-            if large.is_whole and not large.finishing:
-                large.finishing = True
-                self._nursery.start_soon(self._finish, large)
             return
         raise RemoteUnavailable(f"not on this machine, and not here within {self.patience_seconds:g} seconds")
 
@@ -118,11 +115,16 @@ class Downloads:
             if self._carrier.seconds_since_answer() >= SILENCE_SECONDS:
                 raise RemoteUnavailable("others wait for the bucket, and it has not answered for a second: try again")
 
+    def _is_whole(self, large: Large) -> None:
+        self._nursery.start_soon(self._finish, large)
+
     async def _finish(self, large: Large) -> None:
         try:
-            await large.fetch_all()
+            await large.finish()
         except MountfsError as error:
             log.error("a large content of the bucket: %s", error)
+        except Exception:  # a bug here must not take the mount away from its users
+            log.exception("a bug in finishing a download")
 
     def _bundle_to_fetch(self, content: Content) -> tuple[int, int] | None:
         """(job, bundle) of the first place, when somebody missed another content of it before."""
@@ -185,7 +187,7 @@ class Downloads:
         if content.id in self._large:
             return
         self._forget_unused()
-        large = Large(self._ground, self._carrier, content, self._arrived)
+        large = Large(self._ground, self._carrier, content, whole=self._is_whole, arrived=self._arrived)
         await large.open()
         self._large[content.id] = large
 
@@ -197,18 +199,11 @@ class Downloads:
         for content_id, large in list(self._large.items()):
             if len(self._large) < LARGE_KEPT:
                 return
-            if not large.in_use:
+            if not large.is_busy:
                 del self._large[content_id]
 
-    def opened(self, content_id: int) -> None:
+    def closed(self, content_id: int, still_read: Iterable[ReadsRanges | None]) -> None:
+        """A file was closed; pieces that nobody reads any more are dropped, unless the rest is coming."""
         large = self._large.get(content_id)
-        if large is not None:
-            large.users += 1
-
-    def closed(self, content_id: int) -> None:
-        """What nobody reads any more, and was not read far, is dropped."""
-        large = self._large.get(content_id)
-        if large is not None:
-            large.users -= 1
-            if not large.in_use:
-                del self._large[content_id]
+        if large is not None and not large.is_busy and not any(reader is large.reader for reader in still_read):
+            del self._large[content_id]

@@ -32,12 +32,14 @@ class Large:
     """One large content while it is read. On the loop, but for `reader`, which worker threads read from."""
 
     def __init__(
-        self, ground: Ground, carrier: Carrier, content: Content, arrived: Callable[[int], None]
-    ) -> None:
+        self, ground: Ground, carrier: Carrier, content: Content, *, whole: Callable[["Large"], None],
+        arrived: Callable[[int], None],
+    ) -> None:  # fmt: skip
         assert content.digest is not None
         self._ground = ground
         self._carrier = carrier
         self._content = content
+        self._whole = whole
         self._arrived = arrived
         self._path = ground.contents.incoming / f"large-{content.id}-{ground.random()}"
         self._scratch: _Scratch | None = None
@@ -53,13 +55,15 @@ class Large:
         self._codec: str = content.codec
         self._ahead = 1
         self._last = -1
-        self.users = 0
         self.finishing = False
+        self._finishing = trio.Lock()
+        self._finished = False
         self.reader: FramedReader | None = None
 
     @property
-    def in_use(self) -> bool:
-        return self.users > 0 or bool(self._coming)
+    def is_busy(self) -> bool:
+        """Whether pieces are on their way, or it is being finished."""
+        return bool(self._coming) or self.finishing
 
     # -- opening ------------------------------------------------------------------------------------------
 
@@ -193,6 +197,9 @@ class Large:
                 request = _Into(self._key, self._offset + start, length, self._scratch.fd, start)
                 await self._carrier.request(request, urgent=True)
             self._have.add(number)
+            if self.is_whole and not self.finishing:
+                self.finishing = True
+                self._whole(self)
         except MountfsError as error:
             self._errors[number] = error
         finally:
@@ -208,34 +215,45 @@ class Large:
         for number in range(self._chunks()):
             if number not in self._have:
                 raise self._errors.get(number) or CorruptContent("integrity check: a piece did not come")
-        await self._finish()
+        await self.finish()
 
     @property
     def is_whole(self) -> bool:
         return len(self._have) == self._chunks()
+
+    async def finish(self) -> None:
+        """All pieces are here: check the whole, and make it a content of this machine. Once."""
+        async with self._finishing:
+            if not self._finished:
+                await self._finish()
+                self._finished = True
 
     async def _finish(self) -> None:
         digest = Digest(self._content.digest or b"")
         ground, reader = self._ground, self.reader
         assert reader is not None
         name = ground.contents.doom_name(digest, self._codec)
-        with ground.catalog.transaction():
-            ground.catalog.doom([name])
+        ground.contents.expect([name])
+        try:
+            with ground.catalog.transaction():
+                ground.catalog.doom([name])
 
-        def work() -> None:
-            total = hashlib.sha256()
-            for index in range(len(reader.table)):
-                total.update(reader.decoded(index))
-            if total.digest() != digest:
-                raise CorruptContent(f"integrity check: the bucket has other bytes than those of {digest.hex()}")
-            ground.contents.adopt_quickly(self._path, digest, self._codec)
+            def work() -> None:
+                total = hashlib.sha256()
+                for index in range(len(reader.table)):
+                    total.update(reader.decoded(index))
+                if total.digest() != digest:
+                    raise CorruptContent(f"integrity check: the bucket has other bytes than those of {digest.hex()}")
+                ground.contents.adopt_quickly(self._path, digest, self._codec)
 
-        await trio.to_thread.run_sync(work)
-        with ground.ledger.transaction():
-            ground.catalog.bring(
-                self._content.id, self._codec, self._sums, self._stored, None, now_s=ground.now_ms() // 1000
-            )
-            ground.catalog.spare([name])
+            await trio.to_thread.run_sync(work)
+            with ground.ledger.transaction():
+                ground.catalog.bring(
+                    self._content.id, self._codec, self._sums, self._stored, None, now_s=ground.ledger.now_s()
+                )
+                ground.catalog.spare([name])
+        finally:
+            ground.contents.came([name])
         reader.arriving = False
         self._arrived(self._content.id)
 

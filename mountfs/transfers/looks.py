@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 WATCHED_SECONDS = 120.0  # after the last look a job is still refreshed, rarer and rarer
 SIDE_BY_SIDE = 8
+INOS_KEPT = 20_000
+FORGET_SECONDS = 30.0  # directories move between jobs
 NAMES_KEPT = 10_000  # names that were looked for in vain
 
 
@@ -43,6 +45,7 @@ class Looks:
         self._looking: dict[bytes, trio.Event] = {}
         self._looked: dict[int, float] = {}  # by job: when somebody last looked into it
         self._refreshed: dict[int, float] = {}
+        self._jobs: dict[int, int] = {}  # by ino: its job, of which more than the name is known; forgotten now and then
         self._postponed = set(ground.tables.jobs_to_refold())  # somebody was writing what changed elsewhere
         self._listing: trio.Event | None = None
         self._listed = float("-inf")
@@ -103,14 +106,18 @@ class Looks:
     async def into(self, ino: int) -> None:
         """Somebody looks at or below an entry: a job of which only the name is known is read first."""
         job = self.noticed(ino)
-        if job is None or self._ground.tables.read_ms(job) or not self._is_only_named(job):
+        if job is None or ino in self._jobs:
             return
-        await self.look_into(self._ground.tables.job_name(job))
+        if not self._ground.tables.read_ms(job) and self._is_only_named(job):
+            await self.look_into(self._ground.tables.job_name(job))
+        self._jobs[ino] = job
 
     def noticed(self, ino: int) -> int | None:
         """Somebody looks at an entry: its job, which is refreshed from now on, if the bucket can know it."""
-        names = self._ground.ledger.path(ino)
-        job = self._ground.tables.job_id(names[0]) if names else None
+        job = self._jobs.get(ino)
+        if job is None:
+            names = self._ground.ledger.path(ino)
+            job = self._ground.tables.job_id(names[0]) if names else None
         if job is not None:
             self._looked[job] = trio.current_time()
         return job
@@ -164,12 +171,16 @@ class Looks:
             finally:
                 running.discard(job)
 
+        forget_at = trio.current_time() + FORGET_SECONDS
         async with trio.open_nursery() as nursery:
             while True:
                 await trio.sleep(max(self._refresh_seconds / 4, 0.02))
                 if self._carrier.down is not None:
                     continue
                 now = trio.current_time()
+                if len(self._jobs) > INOS_KEPT or now > forget_at:
+                    self._jobs.clear()
+                    forget_at = now + FORGET_SECONDS
                 for job in self._due(now):
                     if job not in running:
                         running.add(job)

@@ -73,6 +73,9 @@ class Uploads:
         self._own_bundles: dict[int, int] = {}
         self._asked: set[int] = set()
         self.failures: dict[int, Failure] = {}
+        self.ended = 0  # attempts at publishing a job, so far
+        self._rounds: dict[int, int] = {}  # by job: the value of `_round` when its last complete publishing began
+        self._round = 0
         self._wake = trio.Event()
         self._done = trio.Event()
         self.stopped = False
@@ -112,9 +115,12 @@ class Uploads:
 
     async def _publish(self, job: int) -> None:
         self._asked.discard(job)
+        began, is_complete = self._round, False
         try:
             async with self._limit:
+                began = self._round
                 published = await self._carrier.run(publish(self._ground, job), urgent=False)
+                is_complete = published.complete
                 if published.bundles:
                     self._own_bundles[job] = self._own_bundles.get(job, 0) + len(published.bundles)
                     await self._carrier.run(self._tell(self._ground, job), urgent=False)
@@ -127,6 +133,9 @@ class Uploads:
             self._failed(job, MountfsError(f"a bug: {error!r}"))
         finally:
             self._running.discard(job)
+            self.ended += 1
+            if is_complete:
+                self._rounds[job] = began
             self._done.set()
             self._done = trio.Event()
 
@@ -164,22 +173,43 @@ class Uploads:
     async def flush(self, jobs: set[int] | None) -> None:
         """Return once the bucket has confirmed all of these jobs (None: of all), however long it is not there.
 
-        Raises what trying again would not help.
+        What is still being written is not waited for, nor what comes meanwhile. Raises what trying again would not help.
         """
+        began = self.begin_flush(jobs)
+        while left := self.unconfirmed(began, jobs):
+            if left <= self.refused(began, jobs).keys():
+                raise next(iter(self.refused(began, jobs).values()))
+            await self.next_done(0.25)
+
+    def begin_flush(self, jobs: set[int] | None) -> int:
+        """Try all of these now, also what was parked; a number for `unconfirmed` and `refused`."""
+        self._round += 1
         for job in self.owing(jobs):
             self.failures.pop(job, None)
-        while True:
-            open_jobs = self.owing(jobs)
-            waiting = {job for job in open_jobs if job in self._running or not self._only_unfinished(job)}
-            if not waiting:
-                return
-            for job in waiting:
-                failure = self.failures.get(job)
-                if failure is not None and job not in self._running and failure.parked:
-                    raise failure.raised()
-            self._asked |= waiting
+            self._asked.add(job)
+        self.wake()
+        return self._round
+
+    def unconfirmed(self, began: int, jobs: set[int] | None) -> set[int]:
+        """Jobs that owed something when a flush began, and of which not all of that is in the bucket yet."""
+        left = {job for job in self.owing(jobs) if self._rounds.get(job, 0) < began}
+        again = left - self._running - self._asked - self.refused(began, left).keys()
+        if again:
+            self._asked |= again
             self.wake()
-            await self.next_done(0.25)
+        return left
+
+    def refused(self, began: int, jobs: set[int] | None) -> dict[int, MountfsError]:
+        """Why jobs of a flush do not go out, where trying again would not help."""
+        return {
+            job: failure.raised()
+            for job, failure in self.failures.items()
+            if failure.parked and job not in self._running and (jobs is None or job in jobs)
+        }
+
+    def is_parked(self, job: int) -> bool:
+        failure = self.failures.get(job)
+        return failure is not None and failure.parked
 
     def hurry(self, job: int) -> None:
         """Do not wait for this job to be quiet."""
@@ -190,8 +220,3 @@ class Uploads:
         """Wait until some job was tried, so long at most."""
         with trio.move_on_after(seconds):
             await self._done.wait()
-
-    def _only_unfinished(self, job: int) -> bool:
-        """Whether all that is owed of a job is still being written."""
-        return not self._ground.outbox.batch(job)
-

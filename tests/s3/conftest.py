@@ -1,39 +1,21 @@
 """Machines for tests: daemons on one bucket, ended and their logs judged whatever the test did to their bucket."""
 
+import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
 from mountfs.config.schema import S3
-from tests.faults.clock import build_clock, skewed
-from tests.faults.proxy import Proxy
-from tests.s3.two import Machine
+from tests.conftest import prefix_for, use_credentials
+from tests.s3.two import DEADLINE_SECONDS, Machine, Machines, Two
 from tests.servers import Weed
 
-TEST_SECONDS = 120
-"""Past this a daemon is aborted, so that no test waits in the mount for ever."""
-
+MachineFactory = Machines
 Claims = list[re.Pattern[str]]
 ExpectedLog = Callable[[str], None]
-
-
-class MachineFactory(Protocol):
-    """`make_machine()` returns a mounted machine with an empty state directory; `start=False` leaves that to the test."""
-
-    def __call__(
-        self,
-        *,
-        settings: Mapping[str, object] | None = None,
-        bucket: S3 | None = None,
-        environment: Mapping[str, str] | None = None,
-        ahead_seconds: int = 0,
-        arguments: tuple[str, ...] = (),
-        start: bool = True,
-    ) -> Machine: ...
+_numbers = itertools.count(1)
 
 
 @pytest.fixture
@@ -47,65 +29,55 @@ def expected_log(_claims: Claims) -> ExpectedLog:
     return lambda pattern: _claims.append(re.compile(pattern))
 
 
-@pytest.fixture(scope="session")
-def clock_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The preloaded library of machines whose clock is wrong, compiled once."""
-    return build_clock(tmp_path_factory.mktemp("clock"))
+@pytest.fixture
+def make_machine(tmp_path: Path, weed: Weed, remote_settings: S3, _claims: Claims) -> Iterator[Machines]:
+    """`make_machine()` is a mounted machine of the test's own, on a prefix of the test's own."""
+    with Machines(tmp_path, weed, remote_settings, deadline_seconds=DEADLINE_SECONDS) as machines:
+        yield machines
+    assert machines.complaints(_claims) == [], "a daemon's log complains, and no test claimed it"
 
 
 @pytest.fixture
-def make_machine(
-    tmp_path: Path, weed: Weed, remote_settings: S3, _claims: Claims, request: pytest.FixtureRequest
-) -> Iterator[MachineFactory]:
-    made: list[Machine] = []
-    with ExitStack() as stack:
-
-        def make(
-            *,
-            settings: Mapping[str, object] | None = None,
-            bucket: S3 | None = None,
-            environment: Mapping[str, str] | None = None,
-            ahead_seconds: int = 0,
-            arguments: tuple[str, ...] = (),
-            start: bool = True,
-        ) -> Machine:
-            around = weed.environment() | dict(environment or {})
-            if ahead_seconds:
-                around |= skewed(request.getfixturevalue("clock_library"), ahead_seconds=ahead_seconds)
-            machine = Machine(
-                tmp_path,
-                f"m{len(made)}",
-                bucket or remote_settings,
-                stack.enter_context(Proxy(weed.port)),
-                settings=settings or {},
-                environment=around,
-                arguments=arguments,
-            )
-            made.append(machine)
-            stack.callback(_end, machine)
-            stack.enter_context(machine.deadline(TEST_SECONDS))
-            if start:
-                machine.start()
-            return machine
-
-        yield make
-    for machine in made:
-        unclaimed = [line for line in machine.complaints() if not any(claim.search(line) for claim in _claims)]
-        assert unclaimed == [], "a daemon's log complains, and no test claimed it"
-
-
-@pytest.fixture
-def machine(make_machine: MachineFactory) -> Machine:
+def machine(make_machine: Machines) -> Machine:
     return make_machine()
 
 
+@pytest.fixture(scope="module")
+def shared_machines(
+    tmp_path_factory: pytest.TempPathFactory, weed: Weed, bucket: str, request: pytest.FixtureRequest
+) -> Iterator[Machines]:
+    """Machines that the tests of a module share, on a prefix of the module's own: to start one takes seconds."""
+    settings = S3(bucket=bucket, prefix=prefix_for(request), endpoint_url=weed.endpoint_url, path_style=True)
+    with pytest.MonkeyPatch.context() as patch:
+        use_credentials(patch, weed.environment())
+        with Machines(tmp_path_factory.mktemp("shared"), weed, settings, deadline_seconds=None) as machines:
+            yield machines
+
+
 @pytest.fixture
-def two(make_machine: MachineFactory) -> tuple[Machine, Machine]:
-    return make_machine(), make_machine()
+def two(shared_machines: Machines, _claims: Claims) -> Iterator[Two]:
+    """Two machines of the module's; each test takes a job of its own (`job`)."""
+    yield from lent(shared_machines, (0, 0), _claims)
 
 
-def _end(machine: Machine) -> None:
-    """Stop what still runs, with its bucket as it should be; what was killed has nothing left to end."""
-    machine.proxy.clear()
-    if machine.is_started():
-        machine.stop()
+def lent(machines: Machines, ahead_seconds: tuple[int, int], claims: Claims) -> Iterator[Two]:
+    """Two of the module's machines, with clocks that are so far ahead, for one test."""
+    chosen: list[Machine] = []
+    for seconds in ahead_seconds:
+        free = (m for m in machines.made if m.ahead_seconds == seconds and m not in chosen)
+        chosen.append(next(free, None) or machines(ahead_seconds=seconds))
+    here, there = chosen
+    with here.deadline(DEADLINE_SECONDS), there.deadline(DEADLINE_SECONDS):
+        here.assert_alive()
+        there.assert_alive()
+        yield here, there
+    for machine in chosen:
+        machine.proxy.clear()
+        machine.assert_alive()
+    assert machines.complaints(claims) == [], "a daemon's log complains, and no test claimed it"
+
+
+@pytest.fixture
+def job() -> str:
+    """The name of a job that no other test has."""
+    return f"job-{next(_numbers)}"

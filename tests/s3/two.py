@@ -6,20 +6,33 @@ has confirmed everything; `eventually` waits for what another machine is promise
 
 import hashlib
 import os
+import re
+import signal
 import stat
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 from mountfs.config.schema import S3
+from mountfs.remote.bucket import S3Remote
+from tests.faults.clock import build_clock, skewed
 from tests.faults.proxy import Proxy
-from tests.mounting import DaemonFailed, Mounted
+from tests.mounting import REPOSITORY, DaemonFailed, Mounted
+from tests.servers import Weed
 
 T = TypeVar("T")
 
 POLL_SECONDS = 0.02
+COMMAND_SECONDS = 60
+DEADLINE_SECONDS = 120
+"""Past this a daemon is aborted, so that no test waits in its mount for ever."""
+
 QUICK_SYNC: Mapping[str, object] = {
     "mode": "lazy",
     "settle_seconds": "200ms",
@@ -29,6 +42,9 @@ QUICK_SYNC: Mapping[str, object] = {
     "look_seconds": "1s",
 }
 """A machine of the tests is impatient, so that nobody waits for it."""
+
+
+Two = tuple["Machine", "Machine"]
 
 
 class Machine(Mounted):
@@ -47,6 +63,7 @@ class Machine(Mounted):
     ) -> None:
         self.proxy = proxy
         self.bucket = bucket
+        self.ahead_seconds = 0
         s3 = {**bucket.model_dump(mode="json", exclude_none=True), "endpoint_url": proxy.endpoint_url}
         storage = {"backend": "s3", "s3": {**s3, "connect_timeout_seconds": 2, "read_timeout_seconds": 5}}
         sync = {**QUICK_SYNC, **_section(settings, "sync")}
@@ -68,6 +85,26 @@ class Machine(Mounted):
         assert isinstance(found, dict)
         return found
 
+    def mountfs(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command of mountfs about this machine's mount."""
+        return subprocess.run(
+            [sys.executable, "-m", "mountfs.cli", *arguments],
+            cwd=REPOSITORY,
+            env=self.environment() | {"MOUNTFS_MOUNT": str(self.path)},
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+        )
+
+    def end(self, number: signal.Signals) -> None:
+        """Signal the daemon, and return when it has ended with 0 and its mount is gone."""
+        daemon = self._running()
+        daemon.send_signal(number)
+        code = daemon.wait(COMMAND_SECONDS)
+        self._clear()
+        if code != 0:
+            raise DaemonFailed(f"The daemon ended with {code} on {number.name}.\n{self._log_tail()}")
+
     def flush(self, *, timeout_seconds: float = 30) -> None:
         """Return when the bucket has confirmed all that was acknowledged here."""
         self.settle()
@@ -78,6 +115,77 @@ class Machine(Mounted):
         if found["failed"]:
             raise DaemonFailed(f"The bucket refuses: {found['failed']}")
         return not found["jobs_to_upload"] and not found["uploading"]
+
+
+class Machines:
+    """Makes machines on one prefix of one bucket, and ends them whatever a test did to their way there."""
+
+    def __init__(self, folder: Path, weed: Weed, bucket: S3, *, deadline_seconds: float | None) -> None:
+        """Past `deadline_seconds` after its making a machine's daemon is aborted; None leaves that to others."""
+        self._deadline_seconds = deadline_seconds
+        self.folder = folder
+        self.weed = weed
+        self.bucket = bucket
+        self.made: list[Machine] = []
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def __call__(
+        self,
+        *,
+        settings: Mapping[str, object] | None = None,
+        bucket: S3 | None = None,
+        environment: Mapping[str, str] | None = None,
+        ahead_seconds: int = 0,
+        arguments: tuple[str, ...] = (),
+        start: bool = True,
+    ) -> Machine:
+        """A mounted machine with an empty state directory; `start=False` leaves the mounting to the test."""
+        around = self.weed.environment() | dict(environment or {})
+        if ahead_seconds:
+            around |= skewed(build_clock(self.folder), ahead_seconds=ahead_seconds)
+        machine = Machine(
+            self.folder,
+            f"m{len(self.made)}",
+            bucket or self.bucket,
+            self._stack.enter_context(Proxy(self.weed.port)),
+            settings=settings or {},
+            environment=around,
+            arguments=arguments,
+        )
+        self.made.append(machine)
+        machine.ahead_seconds = ahead_seconds
+        self._stack.callback(_end, machine)
+        if self._deadline_seconds is not None:
+            self._stack.enter_context(machine.deadline(self._deadline_seconds))
+        if start:
+            machine.start()
+        return machine
+
+    def remote(self) -> S3Remote:
+        """The bucket itself, without a proxy before it: for what happens there behind everybody's back."""
+        remote = S3Remote(self.bucket)
+        self._stack.callback(remote.close)
+        return remote
+
+    def complaints(self, claims: Iterable[re.Pattern[str]]) -> list[str]:
+        """Lines of their logs, since the last call, that none of the `claims` matches."""
+        lines = [line for machine in self.made for line in machine.complaints()]
+        return [line for line in lines if not any(claim.search(line) for claim in claims)]
+
+
+def _end(machine: Machine) -> None:
+    """Stop what still runs, with its bucket as it should be; what was killed has nothing left to end."""
+    machine.proxy.clear()
+    if machine.is_started():
+        machine.stop()
 
 
 def _section(settings: Mapping[str, object], name: str) -> Mapping[str, object]:

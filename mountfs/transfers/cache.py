@@ -1,0 +1,179 @@
+"""How much of the contents stays on this machine: evicted behind the writers' backs, before they need the room.
+
+What it keeps true: nothing goes that the bucket lacks; a writer waits for room only while there is hope, that is while
+uploads go on, and within its deadline; else it hears ENOSPC at once.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import trio
+import trio.lowlevel
+
+from mountfs.errors import CacheFull
+from mountfs.store.eviction import NEVER_READ, CacheEntry, Stays, choose_victims
+from mountfs.store.room import NoRoomYet
+from mountfs.store.store import Store
+from mountfs.transfers.carrier import Carrier
+from mountfs.transfers.uploads import Uploads
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+PAGE = 64  # contents looked at in one go: 64 × 30 µs
+WRITERS = 20  # that wait for room at a time: pyfuse3 has 99 tasks, and others need some
+NOTED_AT_ONCE = 256  # reads: 256 × 5 µs
+MOST_OPENED = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What a look at the contents found: bytes that went, and bytes that may go once they are in the bucket."""
+
+    freed_bytes: int
+    hopeful_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Barren:
+    """A look at all contents that found too little; `uploads` had ended by then, and `here_bytes` were here."""
+
+    found: Pass
+    uploads: int
+    here_bytes: int
+    time: float
+
+
+class Cache:
+    """The budget of one mount. `sweep` deletes the files of what was evicted."""
+
+    def __init__(self, store: Store, carrier: Carrier, uploads: Uploads) -> None:
+        self._store = store
+        self._room = store.room
+        self._eviction = store.eviction
+        self._carrier = carrier
+        self._uploads = uploads
+        self._crowded = trio.Event()
+        self._lock = trio.Lock()
+        self._barren: Barren | None = None
+        self._writers = 0
+        self.sweep: Callable[[], Awaitable[None]] = self._sweep
+        self.evicted_bytes = 0
+        store.room.crowded = lambda: self._crowded.set()
+        store.files.opened = set()
+
+    # -- behind everybody's back ----------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        while True:
+            with trio.move_on_after(LOOK_SECONDS):
+                await self._crowded.wait()
+            self._crowded = trio.Event()
+            try:
+                await self.note_reads()
+                await self._keep_low()
+            except CacheFull as error:  # the catalog cannot be written now: whoever writes is told
+                log.warning("nothing could be evicted: %s", error)
+            except Exception:  # a bug here must not take the mount away from its users
+                log.exception("a bug in evicting; tried again")
+            await trio.sleep(0.01)
+
+    async def _keep_low(self) -> None:
+        budget = self._room.budget
+        if budget is None or self._room.here_bytes() <= budget.high_bytes:
+            return
+        if self._carrier.down is not None:
+            return  # what is read from here is all there is now; who needs the room asks for it
+        found = await self._evict(self._room.here_bytes() - budget.low_bytes)
+        if found.hopeful_bytes and self._room.here_bytes() > budget.high_bytes:
+            self._hurry()
+
+    def _hurry(self) -> None:
+        """Uploads make room: they do not wait for jobs to be quiet."""
+        for job in self._uploads.owing(None) - self._uploads.running:
+            if not self._uploads.is_parked(job):
+                self._uploads.hurry(job)
+
+    async def note_reads(self) -> None:
+        """Bring into the catalog what was opened since the last time."""
+        opened = self._store.files.opened
+        if not opened:
+            return
+        self._store.files.opened = set()
+        contents, now_s = list(opened), self._store.ledger.now_s()
+        for start in range(0, len(contents), NOTED_AT_ONCE):
+            with self._store.catalog.transaction():
+                self._store.catalog.note_reads(contents[start : start + NOTED_AT_ONCE], now_s=now_s)
+            await trio.lowlevel.checkpoint()
+
+    async def _evict(self, excess_bytes: int) -> Pass:
+        """Evict so many bytes, least recently read first."""
+        async with self._lock:
+            if self._barren is not None and self._is_still(self._barren):
+                return self._barren.found
+            self._barren = None
+            uploads = self._uploads.ended
+            freed = hopeful = 0
+            pinned = self._eviction.pinned()
+            after: tuple[int, int] | None = NEVER_READ
+            while after is not None and freed < excess_bytes:
+                page = self._eviction.page(after, pinned=pinned, limit=PAGE)
+                victims = choose_victims(page.entries, excess_bytes=excess_bytes - freed)
+                if victims:
+                    freed += self._eviction.evict(victim.content for victim in victims)
+                hopeful += sum(entry.content.stored for entry in page.entries if self._is_hopeful(entry))
+                after = page.after
+                await trio.lowlevel.checkpoint()
+            self.evicted_bytes += freed
+            if freed < excess_bytes:
+                here_bytes = self._store.catalog.here_bytes()
+                self._barren = Barren(Pass(0, hopeful), uploads, here_bytes, trio.current_time())
+            return Pass(freed, hopeful)
+
+    def _is_still(self, barren: Barren) -> bool:
+        """Whether another look would find no more: each costs 30 µs a content."""
+        if barren.uploads != self._uploads.ended:
+            return False
+        changed = barren.here_bytes != self._store.catalog.here_bytes()
+        return not changed or trio.current_time() - barren.time < LOOK_SECONDS
+
+    def _is_hopeful(self, entry: CacheEntry) -> bool:
+        """Whether it may go once its job was uploaded, and nothing is known against that."""
+        if entry.stays is not Stays.UNPUBLISHED:
+            return False
+        jobs = self._store.eviction.jobs_owing(entry.content)
+        return not any(self._uploads.is_parked(job) for job in jobs)
+
+    async def _sweep(self) -> None:
+        self._store.settler.reclaim()
+
+    # -- for writers ----------------------------------------------------------------------------------------
+
+    async def make_room(self, lack: NoRoomYet, *, until: float) -> None:
+        """Return when the same write is worth another try. Raises CacheFull when there is no hope, or too late."""
+        if self._writers >= WRITERS:
+            raise CacheFull(f"{lack}; {self._writers} others wait for room")
+        self._writers += 1
+        try:
+            found = await self._evict(lack.lacking_bytes)
+            if found.freed_bytes:
+                if lack.on_disk:
+                    await self.sweep()
+                return
+            if trio.current_time() >= until or not self._is_hope(found):
+                raise CacheFull(str(lack))
+            self._hurry()
+            await self._uploads.next_done(min(0.25, max(0.0, until - trio.current_time())))
+        finally:
+            self._writers -= 1
+
+    def _is_hope(self, found: Pass) -> bool:
+        if self._carrier.down is not None:
+            return False
+        return bool(found.hopeful_bytes or self._uploads.running) or self._is_settling()
+
+    def _is_settling(self) -> bool:
+        """Whether what was closed is still being compressed: it becomes a content that is uploaded."""
+        files = self._store.files
+        return bool(files.due) or any(live.settling for live in files.live.values())

@@ -1,0 +1,570 @@
+"""Two or three real stores on one simulated bucket, every request a step: decisions in, violations out.
+
+A decision is a tuple, so that a run can be replayed, shrunk and kept: see `World.apply`. The invariants are those of
+the model of the bucket's protocol:
+
+I1 machines end equal; I2 every live record has its content at a place that some manifest names; I4 nothing that was
+acknowledged is lost (what is set aside is named, not lost); I5 nothing is back after a deletion that knew it; I5x nor
+after its prefix went; I6 garbage goes; I7 no register goes back; I8 a reading makes nothing vanish that the bucket has;
+I9 a tag set above every deletion is never lost.
+"""
+
+import itertools
+import json
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+
+import pytest
+
+from mountfs import objects
+from mountfs.bucket.requests import Copy, Delete, Put, PutLarge
+from mountfs.errors import MountfsError, RemoteUnavailable
+from mountfs.model import Digest
+from mountfs.records import PathState, decode_record, fold
+from mountfs.store.outbox import Due
+from tests.bucket.machines import SetClock
+from tests.bucket.protocol.host import MINUTE, Host, make_template
+from tests.bucket.protocol.tasks import MAINTENANCE, Task, is_request, steps_of
+from tests.bucket.protocol.truth import (
+    Published,
+    Said,
+    Violation,
+    Word,
+    digest_in,
+    existing,
+    seen,
+    words_of,
+)
+from tests.bucket.simulated import SimulatedBucket
+
+Decision = tuple[object, ...]
+BEGIN_MS = 1_795_000_000_000
+JOBS = ("j", "k")
+PATHS = ("p", "q")
+CONTENTS = tuple(
+    Random(number).randbytes(40_000) if number % 2 else b"small content %d" % number for number in range(4)
+)
+"""What is written: odd ones are large."""
+
+DIGESTS = tuple(Digest.of(content) for content in CONTENTS)
+MOST_STEPS = 400  # of one run
+MEMORY = Path("/dev/shm")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How many machines, and by how many minutes each one's clock is off."""
+
+    skews: tuple[int, ...] = (0, 0)
+
+
+class World:
+    """See the module's docstring. Use `World.made`."""
+
+    def __init__(self, setup: Setup, directory: Path, template: Path) -> None:
+        self.bucket = SimulatedBucket(now_ms=BEGIN_MS, page=2)
+        self.published = Published(self.bucket)
+        self.said = Said()
+        self.trace: list[str] = []
+        self.tainted: set[str] = set()
+        self.hosts = [
+            Host(n, directory / str(n), template, self.bucket, SetClock(self._now, skew_ms=skew * MINUTE))
+            for n, skew in enumerate(setup.skews)
+        ]
+        for host in self.hosts:
+            self._watch(host)
+
+    def _now(self) -> int:
+        return self.bucket.now_ms
+
+    def say(self, *words: object) -> None:
+        self.trace.append(f"t={(self.bucket.now_ms - BEGIN_MS) // MINUTE} {' '.join(map(str, words))}")
+
+    def close(self) -> None:
+        for host in self.hosts:
+            host.close()
+
+    # -- decisions ----------------------------------------------------------------------------------------
+
+    def apply(self, decision: Decision) -> None:
+        """Carry out one decision, as far as it makes sense now. Raises Violation."""
+        match decision:
+            case ("act", int(number), tuple(action)):
+                self._act(self.hosts[number], action)
+            case ("start", int(number), str(kind), str(job), *part):
+                self._start(self.hosts[number], kind, job, part[0] if part else None)  # type: ignore[arg-type]
+            case ("step" | "lost" | "refused" as how, int(number), (str(kind), str(job))):
+                self._step(self.hosts[number], (kind, job), how)
+            case ("run", int(number), (str(kind), str(job))):
+                self._run(self.hosts[number], (kind, job))
+            case ("before", int(number), (str(kind), str(job)), str(what), int(count)):
+                self._run_up_to(self.hosts[number], (kind, job), what, count)
+            case ("crash", int(number)):
+                self._crash(self.hosts[number])
+            case ("net", int(number)):
+                self.hosts[number].is_online = not self.hosts[number].is_online
+            case ("clock", int(number), int(minutes)):
+                self.hosts[number].clock.skew_ms += minutes * MINUTE
+            case ("time", int(minutes)):
+                self.bucket.now_ms += minutes * MINUTE
+            case ("ext", str(job)):
+                self._delete_prefix(job)
+            case _:
+                raise ValueError(decision)
+
+    # -- runs -----------------------------------------------------------------------------------------------
+
+    def _start(self, host: Host, kind: str, job: str, part: int | None) -> None:
+        key = (kind, job)
+        if key in host.tasks or (kind in MAINTENANCE and any(k in MAINTENANCE for k, _ in host.tasks)):
+            return
+        task = Task(steps_of(kind, host.ground, host.job(job), part))
+        if not task.is_over:
+            host.tasks[key] = task
+
+    def _step(self, host: Host, key: tuple[str, str], how: str) -> None:
+        task = host.tasks.get(key)
+        if task is None:
+            return
+        before = host.owed()
+        self._answer(host, task, how)
+        if task.is_over:
+            del host.tasks[key]
+            if task.error is not None:
+                self.say(f"machine {host.number}: {key[0]} {key[1]} ends: {task.error}")
+        self._note_words(host, before, is_act=False)
+
+    def _answer(self, host: Host, task: Task, how: str) -> None:
+        request = task.request
+        if not is_request(request):
+            how = "step"
+        elif how == "refused" or not host.is_online:
+            self.say(f"machine {host.number}: no answer to {request}")
+            return task.fail(RemoteUnavailable("no answer"))
+        try:
+            answer = request.run(self.bucket)
+        except MountfsError as error:
+            return task.fail(error)
+        if is_request(request):
+            self._happened(host, request)
+        if how == "lost":
+            self.say(f"machine {host.number}: the answer is lost")
+            return task.fail(RemoteUnavailable("the answer is lost"))
+        server_ms = getattr(answer, "server_ms", None)
+        if isinstance(server_ms, int):
+            host.heard(server_ms)
+        return task.answer(answer)
+
+    def _happened(self, host: Host, request: object) -> None:
+        match request:
+            case Put(key=key) | PutLarge(key=key) | Copy(key=key):
+                manifest = self.published.arrived(key)
+                job = _job_of(key)
+                if manifest is not None and job is not None:
+                    for record in manifest.records:
+                        for word in words_of(job, record):
+                            self.said.landed.add(word)
+                self.say(f"machine {host.number} puts {_shown(key)}", _told(manifest.records) if manifest else "")
+                self._check(job)
+            case Delete(keys=keys):
+                self.say(f"machine {host.number} deletes {', '.join(map(_shown, keys))}")
+                for key in keys:
+                    self._check(_job_of(key))
+
+    def _run(self, host: Host, key: tuple[str, str]) -> None:
+        for _ in range(MOST_STEPS):
+            if key not in host.tasks:
+                return
+            self._step(host, key, "step")
+        raise Violation(f"I0 machine {host.number}: {key} does not end")
+
+    def _run_up_to(self, host: Host, key: tuple[str, str], what: str, count: int) -> None:
+        """Until its next request is the `count`-th one of that name."""
+        for _ in range(MOST_STEPS):
+            task = host.tasks.get(key)
+            if task is None:
+                return
+            if type(task.request).__name__ == what:
+                count -= 1
+                if not count:
+                    return
+            self._step(host, key, "step")
+
+    def _crash(self, host: Host) -> None:
+        self.say(f"machine {host.number} is killed and starts again")
+        host.killed()
+        self._watch(host)
+
+    def _delete_prefix(self, job: str) -> None:
+        prefix = objects.job_prefix(job.encode())
+        self.tainted.add(job)
+        for record in self.published.records(job):
+            self.said.lost_with_prefix.update(words_of(job, record))
+        for key in [key for key in self.bucket.objects if key.startswith(prefix)]:
+            del self.bucket.objects[key]
+        owed = {word for host in self.hosts for word in host.owed()}
+        self.said.lost_with_prefix -= owed
+        self.say(f"somebody deletes the prefix of {job}")
+
+    # -- what people do ---------------------------------------------------------------------------------------
+
+    def _act(self, host: Host, action: tuple[object, ...]) -> None:
+        before = host.owed()
+        known = {(job, path): self._knowledge(host, job, path) for job, path in _touched(action)}
+        if self._do(host, action):
+            self.say(f"machine {host.number}:", *(w.decode() if isinstance(w, bytes) else w for w in action))
+            self._note_words(host, before, is_act=True, known=known)
+
+    def _do(self, host: Host, action: tuple[object, ...]) -> bool:
+        """Whether it could be done."""
+        match action:
+            case ("write", str(job), str(path), int(content)):
+                host.write(f"{job}/{path}", CONTENTS[content])
+            case ("chmod", str(job), str(path), int(mode)) if host.has(f"{job}/{path}"):
+                host.chmod(f"{job}/{path}", 0o600 + mode)
+            case ("tag", str(job), str(path), int(value)) if host.has(f"{job}/{path}"):
+                host.tag(f"{job}/{path}", **{f"t{value % 2}": str(value)})
+            case ("unlink", str(job), str(path)) if host.has(f"{job}/{path}"):
+                host.unlink(f"{job}/{path}")
+            case ("rename", str(job), str(old), str(new)) if host.has(f"{job}/{old}") and old != new:
+                host.rename(f"{job}/{old}", f"{job}/{new}")
+            case ("move", str(job), str(old), str(other), str(new)) if host.has(f"{job}/{old}") and job != other:
+                if not self._is_here(host, f"{job}/{old}"):
+                    return False  # such a rename answers EXDEV
+                if not host.has(other):
+                    host.mkdir(other)
+                host.rename(f"{job}/{old}", f"{other}/{new}")
+            case ("restore", str(job), str(path), int(content)) if not host.has(f"{job}/{path}"):
+                return host.restore(f"{job}/{path}", DIGESTS[content])
+            case ("evict", int(content)):
+                return host.evict(DIGESTS[content])
+            case ("expire", str(job)) if host.has(job):
+                host.expire(job)
+            case _:
+                return False
+        return True
+
+    @staticmethod
+    def _is_here(host: Host, key: str) -> bool:
+        content = host.store.ledger.content(host.entry(key).content or 0)
+        return content is None or content.digest is None or host.holds(content.digest.hex())
+
+    # -- what was said ----------------------------------------------------------------------------------------
+
+    def _knowledge(self, host: Host, job: str, path: bytes) -> tuple[bool, set[str]]:
+        """Of a path: whether registers of an earlier life are known that no clear voids; the contents ever known."""
+        state = host.state(job, path)
+        stamps = {self.said.first.get((job, path, w.stamp), w.stamp) for w in host.owed() if (w.job, w.path) == (job, path)}
+        number = host.job(job)
+        for key, manifest in self.published.of_job(job):
+            if key.rpartition("/")[2] in host.ground.tables.bundles(number):
+                stamps |= {record.stamp for record in manifest.records if record.path == path and record.set}
+        if "content" in state.registers:
+            stamps.add(state.registers["content"][0])
+        return bool(state.registers), stamps
+
+    def _note_words(
+        self, host: Host, before: Iterable[Word], *, is_act: bool,
+        known: dict[tuple[str, bytes], tuple[bool, set[str]]] | None = None,
+    ) -> None:  # fmt: skip
+        """Take down what a machine says now and did not say before, and what it no longer says."""
+        now = host.owed()
+        for word in now.keys() - self.said.values.keys():
+            self.said.values[word] = now[word]
+            if word.register == "content" and (digest := digest_in(now[word])) is not None and host.holds(digest):
+                self.said.held.add(word)
+            if not word.register:
+                is_earlier, stamps = (known or {}).get((word.job, word.path), (True, set()))
+                if is_earlier:
+                    self.said.legit.add(word)
+                self.said.knew[word] = {stamp for stamp in stamps if stamp < word.stamp}
+        if is_act:
+            self.said.withdrawn |= set(before) - now.keys()
+        for job, raw, reason in host.aside():
+            for word in words_of(job, decode_record(raw.encode())):
+                self.said.withdrawn.add(word)
+                if "neither here" in reason and word in self.said.held and job not in self.tainted:
+                    raise Violation(f"I4 the content of {word} was here when it was said, and is nowhere now")
+
+    def _watch(self, host: Host) -> None:
+        """Hear of what is stamped anew, and of each reading that is brought into the rows."""
+        restamp = host.store.outbox.restamp
+        host.ground.applying = _Applying(self, host)
+
+        def heard(job: int, dues: Iterable[Due]) -> None:
+            before = host.owed()
+            restamp(job, dues)
+            self._restamped(before, host.owed())
+
+        host.store.outbox.restamp = heard  # type: ignore[method-assign]
+
+    def _restamped(self, before: dict[Word, object], after: dict[Word, object]) -> None:
+        for word in after.keys() - before.keys():
+            old = next(
+                (w for w in before if (w.job, w.path, w.register) == (word.job, word.path, word.register)), None
+            )
+            if old is None:
+                continue
+            self.said.first[word.job, word.path, word.stamp] = self.said.first_stamp(old)
+            self.said.withdrawn.add(old)
+            self.said.values[word] = self.said.values.get(old)
+            for kept in (self.said.legit, self.said.held):
+                if old in kept:
+                    kept.add(word)
+            if old in self.said.knew:
+                self.said.knew[word] = self.said.knew[old]
+
+    # -- invariants ---------------------------------------------------------------------------------------------
+
+    def _check(self, job: str | None) -> None:
+        """After each change of the bucket: I2 and I5."""
+        if job is None:
+            return
+        for path, state in existing(fold(self.published.records(job))).items():
+            stamp, value = state.registers["content"]
+            digest = digest_in(value)
+            if job not in self.tainted and digest is not None and not self.published.has(job, digest):
+                if not self._is_still_owed(job, path, stamp):
+                    raise Violation(f"I2 {job}/{path.decode()} refers to {_content(digest)}, in no object of the job")
+            self._check_deletions(job, path, stamp)
+
+    def _check_deletions(self, job: str, path: bytes, stamp: str) -> None:
+        first = self.said.first.get((job, path, stamp), stamp)
+        for clear, stamps in self.said.knew.items():
+            if (clear.job, clear.path) == (job, path) and clear.stamp > first and first in stamps:
+                if clear in self.said.landed and clear not in self.said.lost_with_prefix:
+                    raise Violation(f"I5 {job}/{path.decode()} is back after its known deletion")
+
+    def _is_still_owed(self, job: str, path: bytes, stamp: str) -> bool:
+        return any(
+            (w.job, w.path) == (job, path)
+            and ((w.register == "content" and w.stamp == stamp) or (not w.register and w.stamp > stamp))
+            for host in self.hosts
+            for w in host.owed()
+        )
+
+    def check_reading(self, host: Host, job: str, old: dict[bytes, PathState], new: dict[bytes, PathState]) -> None:
+        """I8: a reading made nothing vanish, or go back, that the bucket has."""
+        if job in self.tainted:
+            return
+        there = fold(self.published.records(job))
+        owed = fold_owed(host, job)
+        for path, state in old.items():
+            stamp = state.registers["content"][0]
+            now = there.get(path, PathState())
+            now.merge(owed.get(path, PathState()))
+            if now.exists and now.registers["content"][0] == stamp:
+                if path not in new or new[path].registers["content"][0] < stamp:
+                    raise Violation(f"I8 machine {host.number}: {job}/{path.decode()} vanished or went back")
+
+    # -- the end --------------------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Everybody is online, and everything is published and read."""
+        self.say("-- everything settles")
+        for host in self.hosts:
+            host.is_online = True
+            for key in list(host.tasks):
+                self._run(host, key)
+        for host, job in itertools.product(self.hosts, JOBS):
+            self.do(host.number, "resume", job)
+        for _ in range(4):
+            for host, job in itertools.product(self.hosts, JOBS):
+                self.do(host.number, "publish", job)
+        for host, job in itertools.product(self.hosts, JOBS):
+            self.do(host.number, "refresh", job)
+
+    def do(self, number: int, kind: str, job: str, part: int | None = None) -> None:
+        """From beginning to end."""
+        self.apply(("start", number, kind, job) if part is None else ("start", number, kind, job, part))
+        self.apply(("run", number, (kind, job)))
+
+    def check_end(self, when: str = "") -> None:
+        """I1, I4, I5x, I7 and I9, once everything has settled."""
+        for host in self.hosts:
+            left = [w for w in host.owed() if w.job in JOBS]
+            if left:
+                raise Violation(f"I4 machine {host.number} never gets rid of {left}{when}")
+        for job in JOBS:
+            views = [{p: seen(s) for p, s in host.states(job).items() if s.exists} for host in self.hosts]
+            for number, view in enumerate(views[1:], 1):
+                if view != views[0]:
+                    raise Violation(f"I1 machines 0 and {number} differ in {job}{when}: {_difference(views[0], view)}")
+            there = {p: seen(s) for p, s in existing(fold(self.published.records(job))).items()}
+            if there != views[0]:
+                raise Violation(f"I1 the bucket has another {job}{when}: {_difference(there, views[0])}")
+            if job in self.tainted:
+                self._check_gone(job, there)
+            else:
+                self._check_kept(job, there, when)
+
+    def _check_gone(self, job: str, there: dict[bytes, dict[str, tuple[str, object]]]) -> None:
+        for path, shown in there.items():
+            if Word(job, path, "content", shown["content"][0]) in self.said.lost_with_prefix:
+                raise Violation(f"I5x {job}/{path.decode()} is back after its prefix was deleted")
+
+    def _check_kept(self, job: str, there: dict[bytes, dict[str, tuple[str, object]]], when: str) -> None:
+        want = {path: seen(state) for path, state in existing(self.said.fold(job)).items()}
+        for path in want.keys() | there.keys():
+            a, b = want.get(path), there.get(path)
+            name = f"{job}/{path.decode()}{when}"
+            if a is not None and b is None:
+                raise Violation(f"I4 {name} was acknowledged, and is lost")
+            if a is not None and b is not None and a["content"][0] > b["content"][0]:
+                raise Violation(f"I4 {name} shows an older content")
+            if a is not None and b is not None and a["content"][0] == b["content"][0] and a != b:
+                raise Violation(f"I7 {name}: {b} instead of {a}")
+            if b is not None:
+                self._check_tags(job, path, b, name)
+                digest = json.loads(str(b["content"][1])).get("digest")
+                if digest is not None and not self.published.has(job, digest):
+                    raise Violation(f"I4 {name}: {_content(digest)} cannot be read anywhere")
+
+    def _check_tags(self, job: str, path: bytes, shown: dict[str, tuple[str, object]], name: str) -> None:
+        words = [w for w in self.said.counting(job) if w.path == path]
+        top = max((w.stamp for w in words if w in self.said.legit), default="")
+        for tag in {w.register for w in words if w.register.startswith("tag:")}:
+            last = max((w for w in words if w.register == tag), key=lambda w: w.stamp)
+            value = self.said.values[last]
+            if last.stamp >= top and value is not None and shown.get(tag, ("", None))[1] != value:
+                raise Violation(f"I9 {name}: {tag}={value}, set above every deletion, is lost")
+
+    def collect_garbage(self) -> None:
+        """Maintenance by one machine until nothing is left to do; then I6."""
+        self.say("-- garbage collection")
+        for minutes in (65, 65, 605, 605, 65, 65, 65):
+            for job in JOBS:
+                for kind in ("merge", "drop", "sweep"):
+                    self.do(0, kind, job)
+            self.apply(("time", minutes))
+        for host, job in itertools.product(self.hosts, JOBS):
+            self.do(host.number, "refresh", job)
+        for job in JOBS:
+            self._check_garbage(job)
+
+    def _check_garbage(self, job: str) -> None:
+        live = {digest_in(s.value("content")) for s in existing(fold(self.published.records(job))).values()}
+        prefix = objects.job_prefix(job.encode())
+        keys = [key for key in self.bucket.objects if key.startswith(prefix)]
+        held = {place.digest.hex(): key for key, m in self.published.of_job(job) for place in m.places if not place.object}
+        for key in keys:
+            name = objects.parse_object(key.rpartition("/")[2])
+            if isinstance(name, objects.LargeName):
+                held[name.digest.hex()] = key
+        for digest, key in held.items():
+            if digest not in live:
+                raise Violation(f"I6 {_content(digest)} is dead and stays in {_shown(key)}")
+        if not live and keys:
+            raise Violation(f"I6 the empty job {job} keeps {', '.join(map(_shown, keys))}")
+
+    # -- life -------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    @contextmanager
+    def made(setup: Setup, template: Path) -> Iterator["World"]:
+        """A world of its own, its names the same in every run; gone afterwards."""
+        counter = itertools.count(1)
+        fake = SimpleNamespace(token_hex=lambda size: f"{next(counter):0{2 * size}x}")
+        with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as directory:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("mountfs.clock.secrets", fake)
+                world = World(setup, Path(directory), template)
+                try:
+                    yield world
+                finally:
+                    world.close()
+
+
+class _Applying(set[int]):
+    """The jobs whose reading a machine brings into its rows: looked at before and after."""
+
+    def __init__(self, world: World, host: Host) -> None:
+        super().__init__()
+        self._world = world
+        self._host = host
+        self._old: dict[int, dict[bytes, PathState]] = {}
+
+    def add(self, job: int, /) -> None:
+        super().add(job)
+        self._old[job] = self._states(job)
+
+    def discard(self, job: int, /) -> None:
+        super().discard(job)
+        old = self._old.pop(job, None)
+        if old is not None:
+            name = self._host.ground.tables.job_name(job).decode()
+            self._world.check_reading(self._host, name, old, self._states(job))
+
+    def _states(self, job: int) -> dict[bytes, PathState]:
+        return self._host.states(self._host.ground.tables.job_name(job).decode())
+
+
+def fold_owed(host: Host, job: str) -> dict[bytes, PathState]:
+    states: dict[bytes, PathState] = {}
+    for word, value in host.owed().items():
+        if word.job != job:
+            continue
+        state = states.setdefault(word.path, PathState())
+        if word.register:
+            state.registers[word.register] = (word.stamp, value)
+        else:
+            state.clear = max(state.clear, word.stamp)
+    return states
+
+
+def template_store(path: Path) -> Path:
+    """A store to copy machines from."""
+    bucket = SimulatedBucket(now_ms=BEGIN_MS)
+    make_template(path, SetClock(lambda: BEGIN_MS), bucket)
+    return path
+
+
+def _touched(action: tuple[object, ...]) -> Iterator[tuple[str, bytes]]:
+    match action:
+        case ("move", str(job), str(old), str(other), str(new)):
+            yield from [(job, old.encode()), (other, new.encode()), (other, b"")]
+        case ("rename", str(job), str(old), str(new)):
+            yield from [(job, old.encode()), (job, new.encode())]
+        case ("expire", str(job)):
+            yield from [(job, path.encode()) for path in PATHS] + [(job, b"")]
+        case (_, str(job), str(path), *_):
+            yield from [(job, path.encode()), (job, b"")]
+
+
+def _job_of(key: str) -> str | None:
+    part = objects.job_part(key)
+    return None if part is None else (objects.decode_name(part) or b"").decode()
+
+
+def _shown(key: str) -> str:
+    job, _, name = key.removeprefix(objects.JOBS).partition("/")
+    when, _, rest = name.partition("-")
+    ms = objects.parse_when(when)
+    return key if ms is None else f"{job}/{(ms - BEGIN_MS) // MINUTE}-{rest[9:17]}{_suffix(rest[17:])}"
+
+
+def _suffix(rest: str) -> str:
+    digest = rest.removeprefix("-").removesuffix(".zst")
+    return f"-{_content(digest)}" if len(digest) == 64 else rest
+
+
+def _content(digest: str) -> str:
+    return next((f"D{number}" for number, known in enumerate(DIGESTS) if known.hex() == digest), digest[:8])
+
+
+def _told(records: Iterable[object]) -> str:
+    said = []
+    for record in records:
+        path, clear = record.path.decode(), "clear " if record.clear else ""  # type: ignore[attr-defined]
+        named = digest_in(record.set.get("content"))  # type: ignore[attr-defined]
+        said.append(f"{path or '.'}: {clear}{_content(named) if named else ','.join(record.set)}")  # type: ignore[attr-defined]
+    return "; ".join(said)
+
+
+def _difference(a: dict[bytes, object], b: dict[bytes, object]) -> str:
+    return "; ".join(f"{p.decode()}: {a.get(p)} / {b.get(p)}" for p in sorted(a.keys() | b.keys()) if a.get(p) != b.get(p))

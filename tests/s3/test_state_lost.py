@@ -1,0 +1,102 @@
+"""The bucket is complete: delete every local file, mount again, and everything is there, byte for byte."""
+
+import os
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.mounting import drop_caches
+from tests.s3.two import Machine, Machines, seen_in
+
+MIB = 1 << 20
+ODD_NAMES = [b"a b", b"%2F", b"caf\xc3\xa9", b"\xff\xfe", b"x" * 255, b"~tilde", b"-dash", b"'quote\"", b"new\nline"]
+
+
+def write(path: Path, data: bytes) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def a_bit_of_everything(root: Path, rng: random.Random) -> None:
+    """Jobs as tools leave them: small and large, text and noise, nested, tagged, linked, dated, empty, odd."""
+    job = root / "build-7"
+    write(job / "junit.xml", b"<testsuite/>" * 3)
+    write(job / "coverage/html/index.html", b"<html>" + bytes(70_000))
+    write(job / "noise.bin", rng.randbytes(100_000))
+    write(job / "large.bin", rng.randbytes(5 * MIB))
+    write(job / "large.log", b"".join(b"%d: a line of a log\n" % number for number in range(300_000)))
+    write(job / "empty", b"")
+    write(job / "same", b"equal") and write(job / "copy", b"equal")
+    (job / "bare/deeper").mkdir(parents=True)
+    (job / "bare").chmod(0o700)
+    (job / "tool").symlink_to("bin/tool")
+    (job / "dangling").symlink_to(b"\xff/nowhere".decode(errors="surrogateescape"))
+    write(job / "bin/tool", b"#!/bin/sh\n").chmod(0o755)
+    os.utime(job / "bin/tool", ns=(1, 1_234_567_890_987_654_321))
+    os.utime(job / "tool", ns=(1, 1_111_111_111_000_000_001), follow_symlinks=False)
+    os.setxattr(job, "user.branch", b"main")
+    os.setxattr(job / "junit.xml", "user.status", b"success")
+    os.setxattr(job / "junit.xml", "user.origin.url", b"\x00\xff")
+    os.setxattr(job / "junit.xml", "user.mountfs.type", b"test-results")
+    for name in ODD_NAMES:
+        path = os.path.join(os.fsencode(root / "odd"), name, name)
+        os.makedirs(os.path.dirname(path))
+        Path(os.fsdecode(path)).write_bytes(name)
+    for name in ODD_NAMES:
+        write(Path(os.fsdecode(os.fsencode(root) + b"/job " + name[:200])) / "file", name)
+    history(root / "history")
+
+
+def history(job: Path) -> None:
+    """What was overwritten, renamed and removed."""
+    for number in range(10):
+        write(job / "old" / str(number), b"first %d" % number)
+    write(job / "old/3", b"second")
+    (job / "old/4").unlink()
+    os.rename(job / "old/5", job / "old/6")
+    os.rename(job / "old", job / "new")
+    write(job / "old", b"a file where a directory was")
+    write(job / "gone/below", b"x")
+    shutil.rmtree(job / "gone")
+
+
+@pytest.mark.usefixtures("unmeasured")
+def test_after_the_state_directory_is_gone_everything_comes_back_from_the_bucket(machine: Machine) -> None:
+    a_bit_of_everything(machine.path, random.Random(1))
+    machine.flush()
+    drop_caches()
+    before = seen_in(machine.path)
+    facts = os.getxattr(machine.path / "build-7/junit.xml", "user.mountfs.type")
+    assert len(before) > 50
+    machine.stop()
+    shutil.rmtree(machine.state)
+    machine.start()
+    assert seen_in(machine.path) == before
+    assert os.getxattr(machine.path / "build-7/junit.xml", "user.mountfs.type") == facts
+
+
+def test_a_job_whose_prefix_was_deleted_is_deleted(make_machine: Machines) -> None:
+    machine = make_machine()
+    for job in ("kept", "deleted"):
+        write(machine.path / job / "file", job.encode())
+    machine.flush()
+    machine.stop()
+    shutil.rmtree(machine.state)
+    remote = make_machine.remote()
+    remote.delete([found.key for found in remote.list("jobs/deleted/").objects])
+    machine.start()
+    assert os.listdir(machine.path) == ["kept"]
+    assert not (machine.path / "deleted").exists()
+
+
+def test_what_was_not_in_the_bucket_yet_is_what_is_lost(machine: Machine) -> None:
+    """The state directory is the only place of what nobody flushed: nothing else is promised, and nothing else lost."""
+    write(machine.path / "job/flushed", b"flushed")
+    machine.flush()
+    machine.kill()
+    shutil.rmtree(machine.state)
+    machine.start()
+    assert seen_in(machine.path / "job").keys() == {"flushed"}
