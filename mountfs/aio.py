@@ -104,6 +104,12 @@ class AsyncArtifactStore:
     async def url(self, key: Key) -> str:
         return await _in_thread(self._store.url, key)
 
+    async def save(self, key: Key, target: Path) -> int:
+        return await _in_thread(self._store.save, key, target)
+
+    async def flush(self, key: Key | None = None, *, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        await _in_thread(self._store.flush, key, timeout=timeout)
+
     async def close(self) -> None:
         await _in_thread(self._store.close)
 

@@ -20,9 +20,11 @@ class SystemClock:
         return time.time_ns()
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        return time.clock_gettime(_SINCE_BOOT)
 
 
+_SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # the first goes on while a laptop sleeps
+WAS_SET_MS = 2000  # a wall clock that is further than this from where it should be was set meanwhile
 RUNS_AHEAD_MS = 3_600_000  # a stamp further ahead of the server than this never becomes one's own clock
 
 
@@ -37,19 +39,37 @@ class Stamps:
         self._clock = clock
         self.writer = writer or secrets.token_hex(4)
         self.offset_ms = 0
+        self._anchor: tuple[int, float] | None = None  # both clocks of this machine at the last answer
         self._last = (0, 0)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether a server has told its time since the start."""
+        return self._anchor is not None
 
     def heard(self, server_ms: int, *, began_ms: int, ended_ms: int) -> None:
         """The server's clock showed this, in whole seconds, at some time between the two of this machine's.
 
         The offset moves only as far as the answer proves it wrong.
         """
+        wall_ms = self._clock.now_ns() // 1_000_000
+        if self._wall_ms() != wall_ms or not began_ms <= ended_ms <= wall_ms:  # it was set since the last answer
+            began_ms = ended_ms = wall_ms
         least, most = server_ms - ended_ms, server_ms + 999 - began_ms
         self.offset_ms = min(max(self.offset_ms, least), most)
+        self._anchor = (wall_ms, self._clock.monotonic())
 
     def now_ms(self) -> int:
         """The server's time as far as it is known; this machine's, before a server was asked."""
-        return self._clock.now_ns() // 1_000_000 + self.offset_ms
+        return self._wall_ms() + self.offset_ms
+
+    def _wall_ms(self) -> int:
+        """The wall clock; where it would be, when somebody has set it since the last answer."""
+        wall_ms = self._clock.now_ns() // 1_000_000
+        if self._anchor is None:
+            return wall_ms
+        due_ms = self._anchor[0] + int((self._clock.monotonic() - self._anchor[1]) * 1000)
+        return wall_ms if abs(wall_ms - due_ms) <= WAS_SET_MS else due_ms
 
     def next(self, *, above: str = "") -> str:
         """A stamp above all that this machine has given out or observed, and above that one.

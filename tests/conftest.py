@@ -1,15 +1,63 @@
-"""Fixtures of more than one folder of tests."""
+"""Fixtures of more than one folder of tests, and what lets tests run beside each other.
 
+The gate runs tests in several processes at once. A test marked `alone` looks at times that others would falsify: while
+it runs, no other process runs a test.
+"""
+
+import contextlib
+import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from mountfs.config.schema import S3
 from tests.faults import shim
 from tests.faults.proxy import Proxy
 from tests.servers import Weed
+
+_DOOR = Path(__file__)
+_ROOM = Path(__file__).parent
+
+# The gate tries the same examples each time, however slow the machine is; scripts/soak makes up others, and more.
+_SLOW = [HealthCheck.too_slow]
+settings.register_profile("gate", deadline=None, derandomize=True, suppress_health_check=_SLOW)
+settings.register_profile("soak", deadline=None, max_examples=5_000, suppress_health_check=_SLOW)
+settings.load_profile("gate")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "alone: looks at times that other tests beside it would falsify")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Around all of a test: its fixtures too, and its timeout does not run while it waits."""
+    with _in_the_room(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
+
+
+@contextlib.contextmanager
+def _in_the_room(*, alone: bool) -> Iterator[None]:
+    """Among others or alone; whoever waits to be alone stands in the door, so that nobody else comes in."""
+    how = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
+    door, room = os.open(_DOOR, os.O_RDONLY), os.open(_ROOM, os.O_RDONLY)
+    try:
+        fcntl.flock(door, how)
+        fcntl.flock(room, how)
+        fcntl.flock(door, fcntl.LOCK_UN)
+        yield
+    finally:
+        os.close(door)
+        os.close(room)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """What an `unmeasured` test does in its own process is not measured either."""
+    if "unmeasured" in getattr(item, "fixturenames", ()):
+        item.add_marker("no_cover")
 
 
 @pytest.fixture(scope="session")

@@ -309,10 +309,9 @@ class Mounted:
         if self._watchdog is not None:
             self._watchdog.communicate(b"done\n", timeout=STOP_SECONDS)
             self._watchdog = None
-        gone = wait_until_unmounted(self.path, timeout_seconds=10)
         # The helper that unmounts after a death may outlive it, and would unmount our next start.
         left = _unmount_helpers_left(self.path, timeout_seconds=10) + _session_left(daemon.pid)
-        if not gone:
+        if is_mounted(self.path):
             # libfuse's helper looks once, and takes a mount whose daemon is still dying for a live one.
             subprocess.run(["fusermount3", "-u", "-z", str(self.path)], check=False)
             if not wait_until_unmounted(self.path, timeout_seconds=10):

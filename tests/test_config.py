@@ -514,7 +514,7 @@ def test_a_bad_json_file_is_told_plainly(text: str) -> None:
         parse_document(text.encode(), name="f.json")
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     raw=st.one_of(
         st.binary(max_size=60),
@@ -539,7 +539,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(deadline=None)
 @given(path=st.sampled_from([*leaves(), ("storage",), ("storage", "s3"), ("cache",)]), value=json_values)
 def test_any_value_of_any_key_is_settings_or_a_config_error(path: tuple[str, ...], value: object) -> None:
     tree: object = value

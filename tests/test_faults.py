@@ -13,6 +13,8 @@ import pytest
 from tests.faults import powerloss, shim
 from tests.faults.trace import Kind
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 PRELUDE = f"""
 import ctypes, mmap, os, random, sqlite3, sys, threading, time
 sys.path.insert(0, {str(Path(__file__).parent)!r})

@@ -26,6 +26,8 @@ from mountfs.config import load_settings
 from mountfs.config.fields import field_at
 from tests.mounting import REPOSITORY, is_mounted, require_fuse, wait_until_unmounted
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
 LINE_SECONDS = 120
 UNMOUNT_SECONDS = 30

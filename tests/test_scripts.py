@@ -190,9 +190,21 @@ def test_a_failing_apt_get_is_shown_and_ends_it(clone: Clone, uid: int) -> None:
 def test_what_is_tested_with_is_missing_only_with_dev(installed: Clone) -> None:
     installed.program("apt-get")
     assert installed.run("install").returncode == 0
-    assert (
-        "rsync zstd fio stress-ng sqlite3 vim-tiny psmisc acl strace make" in installed.run("install", "--dev").stderr
-    )
+    wanted = "curl jq unzip zstd rsync fio stress-ng sqlite3 vim-tiny psmisc acl strace make"
+    assert wanted in installed.run("install", "--dev").stderr
+
+
+def test_what_reads_a_bucket_without_mountfs_is_missing_only_with_s3(installed: Clone) -> None:
+    installed.program("apt-get")
+    assert installed.run("install").returncode == 0
+    assert "recommends curl jq unzip zstd' as root" in only_sentence(installed.run("install", "--s3"))
+
+
+def test_start_asks_for_what_it_is_going_to_show(clone: Clone) -> None:
+    clone.file(clone.root / "scripts/install", 'echo "installed $*"; exit 3')
+    assert clone.run("start").stdout == "installed \n"
+    answer = clone.run("start", "--s3")
+    assert (answer.returncode, answer.stdout) == (3, "installed --s3\n")
 
 
 def test_everything_is_installed_by_hash_and_built_with_pinned_tools(installed: Clone) -> None:
@@ -239,9 +251,9 @@ def test_a_fuse_device_that_cannot_be_opened_is_said_too(installed: Clone) -> No
     assert "somebody may not open" in only_sentence(answer)
 
 
-@pytest.mark.parametrize("script", ["install", "start"])
-def test_an_unknown_argument_is_refused_before_anything_is_done(clone: Clone, script: str) -> None:
-    answer = clone.run(script, "--fast")
+@pytest.mark.parametrize("words", [("install", "--fast"), ("start", "--fast"), ("start", "--s3", "--s3-stop")])
+def test_an_unknown_argument_is_refused_before_anything_is_done(clone: Clone, words: tuple[str, ...]) -> None:
+    answer = clone.run(*words)
     assert answer.returncode == 2
     assert "usage:" in only_sentence(answer)
 

@@ -23,7 +23,9 @@ from mountfs.errors import AlreadyMounted, CatalogError, EnvironmentProblem, Inv
 from mountfs.statedir import StateDirectory
 
 if TYPE_CHECKING:
+    from mountfs.api.bucket import DirectBucket
     from mountfs.config import Settings
+    from mountfs.store.store import Store
 
 __all__ = ["LIST_LIMIT", "ArtifactStore", "Data", "Key", "Place", "Said", "locate", "open_place", "open_store"]
 
@@ -41,8 +43,9 @@ def open_store(
     """The store that settings, a mapping of settings, or the path of a settings file describe.
 
     Without `config`: the nearest mount or settings upward of the working directory. `mount` and `state` name a
-    mountpoint or a state directory instead. Raises ConfigError, AlreadyMounted, CatalogError, EnvironmentProblem;
-    with `read_only` NotMounted where there is no store yet.
+    mountpoint or a state directory instead. Where the settings name a bucket it is connected when something is asked
+    that this machine does not know; with `read_only` nothing leaves for it. Raises ConfigError, AlreadyMounted,
+    CatalogError, EnvironmentProblem; with `read_only` and no bucket NotMounted where there is no store yet.
     """
     said = Said(_path(mount), _path(state), _source(config))
     place = locate(said, environ=os.environ, cwd=Path.cwd())
@@ -70,7 +73,7 @@ def _source(config: object) -> Path | Mapping[str, object] | None:
 
 def open_place(place: Place, *, read_only: bool = False) -> ArtifactStore:
     """The store at a place, by the route that is open now."""
-    _refuse_strangers(place.state)
+    refuse_strangers(place.state)
     deadline = time.monotonic() + LOCK_SECONDS
     while True:
         try:
@@ -78,14 +81,17 @@ def open_place(place: Place, *, read_only: bool = False) -> ArtifactStore:
         except NotMounted:
             pass
         try:
-            return _shared(place) if read_only else _direct(place)
-        except AlreadyMounted:
+            # with a bucket a reader brings in what others wrote, and has the lock for that
+            return _direct(place, read_only=read_only) if _has_bucket(place) or not read_only else _shared(place)
+        except AlreadyMounted as holder:
             if time.monotonic() > deadline:
+                if read_only and _has_bucket(place):
+                    return _shared(place, holder=holder)
                 raise
             time.sleep(LOCK_POLL_SECONDS)  # a daemon that starts or ends, or another command
 
 
-def _refuse_strangers(state: Path) -> None:
+def refuse_strangers(state: Path) -> None:
     """A catalog that another user may have prepared is not opened."""
     try:
         owner = state.stat().st_uid
@@ -107,20 +113,36 @@ def _mounted(place: Place) -> ArtifactStore:
     )  # fmt: skip
 
 
-def _direct(place: Place) -> ArtifactStore:
+def _direct(place: Place, *, read_only: bool = False) -> ArtifactStore:
     from mountfs.api.direct import DirectStore
     from mountfs.daemon.service import options_of
     from mountfs.store.store import Store
 
     store = Store.open(place.state, options_of(place.settings), mountpoint=place.mountpoint)
     try:
-        return DirectStore(store, mountpoint=place.mountpoint)
+        bucket = _bucket_of(place, store, read_only=read_only)
+        return DirectStore(store, mountpoint=place.mountpoint, bucket=bucket, read_only=read_only)
     except BaseException:
         store.close()
         raise
 
 
-def _shared(place: Place) -> ArtifactStore:
+def _bucket_of(place: Place, store: "Store", *, read_only: bool) -> "DirectBucket | None":
+    """Not asked for anything yet; what asks S3 is imported when it is."""
+    if not _has_bucket(place):
+        return None
+    from mountfs.api.bucket import DirectBucket, remote_of
+
+    storage = place.settings.storage
+    return DirectBucket(store, place.settings, opens=lambda: remote_of(storage), read_only=read_only)
+
+
+def _has_bucket(place: Place) -> bool:
+    return place.settings.storage.backend != "local"
+
+
+def _shared(place: Place, *, holder: AlreadyMounted | None = None) -> ArtifactStore:
+    """What is here, without the lock."""
     from mountfs.api.direct import SharedStore
 
     state = StateDirectory(place.state)
@@ -128,12 +150,12 @@ def _shared(place: Place) -> ArtifactStore:
         raise NotMounted(f"there is no store for {place.mountpoint} yet: mount it, or put something")
     types = place.settings.type_aliases()
     try:
-        store = SharedStore(place.state, mountpoint=place.mountpoint, types=types)
+        store = SharedStore(place.state, mountpoint=place.mountpoint, types=types, holder=holder)
         if store.is_complete() or state.holder() is not None:
             return store
         store.close()
     except CatalogError:
-        if (holder := state.holder()) is not None:  # it is just making or migrating the catalog
-            raise AlreadyMounted(f"{place.state} is in use by process {holder}") from None
-    _direct(place).close()  # its last holder was killed: what it acknowledged is brought in first
-    return SharedStore(place.state, mountpoint=place.mountpoint, types=types)
+        if (pid := state.holder()) is not None:  # it is just making or migrating the catalog
+            raise AlreadyMounted(f"{place.state} is in use by process {pid}") from None
+    _direct(place, read_only=True).close()  # its last holder was killed: what it acknowledged is brought in first
+    return SharedStore(place.state, mountpoint=place.mountpoint, types=types, holder=holder)

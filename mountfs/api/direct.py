@@ -1,13 +1,14 @@
 """The direct route: nothing is mounted, so the store is opened here, under its lock.
 
-`DirectStore` writes and settles before it returns; `SharedStore` only reads, beside others that do so too.
+`DirectStore` writes and settles before it returns, and asks the bucket where the settings name one; `SharedStore` only
+reads what is here, beside others that do so too.
 """
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from mountfs import journal, namespace
 from mountfs.api.keys import Key, Names, names_of, writable_names_of
@@ -17,8 +18,10 @@ from mountfs.api.said import About, attributes_of, no_tags_on_symlink, tag_attri
 from mountfs.catalog import Catalog
 from mountfs.contents import ContentFiles, PlainReader, ReadsRanges, in_memory
 from mountfs.errors import (
+    AlreadyMounted,
     ArtifactTooLarge,
     CacheFull,
+    ConfigError,
     ContentLost,
     CorruptContent,
     DeadlineExceeded,
@@ -27,26 +30,45 @@ from mountfs.errors import (
     NotMounted,
     Protected,
     QuotaExceeded,
+    RemoteDenied,
+    RemoteUnavailable,
 )
 from mountfs.model import ROOT_INO, Artifact, Entry, Kind, Place, Standing
 from mountfs.statedir import StateDirectory
+from mountfs.store.live import LiveFile
 from mountfs.store.recovery import applied
+from mountfs.store.room import NoRoomYet
 from mountfs.store.store import Store
 from mountfs.store.tree import Owner
 
+if TYPE_CHECKING:
+    from mountfs.api.bucket import DirectBucket
+
+R = TypeVar("R")
+
 NOT_SETTLED_SECONDS = 5.0
+NO_BUCKET = "this store has no bucket: the settings name none (storage.backend: s3 or directory)"
 
 
 class DirectStore(ArtifactStore):
-    """A store that this process holds until `close`."""
+    """A store that this process holds until `close`.
 
-    def __init__(self, store: Store, *, mountpoint: Path) -> None:
+    `bucket` is None where the settings name none. `read_only`: what others wrote is brought in, and nothing leaves.
+    """
+
+    def __init__(
+        self, store: Store, *, mountpoint: Path, bucket: "DirectBucket | None" = None, read_only: bool = False
+    ) -> None:  # fmt: skip
         super().__init__(
             mountpoint=mountpoint, state=store.state.path, catalog=store.catalog, types=store.options.types
         )
         self._store = store
+        self._bucket = bucket
+        self._read_only = read_only
         self._closed = False
         self._owner = Owner(*store.options.owner)
+        if bucket is not None:
+            self._facts.jobs = bucket.states
         store.settler.settle_all()  # what the last holder left
 
     def put(
@@ -62,15 +84,23 @@ class DirectStore(ArtifactStore):
     ) -> Artifact:
         names = writable_names_of(key, self.mountpoint)
         attributes = attributes_of(About(type, tags, metadata, mime_type, expires), types=self._types)
+        self._refuse_to_write()
         with self._lock:
+            self._look(names[:1], once=True)  # what had that key there is replaced too
             parent = self.make_directories(names[:-1])
             self._refuse_directory(parent.ino, names)
             try:
                 self.write(parent.ino, names[-1], data, attributes)
+            except NoRoomYet as error:
+                raise CacheFull(f"{namespace.join_key(names)}: {error}") from error
             except (ArtifactTooLarge, QuotaExceeded, CacheFull) as error:
                 raise error.__class__(f"{namespace.join_key(names)}: {error}") from error
             self._settle()
             return self._artifact(names)
+
+    def _refuse_to_write(self) -> None:
+        if self._read_only:
+            raise _read_only()
 
     def _refuse_directory(self, parent: int, names: Names) -> None:
         found = self._store.tree.find(parent, names[-1])
@@ -96,13 +126,13 @@ class DirectStore(ArtifactStore):
                 self._store.attributes.set(live.ino, attribute, value)
             offset = 0
             for piece in pieces_of(data):
+                self._make_room(live, offset, len(piece))
                 with live.lock:
-                    files.prepare_write(live, offset, len(piece))
                     files.write(live, offset, bytes(piece))
                 offset += len(piece)
             with live.lock:
                 files.publish(live, Standing.CLOSED)
-            tree.rename(parent, draft, parent, name)
+            tree.replace(parent, draft, name)
         except BaseException:
             tree.unlink(parent, draft)
             raise
@@ -110,12 +140,29 @@ class DirectStore(ArtifactStore):
             files.release(live, write=True)
         return tree.lookup(parent, name)
 
+    def _make_room(self, live: LiveFile, offset: int, length: int) -> None:
+        """Before a write. What is here alone is brought into the bucket, when that makes room."""
+        files = self._store.files
+        try:
+            with live.lock:
+                files.prepare_write(live, offset, length)
+        except NoRoomYet:
+            if self._bucket is None:
+                raise
+            self._store.settler.settle_all()
+            self._bucket.make_room(length)
+            with live.lock:
+                files.prepare_write(live, offset, length)
+
     def delete(self, key: Key) -> bool:
         names = names_of(key, self.mountpoint)
+        self._refuse_to_write()
         with self._lock:
+            self._look(names[:1])
             try:
                 entry = self._store.tree.walk(names)
             except NotFound:
+                self._be_sure(names[0])
                 return False
             self._store.tree.remove_tree(entry)
             self._store.settler.reclaim()
@@ -123,6 +170,7 @@ class DirectStore(ArtifactStore):
 
     def tag(self, key: Key, **tags: object) -> None:
         attributes = tag_attributes(tags)
+        self._refuse_to_write()
         with self._lock:
             ino = self._tagged(key).ino
             for name, value in attributes.items():
@@ -130,6 +178,7 @@ class DirectStore(ArtifactStore):
 
     def untag(self, key: Key, *keys: str) -> None:
         names = tag_attributes(dict.fromkeys(keys, ""))
+        self._refuse_to_write()
         with self._lock:
             ino = self._tagged(key).ino
             for name in names:
@@ -137,7 +186,12 @@ class DirectStore(ArtifactStore):
 
     def _tagged(self, key: Key) -> Entry:
         names = names_of(key, self.mountpoint)
-        entry = self._store.tree.walk(names)
+        self._look(names[:1])
+        try:
+            entry = self._store.tree.walk(names)
+        except NotFound:
+            self._be_sure(names[0])
+            raise
         if entry.kind == Kind.SYMLINK:
             raise no_tags_on_symlink(namespace.join_key(names))
         return entry
@@ -145,11 +199,34 @@ class DirectStore(ArtifactStore):
     def path(self, key: Key) -> Path:
         raise NotMounted(f"nothing is mounted at {self.mountpoint}: an artifact has a path only in a mount")
 
-    def close(self) -> None:
+    def flush(self, key: Key | None = None, *, timeout: float | None = None) -> None:
+        if self._bucket is None:
+            raise ConfigError(NO_BUCKET)
+        self._refuse_to_write()
         with self._lock:
-            if not self._closed:
-                self._closed = True
+            self._settle()
+            self._bucket.flush(None if key is None else self._jobs_of(key), timeout=timeout)
+
+    def _jobs_of(self, key: Key) -> set[int]:
+        """The job of a key. Raises NotFound for what neither is here nor owes anything."""
+        names = names_of(key, self.mountpoint)
+        job = self._catalog.bucket.job_id(names[0])
+        owes = job is not None and job in self._store.outbox.debts()
+        if not owes and self._facts.find(names) is None:
+            raise NotFound(f"not found: {namespace.join_key(names)}")
+        return {job} if job is not None else set()
+
+    def close(self) -> None:
+        """What the bucket lacks is sent first, as far as that goes now; the rest is kept, and said in the log."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            try:
                 self._store.settler.settle_all()
+                if self._bucket is not None:
+                    self._bucket.close()
+            finally:
                 self._store.close()
 
     def _settle(self) -> None:
@@ -159,6 +236,19 @@ class DirectStore(ArtifactStore):
     def _refresh(self) -> None:
         self._store.ledger.drain()
 
+    def _look(self, jobs: Sequence[bytes], *, once: bool = False) -> None:
+        if self._bucket is not None:
+            self._bucket.look(jobs, once=once)
+
+    def _look_at_root(self) -> None:
+        if self._bucket is not None:
+            self._bucket.look_at_root()
+
+    def _be_sure(self, job: bytes) -> None:
+        error = self._bucket.unread(job) if self._bucket is not None else None
+        if error is not None:
+            raise type(error)(f"{namespace.join_key((job,))}: not known here, and the bucket was not read: {error}")
+
     def _await_digest(self, names: Names) -> None:
         self._settle()
 
@@ -166,24 +256,66 @@ class DirectStore(ArtifactStore):
         key = namespace.join_key(names)
         if entry.content is None:
             return ContentFile.opened(key, PlainReader(b""))
+        content = entry.content
         try:
-            return ContentFile.opened(key, self._store.files.open_content(entry.content))
-        except (CorruptContent, ContentLost) as error:
-            self._mark_damaged(entry.content)
+            return ContentFile.opened(key, _Healing(lambda: self._reader(content), lambda: self._heal(content)))
+        except (CorruptContent, ContentLost, RemoteUnavailable, RemoteDenied) as error:
             raise type(error)(f"{key}: {error}") from error
 
-    def _mark_damaged(self, content: int) -> None:
-        with self._store.ledger.transaction():
-            self._store.catalog.mark_damaged(content)
+    def _reader(self, content: int) -> ReadsRanges:
+        """From this machine, where the bucket's copy comes first if there is no other."""
+        with self._lock:
+            if self._bucket is not None:
+                self._bucket.fetch(content)
+                self._bucket.note_read(content)
+            return self._store.files.open_content(content)
+
+    def _heal(self, content: int) -> bool:
+        """A content rotted here: take the bucket's, or mark it as damaged. Whether there is another now."""
+        with self._lock:
+            if self._bucket is not None and self._bucket.heal(content):
+                return True
+            with self._store.ledger.transaction():
+                self._store.catalog.mark_damaged(content)
+            return False
+
+
+class _Healing:
+    """A reader that goes on in another copy where one has rotted. Raises what `opens` raises."""
+
+    def __init__(self, opens: Callable[[], ReadsRanges], heals: Callable[[], bool]) -> None:
+        self._opens = opens
+        self._heals = heals
+        self._reader = self._healed(opens)
+        self.size = self._reader.size
+
+    def read(self, offset: int, length: int) -> bytes:
+        return self._healed(lambda: self._reader.read(offset, length))
+
+    def at_hand(self, offset: int, length: int) -> bool:
+        return self._reader.at_hand(offset, length)
+
+    def _healed(self, reads: Callable[[], R]) -> R:
+        try:
+            return reads()
+        except (CorruptContent, ContentLost):
+            if not self._heals():
+                raise
+            self._reader = self._opens()
+            return reads()
 
 
 class SharedStore(ArtifactStore):
     """Reads a store that nobody serves, without its lock: any number at a time, beside one that writes."""
 
-    def __init__(self, state: Path, *, mountpoint: Path, types: Mapping[str, str]) -> None:
+    def __init__(
+        self, state: Path, *, mountpoint: Path, types: Mapping[str, str], holder: AlreadyMounted | None = None
+    ) -> None:
+        """`holder`: who holds the store, where it has a bucket, which only that process asks."""
         catalog = Catalog.open(StateDirectory(state).catalog, read_only=True)
         super().__init__(mountpoint=mountpoint, state=state, catalog=catalog, types=types)
         self._contents = ContentFiles(state)
+        self._holder = holder
 
     def is_complete(self) -> bool:
         """Whether the catalog holds everything: neither the journal nor a draft has more."""
@@ -216,8 +348,22 @@ class SharedStore(ArtifactStore):
     def path(self, key: Key) -> Path:
         raise NotMounted(f"nothing is mounted at {self.mountpoint}: an artifact has a path only in a mount")
 
+    def flush(self, key: Key | None = None, *, timeout: float | None = None) -> None:
+        raise _read_only()
+
     def close(self) -> None:
         self._catalog.close()
+
+    def _look(self, jobs: Sequence[bytes]) -> None:
+        """Whoever holds the store does; here is what it knows."""
+
+    def _look_at_root(self) -> None:
+        if self._holder is not None:
+            raise AlreadyMounted(f"not all jobs of the bucket are known here, and {self._holder}")
+
+    def _be_sure(self, job: bytes) -> None:
+        if self._holder is not None:
+            raise AlreadyMounted(f"{namespace.join_key((job,))}: not known here, and {self._holder}")
 
     def _refresh(self) -> None:
         """Each statement reads what is committed by then."""
@@ -242,6 +388,10 @@ class SharedStore(ArtifactStore):
                 return in_memory(content, self._catalog.content_data(content_id))
             if content is not None and content.place == Place.FILE:
                 return self._contents.open(content)
+            if content is not None and content.place == Place.BUCKET:
+                raise RemoteUnavailable(
+                    f"the content is in the bucket alone, and {self._holder or 'is not asked for here'}"
+                )
             time.sleep(0.01)  # another process is just storing it
             entry = self._facts.find(names)
             if entry is None or entry.content is None:

@@ -6,11 +6,13 @@ import io
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from mountfs import namespace
+from mountfs.api.asking import follow
 from mountfs.api.keys import Key, Names, names_of, writable_names_of
 from mountfs.api.pieces import PIECE_BYTES, Data, mode_of, pieces_of, umask
 from mountfs.api.reading import ArtifactStore
@@ -34,6 +36,7 @@ from mountfs.errors import (
     Protected,
     QuotaExceeded,
     ReadOnlyView,
+    RemoteUnavailable,
     TagNotFound,
     TagTooLarge,
 )
@@ -89,11 +92,10 @@ class MountedStore(ArtifactStore):
         names = writable_names_of(key, self.mountpoint)
         attributes = attributes_of(About(type, tags, metadata, mime_type, expires), types=self._types)
         with self._translated(names), self._directory(names[:-1], make=True) as directory:
-            self._write(directory, names[-1], data, attributes)
+            self._write(directory, names, data, attributes)
         return self.metadata(namespace.join_key(names))
 
-    @staticmethod
-    def _write(directory: int, name: bytes, data: Data, attributes: Mapping[bytes, bytes]) -> None:
+    def _write(self, directory: int, names: Names, data: Data, attributes: Mapping[bytes, bytes]) -> None:
         """Write under a name of its own, then rename over: a reader sees all or nothing."""
         draft = f".put-{secrets.token_hex(8)}"
         try:
@@ -103,11 +105,21 @@ class MountedStore(ArtifactStore):
                     os.setxattr(file.fileno(), attribute, value)
                 for piece in pieces_of(data):
                     _write_all(file, piece)
-            os.rename(os.fsencode(draft), name, src_dir_fd=directory, dst_dir_fd=directory)
+            self._rename(directory, os.fsencode(draft), names)
         except BaseException:
             with contextlib.suppress(OSError):
                 os.unlink(draft, dir_fd=directory)
             raise
+
+    def _rename(self, directory: int, draft: bytes, names: Names) -> None:
+        """Over what another machine wrote the daemon does it: the mount takes this for a tool that wipes a tree."""
+        try:
+            os.rename(draft, names[-1], src_dir_fd=directory, dst_dir_fd=directory)
+        except PermissionError:
+            if not self._has_bucket():
+                raise
+            draft_key = namespace.join_key((*names[:-1], draft))
+            client.ask(self.state, "replace", key=namespace.join_key(names), draft=draft_key)
 
     def delete(self, key: Key) -> bool:
         names = names_of(key, self.mountpoint)
@@ -155,14 +167,60 @@ class MountedStore(ArtifactStore):
     def path(self, key: Key) -> Path:
         return self._path(names_of(key, self.mountpoint))
 
+    def flush(self, key: Key | None = None, *, timeout: float | None = None) -> None:
+        keys = [] if key is None else [namespace.join_key(names_of(key, self.mountpoint))]
+        ask = partial(client.ask, self.state)
+        if not follow(ask, "flush", seconds=timeout, told=_heard, keys=keys):
+            raise RemoteUnavailable(
+                f"not in the bucket within {timeout:g} seconds; it is kept, and sent when it can be"
+            )
+
     def close(self) -> None:
         self._catalog.close()
+
+    def _look(self, jobs: Sequence[bytes]) -> None:
+        """Whoever looks into a job through the mount has the daemon look in the bucket."""
+        for job in jobs if self._has_bucket() else ():
+            with self._asking((job,)):
+                _look_into(os.path.join(os.fsencode(self.mountpoint), job))
+
+    def _look_at_root(self) -> None:
+        if self._has_bucket():
+            with self._asking(()):
+                _look_into(os.fsencode(self.mountpoint))
+
+    def _be_sure(self, job: bytes) -> None:
+        if not self._has_bucket():
+            return
+        bucket = client.ask(self.state, "status").get("bucket")
+        if isinstance(bucket, dict) and bucket.get("down"):
+            raise RemoteUnavailable(f"{namespace.join_key((job,))}: not known here, and: {bucket['down']}")
+
+    def _has_bucket(self) -> bool:
+        return self._catalog.meta("owes") is not None
+
+    @contextlib.contextmanager
+    def _asking(self, names: Names) -> Iterator[None]:
+        """Nothing of that name is an answer too; anything else is the bucket's."""
+        try:
+            yield
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            return
+        except OSError as error:
+            kind = (
+                RemoteUnavailable
+                if error.errno == errno.ETIMEDOUT
+                else _KINDS.get(error.errno or 0, (MountfsError,))[0]
+            )
+            said = error.strerror or "the bucket could not be asked"
+            raise kind(f"{namespace.join_key(names) or self.mountpoint}: {self._refusal(kind) or said}") from error
 
     def _path(self, names: Names) -> Path:
         return self.mountpoint.joinpath(*map(os.fsdecode, names))
 
     def _refresh(self) -> None:
-        client.ask(self.state, "barrier")
+        states = client.ask(self.state, "barrier").get("states")
+        self._facts.jobs = states if isinstance(states, dict) else {}
 
     def _await_digest(self, names: Names) -> None:
         """Asking for the fact waits for it, and for nothing else."""
@@ -214,6 +272,16 @@ class _MountFile(io.FileIO):
             return super().readall() or b""
         except OSError as error:
             raise _read_error(error, self._key) from error
+
+
+def _look_into(path: bytes) -> None:
+    """The first entry is enough: who opens a directory waits until it is known what lies in it."""
+    with os.scandir(path) as entries:
+        next(entries, None)
+
+
+def _heard(answer: Mapping[str, object]) -> None:
+    """How far it is: nobody asked."""
 
 
 def _read_error(error: OSError, key: str) -> MountfsError:

@@ -9,7 +9,7 @@ import io
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -24,12 +24,16 @@ from mountfs.contents import ReadsRanges
 from mountfs.errors import ContentLost, CorruptContent, InvalidArgument, IsADirectory, NotADirectory, NotFound
 from mountfs.model import ROOT_INO, Artifact, Entry, Kind
 from mountfs.store.facts import Facts
+from mountfs.store.removed import Bin, Removed
+from mountfs.store.trash import keep_ms_of
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer as Buffer  # collections.abc.Buffer from Python 3.12 on
 
 LIST_LIMIT = 100  # what list_artifacts(prefix, limit=100) of an older store promised (F-008)
 LINKS_MAX = 40
+PAGE = 500
+JOBS_AT_ONCE = 16  # that a listing of all looks at together
 
 
 class ArtifactStore(abc.ABC):
@@ -83,12 +87,32 @@ class ArtifactStore(abc.ABC):
         """The file of an artifact inside the mount, whether it exists or not. Raises NotMounted."""
 
     @abc.abstractmethod
+    def flush(self, key: Key | None = None, *, timeout: float | None = None) -> None:
+        """Return once the bucket has confirmed all that was stored in the job of a key, or everywhere.
+
+        `timeout` in seconds. Raises ConfigError without a bucket, RemoteUnavailable, RemoteDenied: what did not go is
+        kept, and goes later.
+        """
+
+    @abc.abstractmethod
     def close(self) -> None:
         """Let go of the store. May be called more than once."""
 
     @abc.abstractmethod
     def _refresh(self) -> None:
         """Bring everything acknowledged into the catalog."""
+
+    @abc.abstractmethod
+    def _look(self, jobs: Sequence[bytes]) -> None:
+        """Bring in what other machines wrote in these jobs. Raises where only the name of one is known here."""
+
+    @abc.abstractmethod
+    def _look_at_root(self) -> None:
+        """Bring in the names of all jobs. Raises RemoteUnavailable rather than knowing some of them only."""
+
+    @abc.abstractmethod
+    def _be_sure(self, job: bytes) -> None:
+        """Before it is said that something is not there: raise where the bucket could not be asked."""
 
     @abc.abstractmethod
     def _open(self, names: Names, entry: Entry) -> BinaryIO:
@@ -102,15 +126,33 @@ class ArtifactStore(abc.ABC):
 
     def exists(self, key: Key) -> bool:
         """Whether there is an artifact, directory or job of that name."""
+        names = names_of(key, self.mountpoint)
+        with self._lock:
+            self._look(names[:1])
+            self._refresh()
+            if self._facts.find(names) is not None:
+                return True
+            self._be_sure(names[0])
+            return False
+
+    def removed(self, key: Key = "") -> Iterator[Removed]:
+        """What was removed or overwritten and can be brought back, at and below a key or all of it; newest first."""
+        names = prefix_of(key, self.mountpoint)
         with self._lock:
             self._refresh()
-            return self._facts.find(names_of(key, self.mountpoint)) is not None
+            found = Bin(self._catalog)
+            yield from found.all() if not names else reversed(found.all_below(names))
+
+    def grace_ms(self, *, trash_days: int) -> int:
+        """How long that is kept: what the bucket says, else the settings."""
+        return keep_ms_of(self._catalog, days=trash_days)
 
     def metadata(self, key: Key) -> Artifact:
         """Everything known of one artifact but its content; of a directory what is said of it. Raises NotFound."""
+        names = names_of(key, self.mountpoint)
         with self._lock:
+            self._look(names[:1])
             self._refresh()
-            names = names_of(key, self.mountpoint)
             found = self._artifact(names)
             if _is_being_hashed(found):
                 self._await_digest(names)
@@ -123,10 +165,7 @@ class ArtifactStore(abc.ABC):
 
     def list(self, prefix: Key = "", *, recursive: bool = True, limit: int | None = LIST_LIMIT) -> Iterator[Artifact]:
         """The artifacts at and below a key, or whose keys begin so when nothing has exactly that name; None: all."""
-        names = prefix_of(prefix, self.mountpoint)
-        with self._lock:
-            self._refresh()
-            found = self._below(names, recursive=recursive)
+        found = self._below(prefix_of(prefix, self.mountpoint), recursive=recursive)
         while limit is None or limit > 0:
             with self._lock:
                 artifact = next(found, None)
@@ -140,7 +179,7 @@ class ArtifactStore(abc.ABC):
             limit = limit and limit - 1
 
     def get(self, key: Key) -> bytes:
-        """The content of an artifact. Raises NotFound, IsADirectory, CorruptContent."""
+        """The content of an artifact. Raises NotFound, IsADirectory, CorruptContent, RemoteUnavailable."""
         with self.open(key) as content:
             return content.read()
 
@@ -150,14 +189,15 @@ class ArtifactStore(abc.ABC):
         Modes and times are kept. A file is replaced when it is complete. Raises EnvironmentProblem too.
         """
         with self._lock:
-            self._refresh()
             names, entry = self._resolved(names_of(key, self.mountpoint))
         return Copying(self._catalog, self._open).copy(names, entry, target)
 
     def open(self, key: Key) -> BinaryIO:
-        """The content of an artifact as a seekable file. Raises NotFound, IsADirectory, CorruptContent."""
+        """The content of an artifact as a seekable file. Raises NotFound, IsADirectory, CorruptContent.
+
+        Where it is in the bucket alone it comes here first: RemoteUnavailable, RemoteDenied, ContentLost, CacheFull.
+        """
         with self._lock:
-            self._refresh()
             names, entry = self._resolved(names_of(key, self.mountpoint))
             if entry.kind == Kind.DIRECTORY:
                 raise IsADirectory(f"{namespace.join_key(names)} is a directory, not an artifact")
@@ -234,32 +274,61 @@ class ArtifactStore(abc.ABC):
     def _artifact(self, names: Names) -> Artifact:
         entry = self._facts.find(names)
         if entry is None:
+            self._be_sure(names[0])
             raise NotFound(f"not found: {namespace.join_key(names)}")
         artifact = self._facts.artifact(names, entry, self._facts.inherited(names))
         return replace(artifact, sha256=None) if entry.kind == Kind.DIRECTORY else artifact
 
     def _below(self, names: Names, *, recursive: bool) -> Iterator[Artifact]:
+        """What `list` answers. Runs with the lock between two artifacts."""
+        if not names:
+            yield from self._jobs(b"") if recursive else ()
+            return
+        self._look(names[:1])
+        self._refresh()
         entry = self._facts.find(names)
         if entry is not None:
             yield from self._facts.walk(names, entry, self._facts.inherited(names), recursive=recursive)
-            return
-        directory = self._facts.find(names[:-1])
-        for child in self._begins_with(directory.ino, names[-1]) if directory else ():
-            found = (*names[:-1], child.name)
-            yield from self._facts.walk(found, child, self._facts.inherited(found), recursive=recursive)
+        elif len(names) == 1:
+            yield from self._jobs(names[0], recursive=recursive)
+        else:
+            yield from self._named(names, recursive=recursive)
 
-    def _begins_with(self, directory: int, prefix: bytes) -> Iterator[Entry]:
-        after = prefix
-        while page := self._catalog.children(directory, after=after, limit=500):
+    def _named(self, names: Names, *, recursive: bool) -> Iterator[Artifact]:
+        """Entries of one directory whose names begin so."""
+        self._be_sure(names[0])
+        directory = self._facts.find(names[:-1])
+        for page in self._begins_with(directory.ino, names[-1]) if directory else ():
             for child in page:
-                if not child.name.startswith(prefix):
-                    return
-                yield child
+                found = (*names[:-1], child.name)
+                yield from self._facts.walk(found, child, self._facts.inherited(found), recursive=recursive)
+
+    def _jobs(self, prefix: bytes, *, recursive: bool = True) -> Iterator[Artifact]:
+        """All below the jobs whose names begin so; some of them are looked at together, as far as somebody asks."""
+        self._look_at_root()
+        self._refresh()
+        for page in self._begins_with(ROOT_INO, prefix):
+            jobs = [child.name for child in page]
+            self._look(jobs)
+            self._refresh()
+            for job in jobs:
+                entry = self._facts.find((job,))
+                if entry is not None:
+                    yield from self._facts.walk((job,), entry, {}, recursive=recursive)
+
+    def _begins_with(self, directory: int, prefix: bytes) -> Iterator[Sequence[Entry]]:
+        after, limit = prefix, JOBS_AT_ONCE if directory == ROOT_INO else PAGE
+        while page := self._catalog.children(directory, after=after, limit=limit):
+            yield [child for child in page if child.name.startswith(prefix)]
             after = page[-1].name
+            if not after.startswith(prefix):
+                return
 
     def _resolved(self, names: Names) -> tuple[Names, Entry]:
         """The entry at the end of all symlinks. One that leads out of the store is not followed: NotFound."""
         key = namespace.join_key(names)
+        self._look(names[:1])
+        self._refresh()
         root = self._catalog.entry(ROOT_INO)
         assert root is not None
         way: deque[tuple[bytes, Entry]] = deque()
@@ -274,8 +343,12 @@ class ArtifactStore(abc.ABC):
                     raise NotFound(f"{key}: a symlink that leads out of the store")
                 way.pop()
                 continue
+            if directory is root and links:
+                self._look([name])
+                self._refresh()
             entry = directory if name in (b"", b".") else self._catalog.child(directory.ino, name)
             if entry is None:
+                self._be_sure(way[0][0] if way else name)
                 raise NotFound(f"not found: {key}")
             if entry.kind == Kind.SYMLINK:
                 links += 1

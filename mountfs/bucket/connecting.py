@@ -5,13 +5,19 @@ error, never "all was deleted".
 """
 
 import json
+import logging
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mountfs import objects
-from mountfs.bucket.ground import DAY_MS, HOUR_MS
+from mountfs.bucket.ground import DAY_MS, HOUR_MS, Ground
+from mountfs.bucket.recovering import finish_interrupted
 from mountfs.bucket.requests import Get, List, Put, Steps, ask
 from mountfs.errors import ConfigError, CorruptContent, ObjectMissing, PutRefused
+from mountfs.store.store import Store as LocalStore
+
+log = logging.getLogger(__name__)
 
 FORMAT = 1
 MOST_BYTES = 64 << 10
@@ -104,3 +110,32 @@ def _create(*, trash_days: int, versions: bool, where: str) -> Steps[Store]:
     except PutRefused:
         pass  # another machine was quicker: its word counts
     return (yield from _read())
+
+
+# -- on this machine --------------------------------------------------------------------------------------------
+
+
+def ground_of(
+    store: LocalStore, *, trash_days: int, heads: tuple[str, ...], on_loop: Callable[[Callable[[], None]], None]
+) -> Ground:
+    """What protocol runs over this store stand on; of the bucket what was known of it the last time."""
+    known = store.catalog.meta("store_id") or ""
+    grace_ms = int(store.catalog.meta("grace_ms") or trash_days * DAY_MS)
+    return Ground(
+        store.ledger, store.owing, store.paths, store.outbox, store.contents, known, grace_ms, on_loop=on_loop,
+        heads=heads, types=store.options.types,
+    )  # fmt: skip
+
+
+def connected(ground: Ground, found: Store, *, trash_days: int) -> None:
+    """The bucket said who it is: known for good from now on, and what a crash left half done is finished."""
+    if found.grace_ms != trash_days * DAY_MS:
+        log.info("the bucket keeps what was removed for %.3g days", found.grace_ms / DAY_MS)
+    with ground.ledger.transaction():
+        ground.catalog.set_meta("store_id", found.store_id)
+        ground.catalog.set_meta("grace_ms", str(found.grace_ms))
+    ground.store_id, ground.grace_ms = found.store_id, found.grace_ms
+    if found.server_ms:
+        now_ms = ground.clock.now_ns() // 1_000_000
+        ground.stamps.heard(found.server_ms, began_ms=now_ms - 1000, ended_ms=now_ms)
+    finish_interrupted(ground)

@@ -8,7 +8,7 @@ import logging
 
 from mountfs import objects
 from mountfs.bucket.census import EMPTIED, HIDDEN
-from mountfs.bucket.ground import Ground
+from mountfs.bucket.ground import Ground, know_time
 from mountfs.bucket.requests import Abort, Delete, ListUploads, Put, Steps, ask
 from mountfs.bucket.survey import Survey, age_ms, may_drop
 
@@ -17,13 +17,13 @@ log = logging.getLogger(__name__)
 AT_A_TIME = 1000  # keys in one request
 
 
-def drop(ground: Ground, job: int, seen: Survey) -> Steps[int]:
-    """Delete the large objects that may go; how many. Raises RemoteUnavailable, RemoteDenied."""
+def drop(ground: Ground, job: int, seen: Survey) -> Steps[frozenset[str]]:
+    """Delete the large objects that may go; their names. Raises RemoteUnavailable, RemoteDenied."""
     names = dead_objects(ground, seen)
     for start in range(0, len(names), AT_A_TIME):
         keys = tuple(ground.key(job, name) for name in names[start : start + AT_A_TIME])
         yield from ask(Delete(keys))
-    return len(names)
+    return frozenset(names)
 
 
 def dead_objects(ground: Ground, seen: Survey) -> list[str]:
@@ -91,6 +91,7 @@ def _forget_dead(ground: Ground, job: int) -> None:
 
 def drop_leftovers(ground: Ground) -> Steps[int]:
     """End the multipart uploads, of all jobs, that nobody went on with for the grace; how many."""
+    yield from know_time(ground)
     began_ms = ground.now_ms()
     ended = 0
     for upload, begun_ms in (yield from ask(ListUploads(objects.JOBS))):

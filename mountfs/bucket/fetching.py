@@ -72,7 +72,8 @@ def jobs_naming(ground: Ground, content: Content) -> list[int]:
     """Jobs whose entries or trash name a content; its places are looked for in those first, then in any."""
     assert content.digest is not None
     inos = [entry.ino for entry in ground.catalog.entries_with(content.digest)]
-    return list(dict.fromkeys([*(ground.owing.origin(ino).job for ino in inos), *ground.tables.jobs_placing(content.digest)]))
+    named = [*(ground.owing.origin(ino).job for ino in inos), *ground.tables.trash_jobs(content.id)]
+    return list(dict.fromkeys([*named, *ground.tables.jobs_placing(content.digest)]))
 
 
 def whereabouts(ground: Ground, content: Content) -> list[Whereabouts]:

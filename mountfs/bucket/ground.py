@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from mountfs import objects
 from mountfs.bucket.bodies import body_of
+from mountfs.bucket.oddities import Oddities
+from mountfs.bucket.requests import ServerTime, Steps, ask
 from mountfs.bundle import Place
 from mountfs.catalog import Catalog
 from mountfs.catalog.bucket import BucketTables, NotedUpload, Row
@@ -15,7 +17,7 @@ from mountfs.clock import Clock, Stamps
 from mountfs.contents import ContentFiles
 from mountfs.errors import ContentLost, CorruptContent, MountfsError
 from mountfs.model import Content
-from mountfs.remote.protocol import Upload, ignore
+from mountfs.remote.protocol import Upload
 from mountfs.store.ledger import Ledger
 from mountfs.store.outbox import Outbox
 from mountfs.store.owing import Owing
@@ -60,8 +62,9 @@ class Ground:
     applying: set[int] = field(default_factory=set)  # jobs whose reading is being brought into the rows
     maintained: set[int] = field(default_factory=set)  # jobs that are being maintained
     untouched: set[tuple[int, str]] = field(default_factory=set)  # bundles that could not be merged, until a restart
+    odd: Oddities = field(default_factory=Oddities)  # what cannot be right in the bucket
     on_loop: Callable[[Callable[[], None]], None] = _at_once  # from a worker thread: run that on the loop's thread
-    progress: Callable[[int], None] = ignore  # hears of bytes of large contents that the bucket confirmed
+    sent: dict[str, int] = field(default_factory=dict)  # by key: bytes of large contents on their way, confirmed so far
 
     @property
     def catalog(self) -> Catalog:
@@ -127,6 +130,14 @@ class Ground:
                 log.error("%s", found)
                 with self.catalog.transaction():
                     self.catalog.mark_damaged(content.id)
+
+
+def know_time(ground: Ground) -> Steps[None]:
+    """Ask for the server's time where no answer has told it yet: ages are never measured by this machine's clock."""
+    if not ground.stamps.is_told:
+        began_ms = ground.clock.now_ns() // 1_000_000
+        answered = yield from ask(ServerTime())
+        ground.stamps.heard(answered.server_ms, began_ms=began_ms, ended_ms=ground.clock.now_ns() // 1_000_000)
 
 
 def place_row(place: Place) -> Row:

@@ -69,16 +69,21 @@ def write_heads(ground: Ground, job: int) -> Steps[None]:
     if not ground.heads:
         return
     known = ground.catalog.feed.heads(job)
-    root = ground.paths.find(Where(job, b""))
-    wanted: dict[Key, str] = {}
-    if root is not None:
-        tags = _tags(ground, root)
-        keys = {(key, tags[key]) for key in ground.heads if key in tags}
-        if keys:
-            said = (yield from _summarize(ground, root, tags)).said(ground.heads)
-            wanted = dict.fromkeys(keys, said)
-    wanted.update((key, GONE) for key, said in known.items() if key not in wanted)
+    wanted = yield from said_of(ground, job)
+    wanted.update((key, GONE) for key in known if key not in wanted)
     yield from put_heads(ground, job, {key: said for key, said in wanted.items() if known.get(key) != said})
+
+
+def said_of(ground: Ground, job: int) -> Steps[dict[Key, str]]:
+    """What the heads of a job have to say, by tag."""
+    root = ground.paths.find(Where(job, b""))
+    if root is None:
+        return {}
+    tags = _tags(ground, root)
+    keys = [(key, tags[key]) for key in ground.heads if key in tags]
+    if not keys:
+        return {}
+    return dict.fromkeys(keys, (yield from _summarize(ground, root, tags)).said(ground.heads))
 
 
 def _tags(ground: Ground, root: Entry) -> dict[str, bytes]:

@@ -6,7 +6,7 @@ in `merging.py` and `dropping.py`.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mountfs.bucket.dropping import clear_away, drop
 from mountfs.bucket.ground import Ground
@@ -43,9 +43,8 @@ def maintain(ground: Ground, job: int, *, hidden: bool | None = None) -> Steps[M
     try:
         done = Maintained()
         yield from finish(ground, job)
-        seen = yield from _merge_all(ground, job, done)
+        seen = yield from _drop_and_merge(ground, job, done)
         done.complete = seen.complete
-        done.dropped = yield from drop(ground, job, seen)
         done.gone = yield from clear_away(ground, job, seen, hidden=hidden)
         with ground.catalog.transaction():
             ground.tables.set_maintained_ms(job, seen.began_ms)
@@ -54,11 +53,17 @@ def maintain(ground: Ground, job: int, *, hidden: bool | None = None) -> Steps[M
         ground.maintained.discard(job)
 
 
-def _merge_all(ground: Ground, job: int, done: Maintained) -> Steps[Survey]:
-    """Merge until nothing is worth it; the last reading."""
+def _drop_and_merge(ground: Ground, job: int, done: Maintained) -> Steps[Survey]:
+    """Drop what may go, then merge until nothing is worth it; the last reading.
+
+    In this order, because a merge marks what it carries dead as dead from now on.
+    """
     failures = 0
     while True:
         seen = yield from survey(ground, job)
+        dropped = yield from drop(ground, job, seen)
+        done.dropped += len(dropped)
+        seen = replace(seen, large={name: ms for name, ms in seen.large.items() if name not in dropped})
         groups = choose_merges(sizes(ground, job, seen), is_emptied=seen.census.is_emptied)
         for sources in groups:
             if (yield from merge(ground, job, seen, sources)):

@@ -25,11 +25,11 @@ def jobs_in_bucket() -> Steps[set[bytes]]:
     hidden = yield from _hidden()
     names: set[bytes | None] = set()
     for part in sorted(parts - hidden):
-        names.add((yield from _long_name(part)) if objects.is_cut(part) else objects.decode_name(part))
+        names.add((yield from long_name(part)) if objects.is_cut(part) else objects.decode_name(part))
     return {name for name in names if name is not None and is_job_name(name)}
 
 
-def _long_name(part: str) -> Steps[bytes | None]:
+def long_name(part: str) -> Steps[bytes | None]:
     """The name of a job whose prefix has only the beginning of it: it stands in its bundles."""
     page = yield from ask(List(f"{objects.JOBS}{part}/"))
     for found in page.objects:
@@ -70,11 +70,13 @@ def is_job_name(name: bytes) -> bool:
 def show_jobs(ground: Ground, names: Collection[bytes]) -> Steps[Changes]:
     """Make the root show these; of what else it shows, a job that the bucket had and has no more is read again."""
     changes = Changes()
-    missing = [name for name in names if ground.catalog.child(ROOT_INO, name) is None]
-    for start in range(0, len(missing), ground.piece):
-        with ground.ledger.transaction():
-            for name in missing[start : start + ground.piece]:
-                ground.paths.imply_job(ground.tables.make_job(name), changes)
+    wanted = list(names)
+    for start in range(0, len(wanted), ground.piece):
+        missing = [n for n in wanted[start : start + ground.piece] if ground.catalog.child(ROOT_INO, n) is None]
+        if missing:
+            with ground.ledger.transaction():
+                for name in missing:
+                    ground.paths.imply_job(ground.tables.make_job(name), changes)
         yield Pause()
     ground.ledger.changes += len(changes.names)
     for job, name in ground.tables.jobs():
@@ -87,7 +89,7 @@ def show_jobs(ground: Ground, names: Collection[bytes]) -> Steps[Changes]:
 
 
 def _was_in_bucket(ground: Ground, job: int) -> bool:
-    return bool(ground.tables.bundles(job)) or _only_named(ground, job) is not None
+    return bool(ground.catalog.feed.known(job)) or _only_named(ground, job) is not None
 
 
 def _only_named(ground: Ground, job: int) -> Entry | None:

@@ -7,13 +7,15 @@ others cannot have dropped meanwhile; nothing is marked published but after an a
 import json
 import logging
 import zlib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from mountfs import bundle, objects
 from mountfs.bucket.bodies import Body, FileSource, body_of, checked_sum, fetched_body
-from mountfs.bucket.ground import PIECE, Ground, place_row
-from mountfs.bucket.reading import carry_out_moves, refresh
+from mountfs.bucket.census import digest_of
+from mountfs.bucket.ground import PIECE, Ground, know_time, place_row
+from mountfs.bucket.reading import carry_out_moves, published, refresh
 from mountfs.bucket.requests import Copy, Head, Pause, Put, PutLarge, Range, Steps, Work, ask
 from mountfs.bucket.stale import set_aside, settle_stale
 from mountfs.bundle import Packed, Place
@@ -21,6 +23,7 @@ from mountfs.catalog.bucket import NotedUpload, Placed
 from mountfs.errors import ContentLost, CorruptContent, MountfsError, ObjectMissing, RemoteDenied, RemoteUnavailable
 from mountfs.model import Codec, Content, Digest, Owed
 from mountfs.model import Place as Here
+from mountfs.records import PathState
 from mountfs.remote.protocol import Upload
 from mountfs.store.outbox import Due
 
@@ -52,8 +55,11 @@ class _Load:
     bodies: list[Body] = field(default_factory=list)
     contents: list[Content] = field(default_factory=list)  # of this machine, among the bodies
     large: list[Place] = field(default_factory=list)
-    relies_on_reading: bool = False
-    oldest_ms: int = 0  # server's time of the oldest thing relied on; 0: on nothing
+    read_ms: int = 0  # server's time of the reading relied on; 0: on none
+    oldest_ms: int = 0  # and of the oldest thing relied on
+
+    def inos(self) -> set[int]:
+        return {due.entry.ino for due in self.due if due.entry is not None}
 
 
 def publish(ground: Ground, job: int) -> Steps[Published]:
@@ -62,6 +68,8 @@ def publish(ground: Ground, job: int) -> Steps[Published]:
     done = Published()
     rounds = 0
     until = ""
+    if not ground.stamps.is_told and ground.outbox.batch(job):
+        yield from know_time(ground)
     while rounds < ROUNDS:
         yield from carry_out_moves(ground)
         yield from settle_stale(ground, job)
@@ -82,10 +90,15 @@ def publish(ground: Ground, job: int) -> Steps[Published]:
 
 def _publish_one(ground: Ground, job: int, batch: list[Due]) -> Steps[tuple[int, int]]:
     load = _fitting(batch, large_bytes=ground.large_bytes)
-    yield from _place_all(ground, job, load)
-    _check_ages(ground, job, load)
-    packed = yield from _packed(ground, job, load)
-    return (yield from _send(ground, job, load, packed))
+    inos = load.inos()
+    ground.owing.in_flight |= inos  # from now on a removal has to be told, for these records may arrive
+    try:
+        yield from _place_all(ground, job, load)
+        _check_ages(ground, job, load)
+        packed = yield from _packed(ground, job, load)
+        return (yield from _send(ground, job, load, packed))
+    finally:
+        ground.owing.in_flight -= inos
 
 
 def _fitting(batch: list[Due], *, large_bytes: int) -> _Load:
@@ -116,15 +129,17 @@ def _place_all(ground: Ground, job: int, load: _Load) -> Steps[None]:
     for due in load.due:
         if due.content is not None and due.content.digest is not None:
             contents.setdefault(due.content.digest, due.content)
+    read_ms = ground.tables.read_ms(job)
+    referred = (yield from _referred(ground, job, load, contents)) if is_fresh(ground, job) else set()
     for digest, content in contents.items():
-        yield from _place(ground, job, load, digest, content)
+        if digest in referred and (yield from _has_place(ground, job, digest)):
+            load.read_ms = read_ms
+        else:
+            yield from _place(ground, job, load, digest, content)
 
 
 def _place(ground: Ground, job: int, load: _Load, digest: Digest, content: Content) -> Steps[None]:
-    """Decide how one content gets into the job, and do what has to be done before the bundle."""
-    if (yield from _may_rely(ground, job, load, digest)):
-        load.relies_on_reading = True
-        return
+    """Decide how a content gets into the job that nobody refers to, and do what has to be done before the bundle."""
     if not is_here(content) and not is_fresh(ground, job):
         yield from refresh(ground, job)
         if not is_fresh(ground, job):
@@ -154,21 +169,40 @@ def is_young(ground: Ground, began_ms: int) -> bool:
     return ground.now_ms() - began_ms < ground.half_ms
 
 
-def refers(ground: Ground, job: int, digest: Digest, sending: Iterable[int]) -> bool:
-    """◆ Whether a published content register of another record wins with this content."""
-    sent = set(sending)
+def _referred(
+    ground: Ground, job: int, load: _Load, contents: Mapping[Digest, Content]
+) -> Steps[set[Digest]]:
+    """Case (c) of BUCKET.md: of these contents, those that a record in the last reading refers to, another than ours."""
+    inos = load.inos()
+    found = {digest for digest in contents if refers_in_rows(ground, job, digest, inos)}
+    if all(digest in found or is_here(content) for digest, content in contents.items()):
+        return found
+    sending = {(record.path, record.stamp) for due in load.due for record in due.records}
+    states = yield from published(ground, job)
+    return found | {Digest(digest) for digest in referred_by(states, sending)}.intersection(contents)
+
+
+def refers_in_rows(ground: Ground, job: int, digest: Digest, sending: AbstractSet[int]) -> bool:
+    """◆ Whether the rows show that a published content register, of an entry that is not sent now, has this content."""
     return any(
-        not entry.owed & Owed.CONTENT and entry.owed & Owed.KNOWN and entry.ino not in sent
+        not entry.owed & Owed.CONTENT and entry.owed & Owed.KNOWN and entry.ino not in sending
         and ground.owing.where(entry.ino).job == job
         for entry in ground.catalog.entries_with(digest)
     )  # fmt: skip
 
 
-def _may_rely(ground: Ground, job: int, load: _Load, digest: Digest) -> Steps[bool]:
-    """Case (c) of BUCKET.md: somebody else's record holds it in this job, by a young reading, at a place that is."""
-    sending = [due.entry.ino for due in load.due if due.entry is not None]
-    if not is_fresh(ground, job) or not refers(ground, job, digest, sending):
-        return False
+def referred_by(states: Mapping[bytes, PathState], sending: Container[tuple[bytes, str]]) -> set[bytes]:
+    """◆ Digests of contents whose registers win the fold; of a record that is sent now no word counts."""
+    found = set()
+    for path, state in states.items():
+        digest = digest_of(state.value("content"))
+        if digest is not None and (path, state.registers["content"][0]) not in sending:
+            found.add(digest)
+    return found
+
+
+def _has_place(ground: Ground, job: int, digest: Digest) -> Steps[bool]:
+    """◆ Whether one of the places of a content was listed, or answers."""
     places = ground.tables.places(job, digest)
     listed = ground.tables.listed(job)
     if any(not place.object or place.object in listed for place in places):
@@ -207,21 +241,21 @@ def _upload(ground: Ground, job: int, content: Content) -> Steps[NotedUpload]:
     noted = ground.tables.upload(job, content.digest, content.codec)
     if noted is None or not is_young(ground, noted.began_ms):
         checksum = yield from ask(Work(lambda: checked_sum(content, ground.contents)))
-        noted = _new_upload(ground, content.digest, content.codec, checksum)
-        _note(ground, job, noted)
+        noted = new_upload(ground, content.digest, content.codec, checksum)
+        note(ground, job, noted)
     if not (yield from _copied_from_elsewhere(ground, content, ground.key(job, noted.object))):
         yield from _send_large(ground, job, content, noted)
     noted = replace(noted, upload_id="", part_bytes=0, done=True)
-    _note(ground, job, noted)
+    note(ground, job, noted)
     return noted
 
 
-def _new_upload(ground: Ground, digest: Digest, codec: str, checksum: bytes) -> NotedUpload:
+def new_upload(ground: Ground, digest: Digest, codec: str, checksum: bytes) -> NotedUpload:
     name = objects.large_name(ground.now_ms(), ground.stamps.writer, ground.random(), digest, Codec(codec))
     return NotedUpload(digest, codec, name, ground.now_ms(), checksum, "", 0, done=False)
 
 
-def _note(ground: Ground, job: int, noted: NotedUpload) -> None:
+def note(ground: Ground, job: int, noted: NotedUpload) -> None:
     with ground.catalog.transaction():
         ground.tables.note_upload(job, noted)
 
@@ -243,9 +277,14 @@ def _send_large(ground: Ground, job: int, content: Content, noted: NotedUpload) 
     key = ground.key(job, noted.object)
     resume = Upload(key, noted.upload_id, noted.part_bytes) if noted.upload_id else None
     source = FileSource(ground.contents.path(content.digest, content.codec))
+
+    def progress(confirmed_bytes: int) -> None:
+        ground.sent[key] = confirmed_bytes
+
     try:
-        yield from ask(PutLarge(key, source, resume, ground.multiparts(job, noted), ground.progress))
+        yield from ask(PutLarge(key, source, resume, ground.multiparts(job, noted), progress))
     finally:
+        ground.sent.pop(key, None)
         source.close()
 
 
@@ -268,11 +307,11 @@ def _fetch_again(ground: Ground, job: int, load: _Load, content: Content) -> Ste
 
 def _copy_again(ground: Ground, job: int, load: _Load, content: Content, place: Placed) -> Steps[None]:
     """◆ Restoring copies under a new name: the old object may be on its way out."""
-    noted = _new_upload(ground, Digest(place.digest), place.codec, place.sum)
-    _note(ground, job, noted)
+    noted = new_upload(ground, Digest(place.digest), place.codec, place.sum)
+    note(ground, job, noted)
     yield from ask(Copy(ground.key(job, place.object), ground.key(job, noted.object)))
     noted = replace(noted, done=True)
-    _note(ground, job, noted)
+    note(ground, job, noted)
     _rely_on_upload(load, replace(content, sums=place.sums, stored=place.stored), noted)
 
 
@@ -289,11 +328,10 @@ def _fetch_member(ground: Ground, job: int, load: _Load, place: Placed) -> Steps
 
 def _check_ages(ground: Ground, job: int, load: _Load) -> None:
     """The last look before the PUT, which may then be delayed without limit."""
-    if load.relies_on_reading:
+    if load.read_ms:
         if not is_fresh(ground, job):
             raise _Again
-        read_ms = ground.tables.read_ms(job)
-        load.oldest_ms = min(load.oldest_ms or read_ms, read_ms)
+        load.oldest_ms = min(load.oldest_ms or load.read_ms, load.read_ms)
     if load.oldest_ms and not is_young(ground, load.oldest_ms):
         raise _Again
 
@@ -317,15 +355,14 @@ def _packed(ground: Ground, job: int, load: _Load) -> Steps[Packed]:
 
 def _send(ground: Ground, job: int, load: _Load, packed: Packed) -> Steps[tuple[int, int]]:
     name = packed.manifest.name
-    inos = {due.entry.ino for due in load.due if due.entry is not None}
+    inos = load.inos()
     with ground.catalog.transaction():
         ground.tables.note_attempt(job, name, began_ms=ground.now_ms(), paths=_paths(load.due))
-    ground.owing.in_flight |= inos
     try:
         answered = yield from ask(Put(ground.key(job, name), packed.data))
         while job in ground.applying:  # a reading is being brought in: it must not take these for gone
             yield Pause()
-        if load.oldest_ms and answered.server_ms - load.oldest_ms >= ground.half_ms:
+        if is_late(ground, load.oldest_ms, answered.server_ms):
             landed_late(ground, job, name, inos)
             raise _Again
         return (yield from _mark(ground, job, load, packed, answered.server_ms))
@@ -336,8 +373,6 @@ def _send(ground: Ground, job: int, load: _Load, packed: Packed) -> Steps[tuple[
     except MountfsError:  # no answer: it may have landed, or land later
         _may_have_landed(ground, inos)
         raise
-    finally:
-        ground.owing.in_flight -= inos
 
 
 def _paths(due: list[Due]) -> bytes:
@@ -348,19 +383,29 @@ def _paths(due: list[Due]) -> bytes:
 def _may_have_landed(ground: Ground, inos: Iterable[int]) -> None:
     with ground.ledger.transaction():
         for ino in inos:
-            ground.tables.mark_known(ino)
+            ground.owing.may_have_landed(ino)
     for ino in inos:
         ground.outbox.restamped(ino)
 
 
+def is_late(ground: Ground, relied_on_ms: int, landed_ms: int) -> bool:
+    """◆ Whether half the grace passed, by the server's time, between what was relied on (0: nothing) and the PUT."""
+    return relied_on_ms > 0 and landed_ms - relied_on_ms >= ground.half_ms
+
+
 def landed_late(ground: Ground, job: int, name: str, inos: Iterable[int]) -> None:
-    """◆ What it relied on may be gone by now: all of it goes out again, with its contents, after a new reading."""
+    """What it relied on may be gone by now: all of it goes out again, with its contents, after a new reading."""
     log.warning("job %d: %s landed too late to rely on what was known; published again", job, name)
-    _may_have_landed(ground, inos)
+    with ground.ledger.transaction():
+        for ino in inos:
+            ground.tables.mark_known(ino)
+    for ino in inos:
+        ground.outbox.restamped(ino)
     with ground.catalog.transaction():
         ground.tables.forget_attempt(job, name)
         ground.tables.forget_uploads(job)
         ground.tables.set_read_ms(job, 0)
+        ground.tables.set_refold(job, True)
         ground.tables.drop_bundles(b.id for b in ground.tables.bundles(job).values())
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from mountfs import bundle, objects
-from mountfs.bucket.ground import Ground, place_row
+from mountfs.bucket.ground import Ground, know_time, place_row
+from mountfs.bucket.oddities import note_ahead
 from mountfs.bucket.requests import Pause, Range, Steps, Tail, Together, Work, ask, listing
 from mountfs.bundle import Manifest
 from mountfs.catalog.bucket import KnownBundle
@@ -58,15 +59,20 @@ class _Vanished(Exception):  # something listed is there no more
 
 def refresh(ground: Ground, job: int) -> Steps[Refreshed]:
     """Read what is new under a job's prefix, and drop what is gone. Raises RemoteUnavailable, RemoteDenied."""
-    for _ in range(ROUNDS):
-        began_ms = ground.now_ms()
-        before = set(ground.tables.bundles(job))
-        listed = yield from listing(ground.prefix(job))
-        try:
-            return (yield from _apply(ground, job, began_ms, before, listed))
-        except _Vanished:
-            continue
-    raise RemoteUnavailable("the job changed again and again while it was read")
+    ground.reading[job] += 1
+    try:
+        yield from know_time(ground)
+        for _ in range(ROUNDS):
+            began_ms = ground.now_ms()
+            before = set(ground.tables.bundles(job))
+            listed = yield from listing(ground.prefix(job))
+            try:
+                return (yield from _apply(ground, job, began_ms, before, listed))
+            except _Vanished:
+                continue
+        raise RemoteUnavailable("the job changed again and again while it was read")
+    finally:
+        ground.reading[job] -= 1
 
 
 def _apply(
@@ -76,20 +82,21 @@ def _apply(
     names = {found.key[length:]: found for found in listed}
     bundles = {n: f for n, f in names.items() if isinstance(objects.parse_object(n), objects.BundleName)}
     known = ground.tables.bundles(job)
-    read = yield from _read_all(ground, job, [f for n, f in bundles.items() if n not in known])
+    now = ground.clock.monotonic()
+    new = [f for n, f in bundles.items() if n not in known and not ground.odd.is_left_alone(job, n, now=now)]
+    read = yield from _read_all(ground, job, new)
     large = [
         (n, f.modified_ms) for n, f in names.items() if isinstance(objects.parse_object(n), objects.LargeName)
     ]  # fmt: skip
-    while job in ground.applying:
-        yield Pause()
-    gone = vanished(ground.tables.bundles(job).values(), before=before, listed=bundles.keys())
     done = Refreshed(bundles=len(bundles), began_ms=began_ms, names=frozenset(bundles))
-    done.refused = [f"{r.name}: {sentence}" for r in read if r.manifest for sentence in r.manifest.refused]
-    ground.applying.add(job)
+    ground.odd.forget_but(job, bundles.keys())
+    done.refused = ground.odd.of(job)
+    yield from take_rows(ground, job)
     try:
+        gone = vanished(ground.tables.bundles(job).values(), before=before, listed=bundles.keys())
         yield from carry_out_moves(ground)
         added = _add(ground, job, read)
-        if gone or ground.tables.needs_refold(job):
+        if gone or ground.tables.needs_refold(job) or ground.catalog.feed.has_told(job):
             yield from _reconcile(ground, job, {b.id for b in gone}, done.changes)
         else:
             records = [record for r in read if r.manifest is not None for record in r.manifest.records]
@@ -101,11 +108,23 @@ def _apply(
             ground.tables.set_listed(job, large)
             ground.tables.set_read_ms(job, began_ms)
             ground.tables.set_refold(job, done.changes.postponed)
+            ground.catalog.feed.drop_told(job)
     finally:
-        ground.applying.discard(job)
+        give_back_rows(ground, job)
         ground.ledger.changes += len(done.changes.names)
     done.whole = True
     return done
+
+
+def take_rows(ground: Ground, job: int) -> Steps[None]:
+    """Wait until nobody else of this machine brings the state of a job into its rows, and keep others from it."""
+    while job in ground.applying:
+        yield Pause()
+    ground.applying.add(job)
+
+
+def give_back_rows(ground: Ground, job: int) -> None:
+    ground.applying.discard(job)
 
 
 def vanished(known: Iterable[KnownBundle], *, before: set[str], listed: Iterable[str]) -> list[KnownBundle]:
@@ -123,13 +142,20 @@ def _read_all(ground: Ground, job: int, new: Sequence[Listed]) -> Steps[list[_Re
         some = new[start : start + SIDE_BY_SIDE]
         tails = yield from ask(Together([Tail(f.key, bundle.TAIL_BYTES) for f in some]))
         for found, answer in zip(some, tails, strict=True):
+            if isinstance(answer, ObjectMissing):
+                if must_begin_anew(found):
+                    raise _Vanished
+                continue
             read.append((yield from _read_one(ground, job, found, _fetched(answer))))
     return read
 
 
+def must_begin_anew(missing: Listed) -> bool:
+    """◆ A bundle that was listed and is there no more was merged on: what it said stands where the LIST had passed."""
+    return True
+
+
 def _fetched(answer: object) -> Fetched:
-    if isinstance(answer, ObjectMissing):
-        raise _Vanished
     if isinstance(answer, MountfsError):
         raise answer
     assert isinstance(answer, Fetched)
@@ -149,8 +175,10 @@ def _read_one(ground: Ground, job: int, found: Listed, tail: Fetched) -> Steps[_
         )  # fmt: skip
         manifest = yield from ask(Work(read))
     except CorruptContent as error:
-        log.warning("%s is left alone: %s", found.key, error)
+        ground.odd.leave_alone(job, name, str(error), now=ground.clock.monotonic())
         return _Read(name, tail.total_bytes, found.modified_ms, b"", None)
+    ground.odd.read(job, name)
+    ground.odd.refuse(job, name, manifest.refused)
     return _Read(name, tail.total_bytes, found.modified_ms, stored, manifest)
 
 
@@ -186,8 +214,10 @@ def apply_records(ground: Ground, job: int, records: Sequence[Record], changes: 
             yield Pause()
         with ground.ledger.transaction():
             for record in records[start : start + ground.piece]:
-                ground.stamps.observe(record.stamp)
-                ground.paths.put(Where(job, record.path), record, changes)
+                where = Where(job, record.path)
+                if not ground.stamps.observe(record.stamp):
+                    note_ahead(ground.catalog, where, ground.tables.job_name(job), record.stamp)
+                ground.paths.put(where, record, changes)
 
 
 def published(ground: Ground, job: int, *, without: AbstractSet[int] = frozenset()) -> Steps[dict[bytes, PathState]]:

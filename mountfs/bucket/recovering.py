@@ -41,7 +41,7 @@ def _know_attempts(ground: Ground) -> None:
             for path in paths:
                 entry = ground.paths.find(Where(job, path))
                 if entry is not None:
-                    ground.tables.mark_known(entry.ino)
+                    ground.owing.may_have_landed(entry.ino)
         log.info("a bundle of %r may have arrived unheard", ground.tables.job_name(job))
 
 

@@ -135,6 +135,12 @@ class Abort(Request[None]):
 
 
 @dataclass(frozen=True, slots=True)
+class ServerTime(Request[Answered]):
+    def run(self, remote: Remote) -> Answered:
+        return Answered(remote.server_ms())
+
+
+@dataclass(frozen=True, slots=True)
 class Together(Request["list[object]"]):
     """Requests side by side; the answers in their order, an error as a value."""
 

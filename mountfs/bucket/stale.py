@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 
 from mountfs.bucket.ground import Ground
-from mountfs.bucket.reading import published, reconcile_paths, refresh
+from mountfs.bucket.reading import give_back_rows, published, reconcile_paths, refresh, take_rows
 from mountfs.bucket.requests import Steps
 from mountfs.records import PathState
 from mountfs.store.outbox import Due
@@ -25,16 +25,19 @@ def settle_stale(ground: Ground, job: int) -> Steps[None]:
     if not any(is_stale(ground, due) for due in ground.outbox.batch(job)):
         return
     yield from refresh(ground, job)
-    states = yield from published(ground, job)
-    batch = ground.outbox.batch(job)
-    stale = together(batch, {due.path for due in batch if is_stale(ground, due)})
-    if not stale:
-        return
-    if not was_tried(ground, job, stale) and all(is_unchanged(ground, states, due) for due in stale):
-        with ground.ledger.transaction():
-            ground.outbox.restamp(job, stale)
-        return
-    yield from set_aside(ground, job, stale, "it waited for weeks, and the path may have changed meanwhile")
+    yield from take_rows(ground, job)
+    try:
+        states = yield from published(ground, job)
+        batch = ground.outbox.batch(job)
+        stale = together(batch, {due.path for due in batch if is_stale(ground, due)})
+        if not was_tried(ground, job, stale) and all(is_unchanged(ground, states, due) for due in stale):
+            with ground.ledger.transaction():
+                ground.outbox.restamp(job, stale)
+            return
+        reason = "it waited for weeks, and the path may have changed meanwhile"
+        yield from _give_up(ground, job, stale, states, reason)
+    finally:
+        give_back_rows(ground, job)
 
 
 def is_stale(ground: Ground, due: Due) -> bool:
@@ -69,7 +72,19 @@ def is_unchanged(ground: Ground, states: dict[bytes, PathState], due: Due) -> bo
 
 def set_aside(ground: Ground, job: int, dues: Sequence[Due], reason: str) -> Steps[None]:
     """Keep these where only a person brings them back from, and show what the bucket has of their paths."""
-    states = yield from published(ground, job)
+    yield from take_rows(ground, job)
+    try:
+        states = yield from published(ground, job)
+        now = {due.path: due.records for due in ground.outbox.batch(job)}
+        left = [due for due in dues if now.get(due.path) == due.records]  # the others were changed meanwhile
+        yield from _give_up(ground, job, left, states, reason)
+    finally:
+        give_back_rows(ground, job)
+
+
+def _give_up(
+    ground: Ground, job: int, dues: Sequence[Due], states: dict[bytes, PathState], reason: str
+) -> Steps[None]:
     for due in dues:
         where = Where(job, due.path)
         with ground.ledger.transaction():

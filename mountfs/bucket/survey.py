@@ -57,7 +57,8 @@ def survey(ground: Ground, job: int) -> Steps[Survey]:
     referred = census.referred(versions=ground.versions)
     complete = len(bundles) == len(refreshed.names)
     ended_ms = ground.now_ms()
-    dead = _note_dead(ground, job, census, referred, large, ended_ms=ended_ms) if complete else {}
+    from_ms = counted_from(refreshed.began_ms, ended_ms)
+    dead = _note_dead(ground, job, census, referred, large, from_ms=from_ms) if complete else {}
     return Survey(refreshed.began_ms, ended_ms, bundles, manifests, large, census, referred, dead, complete)
 
 
@@ -73,8 +74,13 @@ def have_lain(ground: Ground, began_ms: int, bundles: Mapping[str, KnownBundle])
     return all(began_ms - found.modified_ms > ground.half_ms for found in bundles.values())
 
 
+def counted_from(began_ms: int, ended_ms: int) -> int:
+    """◆ The count starts when the first reading that found a content dead has ended: it may have taken long."""
+    return ended_ms
+
+
 def _note_dead(
-    ground: Ground, job: int, census: Census, referred: AbstractSet[bytes], large: Mapping[str, int], *, ended_ms: int
+    ground: Ground, job: int, census: Census, referred: AbstractSet[bytes], large: Mapping[str, int], *, from_ms: int
 ) -> dict[bytes, int]:
     """Go on counting, durably; since when each dead content is dead."""
     before = {
@@ -84,11 +90,11 @@ def _note_dead(
     held = census.held | {
         name.digest for name in map(objects.parse_object, large) if isinstance(name, objects.LargeName)
     }
-    found = find_dead(before, held - referred, census.naming, ended_ms=ended_ms)
+    found = find_dead(before, held - referred, census.naming, ended_ms=from_ms)
     if HIDDEN in before:
         found[HIDDEN] = before[HIDDEN]
     if census.lines and census.is_emptied and not census.records and not census.carried:
-        found |= find_dead(before, [EMPTIED], {}, ended_ms=ended_ms)
+        found |= find_dead(before, [EMPTIED], {}, ended_ms=from_ms)
     if found != before:
         with ground.catalog.transaction():
             ground.tables.set_found_dead(

@@ -8,10 +8,10 @@ import logging
 from collections.abc import Callable
 
 from mountfs import bundle, objects
-from mountfs.bucket import feed
+from mountfs.bucket import feed, feedtext
 from mountfs.bucket.census import HIDDEN
 from mountfs.bucket.dropping import say_gone
-from mountfs.bucket.feed import Section
+from mountfs.bucket.feedtext import Section
 from mountfs.bucket.ground import Ground
 from mountfs.bucket.heads import write_heads
 from mountfs.bucket.reading import refresh
@@ -59,7 +59,7 @@ def _packing(ground: Ground, job: int, numbers: list[int]) -> Callable[[], list[
         read = bundle.read_manifest(manifest, store_id=store_id, job=name, name=bundle_name)
         return Section(name, bundle_name, tuple(record.line for record in read.records))
 
-    return lambda: list(feed.packed(store_id, (section(*found) for found in stored)))
+    return lambda: list(feedtext.packed(store_id, (section(*found) for found in stored)))
 
 
 def _tell_gone(ground: Ground, job: int) -> Steps[None]:

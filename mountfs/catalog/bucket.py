@@ -75,6 +75,19 @@ class Trashed:
 
 
 @dataclass(frozen=True, slots=True)
+class Aside:
+    """A record that could not be published, kept until somebody decides. `job` is its name, `record` JSON."""
+
+    id: int
+    job: bytes
+    path: bytes
+    set_ms: int
+    reason: str
+    record: str
+    content: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class NotedUpload:
     """A large content on its way, or there: sent for one job under a name of its own."""
 
@@ -146,6 +159,11 @@ class BucketTables:
 
     def is_adopted(self, job: int) -> bool:
         row = self._run("SELECT adopted FROM job WHERE id = ?", (job,)).fetchone()
+        return bool(row and row[0])
+
+    def is_shared(self, job: int) -> bool:
+        """Whether another machine ever wrote there, as far as is known."""
+        row = self._run("SELECT shared FROM job WHERE id = ?", (job,)).fetchone()
         return bool(row and row[0])
 
     def needs_refold(self, job: int) -> bool:
@@ -370,6 +388,12 @@ class BucketTables:
     def owed_register_inos(self, *, after: int = 0, limit: int = 10_000) -> list[int]:
         sql = "SELECT DISTINCT ino FROM register WHERE owed = 1 AND ino > ? ORDER BY ino LIMIT ?"
         return [i for (i,) in self._run(sql, (after, limit))]
+
+    def owed_bytes(self, inos: Sequence[int]) -> int:
+        """Stored bytes of contents that the bucket lacks of these entries; a few hundred at a time."""
+        marks = ",".join("?" * len(inos))
+        sql = f"SELECT coalesce(sum(c.stored), 0) FROM entry e JOIN content c ON c.id = e.content WHERE e.owed & 1 AND e.ino IN ({marks})"
+        return int(self._run(sql, inos).fetchone()[0])
 
     def owe_everything(self) -> None:
         """A store that never had a bucket gets one."""

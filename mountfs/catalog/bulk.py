@@ -11,6 +11,7 @@ Value = int | str | bytes | None
 Row = tuple[Value, ...]
 
 WIDTH = 64
+ROWS = 20
 _MARKS = ",".join("?" * WIDTH)
 
 
@@ -51,27 +52,39 @@ class BulkTables:
 
     # -- what comes ---------------------------------------------------------------------------------------
 
-    def add_jobs(self, rows: Iterable[tuple[int, bytes]]) -> None:
+    def _insert(self, sql: str, values: str, rows: Sequence[Row]) -> None:
+        """Twenty rows a statement: each statement opens the table with all its indexes."""
+        whole = len(rows) - len(rows) % ROWS
+        for start in range(0, whole, ROWS):
+            self._run(sql + ",".join([values] * ROWS), [value for row in rows[start : start + ROWS] for value in row])
+        if whole < len(rows):
+            self._many(sql + values, rows[whole:])
+
+    def add_jobs(self, rows: Sequence[tuple[int, bytes]]) -> None:
         """(id, name)."""
-        self._many("INSERT INTO job (id, name) VALUES (?,?)", rows)
+        self._insert("INSERT INTO job (id, name) VALUES ", "(?,?)", rows)
 
-    def add_contents(self, rows: Iterable[Row]) -> None:
-        """(id, digest, size, stored, codec) of contents that are in the bucket alone."""
-        self._many("INSERT INTO content (id, place, digest, size, stored, codec) VALUES (?,'bucket',?,?,?,?)", rows)
-
-    def add_entries(self, rows: Iterable[Row]) -> None:
-        """(ino, parent, name, kind, mode, uid, gid, size, mtime_ns, ctime_ns, birth_ns, content, target, stamp,
-        mode_stamp, owner_stamp, mtime_stamp, owed) of entries that are new."""
-        self._many(
-            "INSERT INTO entry (ino, parent, name, kind, mode, uid, gid, size, atime_ns, mtime_ns, ctime_ns, birth_ns,"
-            " content, target, stamp, standing, mode_stamp, owner_stamp, mtime_stamp, owed)"
-            " VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?9,?10,?11,?12,?13,?14,'closed',?15,?16,?17,?18)",
+    def add_entries(self, rows: Sequence[Row]) -> None:
+        """Of entries that are new: (ino, parent, owed, atime_ns, content, name, kind, mode, uid, gid, size, mtime_ns,
+        ctime_ns, birth_ns, target, stamp, mode_stamp, owner_stamp, mtime_stamp)."""
+        self._insert(
+            "INSERT INTO entry (ino, parent, owed, atime_ns, content, name, kind, mode, uid, gid, size, mtime_ns,"
+            " ctime_ns, birth_ns, target, stamp, mode_stamp, owner_stamp, mtime_stamp, standing) VALUES ",
+            "(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,'closed')",
             rows,
         )
 
-    def add_registers(self, rows: Iterable[Row]) -> None:
+    def add_contents(self, rows: Sequence[Row]) -> None:
+        """(id, digest, size, stored, codec, links) of contents in the bucket alone, behind the entries that name them:
+        their triggers would count each link by itself."""
+        self._insert(
+            "INSERT INTO content (id, digest, size, stored, codec, links, place) VALUES ", "(?,?,?,?,?,?,'bucket')", rows
+        )
+        self._run("UPDATE usage SET stored = stored + ?", (sum(int(row[3] or 0) for row in rows),))
+
+    def add_registers(self, rows: Sequence[Row]) -> None:
         """(ino, name, value, stamp, gone) of entries that are new."""
-        self._many("INSERT INTO register (ino, name, value, stamp, gone) VALUES (?,?,?,?,?)", rows)
+        self._insert("INSERT INTO register (ino, name, value, stamp, gone) VALUES ", "(?,?,?,?,?)", rows)
 
     def move_times(self, rows: Iterable[tuple[int, int, str]]) -> None:
         """(time_ns, ino, stamp): directories move with their entries, unless their time was set after that."""

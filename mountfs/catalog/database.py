@@ -395,6 +395,18 @@ class Catalog:
         jobs = self._run("SELECT count(*) FROM entry WHERE parent = 1 AND ino <> 1").fetchone()[0]
         return {"jobs": jobs, "artifacts": row[0], "size": row[1], "referenced": row[2], "contents": row[3]}
 
+    def backlog(self) -> tuple[int, int, int, int]:
+        """(jobs, files and symlinks, contents, stored bytes) that the bucket lacks; all, where there was none yet."""
+        owed = "1" if self.meta("owes") is None else "t.owed & 31"
+        return self._run(
+            "WITH RECURSIVE t (ino, job, kind, content, owed) AS ("
+            " SELECT ino, ino, kind, content, owed FROM entry WHERE parent = 1 AND ino <> 1 UNION ALL"
+            " SELECT e.ino, t.job, e.kind, e.content, e.owed FROM t CROSS JOIN entry e ON e.parent = t.ino WHERE t.kind = 2),"
+            f" lacking AS MATERIALIZED (SELECT job, kind, content FROM t WHERE {owed})"
+            " SELECT (SELECT count(DISTINCT job) FROM lacking), (SELECT count(*) FROM lacking WHERE kind <> 2),"
+            " count(*), coalesce(sum(stored), 0) FROM content WHERE id IN (SELECT content FROM lacking)"
+        ).fetchone()  # type: ignore[no-any-return]
+
     def meta(self, key: str) -> str | None:
         row = self._run("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return None if row is None else str(row[0])

@@ -61,6 +61,9 @@ class FeedTables:
         """(job, how often) of those that have to be read."""
         return [(j, n) for j, n in self._run("SELECT id, heard FROM job WHERE heard > 0", ())]
 
+    def is_heard(self, job: int) -> bool:
+        return self._run("SELECT 1 FROM job WHERE id = ? AND heard > 0", (job,)).fetchone() is not None
+
     def forget_heard(self, job: int, times: int) -> None:
         """It was read since it was heard of so often."""
         self._run("UPDATE job SET heard = 0 WHERE id = ? AND heard = ?", (job, times))

@@ -3,9 +3,12 @@
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from mountfs.catalog.bucket import TRASHED, Trashed
+from mountfs.catalog.bucket import TRASHED, Aside, Trashed
 
 Value = int | str | bytes | None
+_ASIDE = (
+    "SELECT a.id, j.name, a.path, a.set_ms, a.reason, a.record, a.content FROM aside a CROSS JOIN job j ON j.id = a.job"
+)
 
 
 class TrashTables:
@@ -41,14 +44,29 @@ class TrashTables:
             (job, path, keep),
         )
 
-    def oldest(self, *, limit: int) -> list[tuple[int, int]]:
-        """(id, bytes that it alone costs here) of what went first."""
+    def only_here(self, *, limit: int) -> list[tuple[int, int]]:
+        """(id, bytes) of what went first, of that whose content is on this machine and needed by nothing else."""
         rows = self._run(
-            "SELECT t.id, iif(c.place IN ('catalog', 'file') AND c.links = 0, c.stored, 0)"
-            " FROM trash t LEFT JOIN content c ON c.id = t.content ORDER BY t.gone_ms, t.id LIMIT ?",
+            "SELECT t.id, c.stored FROM trash t JOIN content c ON c.id = t.content"
+            " WHERE c.place IN ('catalog', 'file') AND c.links = 0 ORDER BY t.gone_ms, t.id LIMIT ?",
             (limit,),
         )
-        return [(i, stored or 0) for i, stored in rows]
+        return [(i, stored) for i, stored in rows]
+
+    # -- what was set aside ---------------------------------------------------------------------------------
+
+    def aside_at(self, job: bytes, path: bytes) -> list[Aside]:
+        rows = self._run(f"{_ASIDE} WHERE j.name = ? AND a.path = ? ORDER BY a.id", (job, path))
+        return [Aside(*row) for row in rows]
+
+    def aside_below(self, job: bytes, path: bytes) -> list[Aside]:
+        """Of a directory and all below it."""
+        where, arguments = _below(job, path)
+        sql = f"{_ASIDE} WHERE {where.replace('job', 'j.name').replace('path', 'a.path')} ORDER BY a.id"
+        return [Aside(*row) for row in self._run(sql, arguments)]
+
+    def all_aside(self) -> list[Aside]:
+        return [Aside(*row) for row in self._run(f"{_ASIDE} ORDER BY a.id", ())]
 
     def totals(self) -> tuple[int, int]:
         """(how much went, bytes that it alone costs here). Reads all of it."""

@@ -9,11 +9,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
 from mountfs import __version__
 from mountfs.api import Place
+from mountfs.bucket.oddities import stamps_ahead
 from mountfs.catalog import Catalog
 from mountfs.cli.output import shown_size
 from mountfs.daemon.mountpoint import Health, Mount, health, our_mounts
@@ -240,6 +242,7 @@ def catalog(place: Place) -> Iterator[Finding]:
         try:
             damaged = len(opened.damaged())
             count = opened.count_files()
+            ahead = stamps_ahead(opened)
         finally:
             opened.close()
     except MountfsError as error:
@@ -249,6 +252,17 @@ def catalog(place: Place) -> Iterator[Finding]:
         yield Finding("catalog", PROBLEM, f"{damaged} contents failed their integrity check", "see `mountfs list`")
     else:
         yield Finding("catalog", OK, f"sound, {count} artifacts")
+    for one in ahead:
+        saw = f"writer {one.writer} stamped {one.key} with {_day(one.stamp_ms)}, more than an hour ahead of the server"
+        yield Finding("clocks", WARNING, saw, "set the clock of that machine; what it wrote wins until then")
+
+
+def _day(ms: int) -> str:
+    """A time, also one that no calendar has."""
+    try:
+        return datetime.fromtimestamp(ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError, OSError):
+        return f"{ms} ms"
 
 
 def ill_mounts() -> list[tuple[Mount, Health]]:

@@ -29,6 +29,11 @@ def status_command(*, as_json: bool, where: Where) -> None:
         print_json(status)
         return
     print_fields(_fields(status))
+    bucket = status.get("bucket")
+    if isinstance(bucket, dict):
+        print_fields(_bucket_fields(bucket))
+        for line in _bucket_lines(bucket):
+            click.echo(shown(line))
     refusals = status.get("refusals")
     for refusal in (refusals if isinstance(refusals, list) else [])[-REFUSALS_SHOWN:]:
         click.echo(_refused(refusal))
@@ -48,6 +53,40 @@ def _fields(status: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     yield "to compress", str(status["unsettled"])
     damaged = int(_number(status["damaged"]))
     yield "damaged", f"{damaged}: integrity check failed, see the log" if damaged else ""
+
+
+def _bucket_fields(bucket: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    yield "bucket", shown(str(bucket["where"]))
+    yield "connected", _connected(bucket)
+    waiting, uploading = int(_number(bucket["jobs_to_upload"])), int(_number(bucket["uploading"]))
+    yield "to upload", f"{waiting} jobs, of these being uploaded {uploading}" if waiting else "nothing"
+    here = int(_number(bucket["here"])) + int(_number(bucket["drafts"]))
+    most = int(_number(bucket["cache"]))
+    yield "set aside", str(bucket["set_aside"]) if bucket["set_aside"] else ""
+    refused = int(_number(bucket["refused_lines"]))
+    yield "refused", f"{refused} bundles or lines of the bucket that cannot be right" if refused else ""
+    yield "feed", f"not told yet: {bucket['untold']}" if bucket.get("untold") else ""
+    yield "cache", f"{shown_size(here)} of {shown_size(most)}" if most else shown_size(here)
+
+
+def _bucket_lines(bucket: Mapping[str, object]) -> Iterator[str]:
+    """What somebody has to look after."""
+    failed, aside = bucket["failed"], bucket["aside"]
+    for one in failed if isinstance(failed, list) else []:
+        yield f"failed {one['job']}: {one['reason']}; `mountfs flush` tries again"
+    for one in aside if isinstance(aside, list) else []:
+        yield f"set aside {one['key']}: {one['reason']}; `mountfs restore` publishes it anew"
+    odd = bucket["odd"]
+    for one in odd if isinstance(odd, list) else []:
+        yield f"refused {one['job']}: {one['reason']}"
+
+
+def _connected(bucket: Mapping[str, object]) -> str:
+    if bucket["refused"]:
+        return f"no: {bucket['refused']}"
+    if bucket["down"]:
+        return f"no answer now: {bucket['down']}" if bucket["connected"] else f"not yet: {bucket['down']}"
+    return "yes, to read only" if bucket["read_only"] else "yes"
 
 
 def _number(value: object) -> float:

@@ -52,6 +52,21 @@ class AnyPath(click.Path):
         return Path(value)
 
 
+class Duration(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.2 on
+    """Seconds, said as `90s`, `10m` or a plain number."""
+
+    name = "duration"
+
+    def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        from mountfs.config.units import parse_duration_seconds
+        from mountfs.errors import InvalidArgument
+
+        try:
+            return parse_duration_seconds(value)
+        except InvalidArgument as error:
+            self.fail(str(error), param, ctx)
+
+
 def WHERE(command: Callable[..., R]) -> Callable[..., R]:  # noqa: N802  # reads as the other decorators do
     """Options `--mount`, `--state`, `--config`, given to the command as `where`."""
 

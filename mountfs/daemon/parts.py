@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mountfs.daemon.background import Background
+from mountfs.daemon.runs import Runs
+from mountfs.errors import ConfigError
 from mountfs.store.paths import Changes
 from mountfs.store.store import Store
 from mountfs.transfers.bucket import Bucket
@@ -18,3 +20,10 @@ class Parts:
     changed: Callable[[Changes], None]
     wake: Callable[[], None]
     bucket: Bucket | None = field(default=None)
+    runs: Runs = field(default_factory=Runs)
+
+    def need_bucket(self) -> Bucket:
+        """The bucket of the settings. Raises ConfigError where they name none."""
+        if self.bucket is None:
+            raise ConfigError("this store has no bucket: the settings name none (storage.backend: s3 or directory)")
+        return self.bucket

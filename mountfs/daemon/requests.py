@@ -1,9 +1,18 @@
 """The control requests that belong to one subject each, in modules of their own (`handlers(parts)`)."""
 
+from mountfs.daemon import caching, flushing, linking, migrating, replacing, restoring
 from mountfs.daemon.control import Handler
 from mountfs.daemon.parts import Parts
 
 
 def requests(parts: Parts) -> dict[str, Handler]:
     """By the word that a client sends as `op`."""
-    return {}
+    return {
+        "follow": parts.runs.follow,
+        **flushing.handlers(parts),
+        **caching.handlers(parts),
+        **restoring.handlers(parts),
+        **linking.handlers(parts),
+        **migrating.handlers(parts),
+        **replacing.handlers(parts),
+    }

@@ -9,11 +9,13 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import trio
 
 from mountfs import __version__, namespace
+from mountfs.daemon import restoring
 from mountfs.daemon.background import Background
 from mountfs.daemon.control import Answer, Control, listen
 from mountfs.daemon.described import Described
@@ -63,7 +65,9 @@ class Daemon:
             nursery.start_soon(self._invalidations.run)
             if self._service.bucket is not None:
                 bucket = self._parts.bucket = await self._open_bucket(self._service.bucket, nursery)
+                bucket.cache.sweep = partial(self._background.carry_over, truncate=False)
                 nursery.start_soon(bucket.run)
+            nursery.start_soon(restoring.expire_forever, self._parts)
             operations = Operations(
                 self._store,
                 handler_seconds=self._service.handler_seconds,
@@ -95,10 +99,10 @@ class Daemon:
             await bucket.connect(seconds=max(described.manner.look_seconds, 5.0))
         except RemoteUnavailable as error:
             log.warning("mounted without the bucket: %s", error)
-        except RemoteDenied:
+        except RemoteDenied as error:
             if not bucket.ground.store_id:
                 raise
-            log.exception("mounted without the bucket")
+            log.error("mounted without the bucket: %s", error)
         return bucket
 
     def _changed(self, changes: Changes) -> None:
@@ -121,6 +125,8 @@ class Daemon:
     def _end(self) -> None:
         if not self._stopping:
             self._stopping = True
+            if self._parts.bucket is not None:
+                self._parts.bucket.end()
             session.stop()
 
     async def _finish(self) -> None:
@@ -141,7 +147,8 @@ class Daemon:
         if request.get("settled"):
             return {"settled": await self._background.settled(seconds=float(str(request.get("seconds", 600))))}
         self._store.ledger.drain()
-        return {"types": dict(self._store.options.types)}
+        bucket = self._parts.bucket
+        return {"types": dict(self._store.options.types), "states": bucket.job_states() if bucket is not None else {}}
 
     async def _status(self, request: dict[str, object]) -> Answer:
         store = self._store
@@ -167,6 +174,8 @@ class Daemon:
         """Remove a key and all below it; what the kernel remembers of it goes too."""
         names = namespace.split_key(str(request.get("key")))
         tree = self._store.tree
+        if self._parts.bucket is not None:
+            await self._parts.bucket.into(tree.walk(names[:1]).ino)  # of some jobs only the name is known
         entry = tree.walk(names)
         gone = 0
         for number, removed in enumerate(tree.removing_tree(entry)):
@@ -195,10 +204,20 @@ def serve(service: Service, ready: Callable[[], None], stopping: Callable[[], No
     store = Store.open(service.state, service.options, mountpoint=service.mountpoint)
     try:
         trio.run(Daemon(service, store, ready, stopping).run)
+    except BaseExceptionGroup as group:
+        raise sole(group) from None
     finally:
         with contextlib.suppress(FileNotFoundError):
             (service.state / "control.sock").unlink()
         store.close()
+
+
+def sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What ended a nursery, where that is one thing: trio puts it into a group for each nursery that it went through."""
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup) and len(found.exceptions) == 1:
+        found = found.exceptions[0]
+    return found
 
 
 def _raise_open_files() -> None:

@@ -31,6 +31,8 @@ from mountfs.fuse.refusals import Refusals
 from mountfs.fuse.syncing import Syncing
 from mountfs.fuse.waiting import Waiting
 from mountfs.model import Entry
+from mountfs.store.live import LiveFile
+from mountfs.store.room import NoRoomYet
 from mountfs.store.store import Store
 from mountfs.transfers.bucket import Bucket
 
@@ -109,6 +111,30 @@ class Answering(pyfuse3.Operations):
                 handle = self._handles[fh]
                 return handle.pid, _shown(self.store.ledger.path(handle.live.ino))
         return 0, ""
+
+    async def _locked_with_room(self, live: LiveFile, prepare: Callable[[], None]) -> None:
+        """Run `prepare` with the lock of a file, and keep the lock. Where it finds no room, what the bucket has makes
+        room, or an upload that ends, within our deadline; nobody else waits for the file meanwhile. Raises CacheFull."""
+        until = trio.current_time() + self.waiting.seconds
+        while True:
+            await self.waiting.lock(live.lock)
+            try:
+                prepare()
+                return
+            except NoRoomYet as found:
+                live.lock.release()
+                lack = found
+            except BaseException:
+                live.lock.release()
+                raise
+            if self.bucket is None:
+                raise CacheFull(str(lack)) from lack
+            await self.bucket.cache.make_room(lack, until=until)
+
+    def _made(self, parent: int, name: bytes) -> None:
+        """Whoever looked for this name did so to make it."""
+        if self.bucket is not None:
+            self.bucket.made(parent, name)
 
     def _attributes(self, entry: Entry) -> EntryAttributes:
         live = self._files.live.get(entry.ino)

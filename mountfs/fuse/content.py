@@ -43,6 +43,7 @@ class ContentRequests(Answering):
                 raise
             found = self._tree.lookup(parent_inode, name)
             return await self.open(InodeT(found.ino), flags, ctx), self._attributes(found)
+        self._made(parent_inode, name)
         return self._handle(live, write=True, pid=ctx.pid), self._attributes(live.entry)
 
     @answers
@@ -139,9 +140,8 @@ class ContentRequests(Answering):
     @answers
     async def write(self, fh: FileHandleT, off: int, buf: bytes) -> int:
         live = self._handles[fh].live
-        await self.waiting.lock(live.lock)
+        await self._locked_with_room(live, lambda: self._files.prepare_write(live, off, len(buf)))
         try:
-            self._files.prepare_write(live, off, len(buf))
             at_once = self._files.writes_at_once(live, off, len(buf))
             if at_once:
                 self._files.write(live, off, buf)

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 import trio
 from pyfuse3 import EntryAttributes, FileHandleT, FUSEError, InodeT, RequestContext, SetattrFields, XAttrNameT
 
+from mountfs.errors import IsADirectory, RemoteUnavailable, TagNotFound, Unsupported
 from mountfs.fuse.answering import Answering, answers
 from mountfs.fuse.waiting import OPEN_WRITER_SECONDS
-from mountfs.model import Standing
+from mountfs.model import Kind, Standing
+from mountfs.transfers.linking import local_link, refuse_without_content
 
+URL_SECONDS = 3600
 _NO_ATTRIBUTE = FUSEError(errno.ENODATA)
 
 
@@ -19,9 +22,10 @@ class InodeRequests(Answering):
 
     @answers
     async def getattr(self, inode: InodeT, ctx: RequestContext) -> EntryAttributes:
-        if self.bucket is not None:
+        entry = self._tree.entry(inode)
+        if self.bucket is not None and entry.kind != Kind.DIRECTORY:  # those the kernel asks for before each create
             self.bucket.noticed(inode)
-        return self._attributes(self._tree.entry(inode))
+        return self._attributes(entry)
 
     @answers
     async def setattr(
@@ -47,18 +51,18 @@ class InodeRequests(Answering):
         """Truncate: through a handle it is published when that is flushed, by path at once."""
         if fh is not None:
             live = self._handles[fh].live
-            await self.waiting.lock(live.lock)
-            try:
-                self._files.truncate(live, size)
-            finally:
-                live.lock.release()
+            await self._locked_with_room(live, lambda: self._files.truncate(live, size))
+            live.lock.release()
             return
         if self.bucket is not None and size:
             await self.bucket.prepare(self._tree.entry(inode), whole=True)
         live = self._files.open(self._tree.entry(inode), write=True)
-        await self.waiting.lock(live.lock)
         try:
-            self._files.truncate(live, size)
+            await self._locked_with_room(live, lambda: self._files.truncate(live, size))
+        except BaseException:
+            self._files.release(live, write=True)
+            raise
+        try:
             self._files.publish(live, Standing.CLOSED)
         finally:
             self._files.release(live, write=True)
@@ -73,6 +77,10 @@ class InodeRequests(Answering):
 
     @answers
     async def _getxattr(self, inode: int, name: bytes) -> bytes:
+        if self.bucket is not None:
+            await self.bucket.into(inode)
+        if name == b"user.mountfs.url":
+            return await self._url(inode)
         attributes = self.store.attributes
         began = trio.current_time()
         while attributes.needs_settling(inode, name):
@@ -85,6 +93,18 @@ class InodeRequests(Answering):
             await trio.sleep(0.005)
         return attributes.get(inode, name)
 
+    async def _url(self, inode: int) -> bytes:
+        """A URL for an hour. What it takes longer to upload goes on, and is there the next time."""
+        try:
+            refuse_without_content(self.store, inode)
+        except (IsADirectory, Unsupported) as error:
+            raise TagNotFound(str(error)) from error
+        if self.bucket is None:
+            return local_link(self.store, inode).url.encode()
+        with trio.move_on_after(self.waiting.seconds):
+            return (await self.bucket.links.link(inode, seconds=URL_SECONDS)).url.encode()
+        raise RemoteUnavailable("it is still being uploaded for a URL: ask again")
+
     @answers
     async def setxattr(self, inode: InodeT, name: XAttrNameT, value: bytes, ctx: RequestContext) -> None:
         self.store.attributes.set(inode, name, value)
@@ -93,6 +113,8 @@ class InodeRequests(Answering):
 
     @answers
     async def listxattr(self, inode: InodeT, ctx: RequestContext) -> Sequence[XAttrNameT]:
+        if self.bucket is not None:
+            await self.bucket.into(inode)
         return [XAttrNameT(name) for name in self.store.attributes.list(inode)]
 
     @answers

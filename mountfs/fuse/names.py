@@ -33,7 +33,7 @@ class NameRequests(Answering):
     async def _looked(self, bucket: Bucket, parent: int, name: bytes, found: Entry | None) -> Entry | None:
         """The entry, after the bucket was asked where that is worth waiting for."""
         if parent != ROOT_INO:
-            await bucket.into(parent)
+            await bucket.into(parent, missing=name if found is None else None)
         elif found is None:
             await bucket.look(name)
         else:
@@ -59,18 +59,23 @@ class NameRequests(Answering):
         live = self._tree.create_file(parent_inode, name, stat.S_IMODE(mode), Owner(ctx.uid, ctx.gid))
         self._files.publish(live, Standing.CLOSED)
         self._files.release(live, write=True)
+        self._made(parent_inode, name)
         return self._attributes(live.entry)
 
     @answers
     async def mkdir(self, parent_inode: InodeT, name: FileNameT, mode: ModeT, ctx: RequestContext) -> EntryAttributes:
         mode_bits = stat.S_IMODE(mode) & ~ctx.umask
-        return self._attributes(self._tree.make_directory(parent_inode, name, mode_bits, Owner(ctx.uid, ctx.gid)))
+        made = self._tree.make_directory(parent_inode, name, mode_bits, Owner(ctx.uid, ctx.gid))
+        self._made(parent_inode, name)
+        return self._attributes(made)
 
     @answers
     async def symlink(
         self, parent_inode: InodeT, name: FileNameT, target: FileNameT, ctx: RequestContext
     ) -> EntryAttributes:
-        return self._attributes(self._tree.make_symlink(parent_inode, name, target, Owner(ctx.uid, ctx.gid)))
+        made = self._tree.make_symlink(parent_inode, name, target, Owner(ctx.uid, ctx.gid))
+        self._made(parent_inode, name)
+        return self._attributes(made)
 
     @answers
     async def unlink(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
@@ -100,6 +105,7 @@ class NameRequests(Answering):
             parent_inode_old, name_old, parent_inode_new, name_new,
             replace=not flags & pyfuse3.RENAME_NOREPLACE, exchange=exchange,
         )  # fmt: skip
+        self._made(parent_inode_new, name_new)
         self._wake()
 
     @answers

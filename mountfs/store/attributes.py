@@ -4,6 +4,7 @@ Registers live in the catalog; an entry is brought there before it gets one. On 
 """
 
 import json
+from collections.abc import Callable
 
 from mountfs import namespace
 from mountfs.errors import (
@@ -41,6 +42,8 @@ class Attributes:
         self._facts = facts
         self._options = options
         self._catalog = ledger.catalog
+        self.state_elsewhere: Callable[[Entry], str | None] = lambda entry: None  # on its way to the bucket, or there
+        self.request: Callable[[str, int], None] = lambda what, ino: None  # nothing to carry anywhere without a bucket
 
     # -- reading ------------------------------------------------------------------------------------------
 
@@ -118,7 +121,7 @@ class Attributes:
                 return str(entry.size)
             case "state":
                 draft = (live is not None and live.dirty) or entry.standing == Standing.PROVISIONAL
-                return State.DRAFT if draft else State.LOCAL
+                return State.DRAFT if draft else self.state_elsewhere(published) or State.LOCAL
             case "recovered":
                 return str(int(published.standing == Standing.RECOVERED))
             case "sha256":
@@ -186,7 +189,9 @@ class Attributes:
 
     def _set_fact(self, ino: int, field: str, value: bytes) -> None:
         if field in namespace.REQUEST_FACTS:
-            return  # nothing to carry anywhere while the store has no bucket
+            self._tree.entry(ino)
+            self.request(field, ino)
+            return
         if field not in namespace.WRITABLE_FACTS:
             raise Protected(f"user.mountfs.{field} is computed, not set")
         checked = self._checked_fact(ino, field, value)

@@ -29,6 +29,7 @@ class Stays(enum.StrEnum):
     UNPUBLISHED = "the bucket does not have it yet"
     HELD = "a draft, an open file or a record that was set aside needs it"
     UNPLACED = "no place of it in the bucket is known"
+    TRASH = "nothing but the trash of this machine has it"
     PINNED = "pinned"
 
 
@@ -100,7 +101,7 @@ class Eviction:
             return Stays.UNPUBLISHED
         jobs = {self._owing.where(entry.ino).job for entry in entries} | set(self._tables.trash_jobs(content.id))
         if not jobs or not all(self._tables.is_placed(content.digest, job) for job in jobs):
-            return Stays.UNPLACED
+            return Stays.UNPLACED if entries else Stays.TRASH
         if pinned and any(self._is_below(entry, pinned) for entry in entries):
             return Stays.PINNED
         return None

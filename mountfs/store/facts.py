@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mountfs import namespace
 from mountfs.catalog import Catalog
-from mountfs.model import ROOT_INO, Artifact, Codec, Content, Digest, Entry, Kind, Place, Standing, State
+from mountfs.model import ROOT_INO, Artifact, Codec, Content, Digest, Entry, Kind, Owed, Place, Standing, State
 
 EMPTY_DIGEST = Digest.of(b"")
 
@@ -23,6 +23,7 @@ class Facts:
         self._catalog = catalog
         self._mountpoint = mountpoint
         self._types = types
+        self.jobs: Mapping[str, str] = {}  # states of jobs whose upload is under way or failed: a daemon knows them
 
     def artifact(self, names: tuple[bytes, ...], entry: Entry, inherited: Mapping[str, str]) -> Artifact:
         """All facts of one file or symlink. `inherited` are the tags of the directories above it."""
@@ -40,7 +41,7 @@ class Facts:
             stored_size=content.stored if content else 0,
             sha256=digest.hex() if digest else None,
             codec=content.codec if content else Codec.RAW,
-            state=State.DRAFT if entry.standing == Standing.PROVISIONAL else State.LOCAL,
+            state=self.state_of(entry, _text(names[0])),
             created_at=iso(entry.birth_ns),
             modified_at=iso(entry.mtime_ns),
             expires_at=_text(registers["expires_at"]) if "expires_at" in registers else None,
@@ -52,6 +53,14 @@ class Facts:
             metadata=json.loads(registers.get("metadata", b"{}")),
             damaged=bool(content and content.damaged),
         )
+
+    def state_of(self, entry: Entry, job: str) -> str:
+        """Where the content stands on its way to the bucket, as the rows say it."""
+        if entry.standing == Standing.PROVISIONAL:
+            return State.DRAFT
+        if entry.owed & Owed.ANY or self._catalog.bucket.owed_registers(entry.ino):
+            return self.jobs.get(job, State.LOCAL)
+        return State.REMOTE if entry.owed & Owed.KNOWN else State.LOCAL
 
     def type_of(self, names: tuple[bytes, ...], explicit: bytes | None) -> str:
         said = _text(explicit) if explicit is not None else None

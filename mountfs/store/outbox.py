@@ -15,7 +15,8 @@ from mountfs.records import FileContent, Record, Value
 from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
 from mountfs.store.owing import Owing, Where
-from mountfs.store.paths import OWED_NAMES, Paths, value_of_register
+from mountfs.store.paths import OWED_NAMES, Paths
+from mountfs.store.registers import value_of_register
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ class Due:
     content: Content | None = None
     waits_for: int | None = None
     base: str | None = None
+
+    @property
+    def register(self) -> str:
+        """Of a path that is no entry: the register of which this is; "" for its clear."""
+        return next(iter(self.records[0].set), "")
 
     @property
     def oldest_ms(self) -> int:
@@ -186,7 +192,10 @@ class Outbox:
 
     @staticmethod
     def _due_past(row: Past) -> Due:
-        return Due(row.path, (Record(row.path, row.stamp, True, {}),), waits_for=row.pair, base=row.base)
+        if not row.register:
+            return Due(row.path, (Record(row.path, row.stamp, True, {}),), waits_for=row.pair, base=row.base)
+        value: Value = json.loads(row.value or "null")
+        return Due(row.path, (Record(row.path, row.stamp, False, {row.register: value}),))
 
     def waits(self, due: Due) -> bool:
         """Whether the other half of its rename is not in the bucket yet."""
@@ -202,7 +211,7 @@ class Outbox:
         dues = list(dues)
         for due in sorted(dues, key=lambda due: due.entry is not None):  # a clear stays below what came after it
             if due.entry is None:
-                self._owing.restamp_clear(job, due.path)
+                self._owing.restamp_past(job, due.path, due.register)
             else:
                 self._owing.restamp_owed(due.entry)
                 self._files.restamped(due.entry.ino)
@@ -211,7 +220,7 @@ class Outbox:
         """None of this is owed any more, although the bucket does not have it. In a transaction."""
         for due in dues:
             if due.entry is None:
-                self._tables.drop_past(job, due.path, "")
+                self._tables.drop_past(job, due.path, due.register)
                 continue
             self._tables.owe_nothing(due.entry.ino)
             self._files.restamped(due.entry.ino)
@@ -239,7 +248,7 @@ class Outbox:
         self._tables.confirm_registers(
             (due.entry.ino, name, stamp) for due in sent if due.entry is not None for name, stamp in due.registers
         )
-        self._tables.confirm_past(job, ((due.path, "", due.records[0].stamp) for due in sent if due.entry is None))
+        self._tables.confirm_past(job, ((due.path, due.register, due.records[0].stamp) for due in sent if due.entry is None))
         self._owing.forget_bases(entries)
         for entry in entries:
             self._tables.drop_snapshot(entry.ino)

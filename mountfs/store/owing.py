@@ -115,7 +115,8 @@ class Owing:
 
     def others_below(self, directory: Entry) -> bytes | None:
         """The name of something that another machine wrote, the directory itself or below it; as `is_others`."""
-        if not self.active or self._tables.is_adopted(self.where(directory.ino).job):
+        job = self.where(directory.ino).job
+        if not self.active or not self._tables.is_shared(job) or self._tables.is_adopted(job):
             return None
         return self._catalog.others_at(directory.ino)
 
@@ -125,6 +126,10 @@ class Owing:
     def has_past(self, job: int) -> None:
         """Rows of a path's past were written for this job."""
         self._with_past.add(job)
+
+    def may_have_past(self, job: int) -> bool:
+        """Whether some path of a job has a past."""
+        return job in self._with_past
 
     # -- names that collided ------------------------------------------------------------------------------
 
@@ -304,12 +309,12 @@ class Owing:
         """What an entry owes is said anew, now."""
         self._tables.restamp_owed(entry.ino, self._stamps.next(above=self._highest_of(entry)))
 
-    def restamp_clear(self, job: int, path: bytes) -> None:
-        """A clear that is owed is said anew, now."""
+    def restamp_past(self, job: int, path: bytes, register: str) -> None:
+        """A clear that is owed, or a register of a path that is no more, is said anew, now."""
         for row in self._tables.past(job, path):
-            if not row.register and row.owed:
+            if row.register == register and row.owed:
                 stamp = self._stamps.next(above=row.stamp)
-                self._tables.put_past(job, path, "", stamp, owed=True, pair=row.pair, base=row.base)
+                self._tables.put_past(job, path, register, stamp, row.value, owed=True, pair=row.pair, base=row.base)
 
     def clear_path(self, where: Where, *, above: str) -> None:
         """Tell the bucket that nothing is at a path, whatever it has there."""
@@ -390,6 +395,15 @@ class Owing:
         if not entry.owed & Owed.KNOWN:
             return None
         return self._stamps_text(entry)
+
+    def may_have_landed(self, ino: int) -> None:
+        """Nobody knows whether the bucket has an entry: what it had of the path before stays as it was. In a transaction."""
+        entry = self._catalog.entry(ino)
+        if entry is None or entry.owed & Owed.KNOWN:
+            return
+        if self._catalog.register(ino, BASE) is None:
+            self._catalog.set_register(ino, BASE, b"", "")
+        self._tables.mark_known(ino)
 
     def _stamps_text(self, entry: Entry) -> str:
         said = {

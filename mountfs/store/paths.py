@@ -9,7 +9,7 @@ no page of the two is ever mixed.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
 from mountfs.clock import milliseconds_of, writer_of
@@ -23,21 +23,23 @@ from mountfs.records import (
     Record,
     SymlinkContent,
     Value,
-    bytes_of_value,
     canonical,
-    value_of_bytes,
 )
 from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
 from mountfs.store.owing import BASE, Owing, Where, stamps_text
+from mountfs.store.registers import (
+    FIELDS,
+    MODES,
+    NEVER,
+    beside,
+    beside_mtime,
+    kind_of,
+    register_of_value,
+    value_of_register,
+)
 from mountfs.store.trash import Trash
 
-NEVER = "000000000000-0000-00000000"
-"""The stamp of a register that nobody ever set, in an entry whose content somebody did."""
-
-_MODES = {Kind.FILE: 0o644, Kind.DIRECTORY: 0o755, Kind.SYMLINK: 0o777}
-_TEXTS = frozenset({"type", "mime_type", "expires_at", "metadata"})
-_FIELDS = frozenset({"content", "mode", "owner", "mtime"})
 OWED_NAMES = ((Owed.CONTENT, "content"), (Owed.MODE, "mode"), (Owed.OWNER, "owner"), (Owed.MTIME, "mtime"))
 
 
@@ -103,6 +105,8 @@ class Paths:
         for row in self._tables.past(where.job, where.path):
             if row.owed and not row.register:
                 state.clear = row.stamp
+            elif row.owed and (entry is None or not entry.stamp):
+                state.registers[row.register] = (row.stamp, json.loads(row.value or "null"))
         if entry is None:
             return state
         owed = {name for name, _raw, _stamp in self._tables.owed_registers(entry.ino)}
@@ -112,7 +116,7 @@ class Paths:
                 owed.add(name)
         if entry.owed & Owed.CLEAR:
             state.clear = max(state.clear, entry.stamp)
-        state.registers = {name: held for name, held in self.registers_of(entry).items() if name in owed}
+        state.registers.update((name, held) for name, held in self.registers_of(entry).items() if name in owed)
         return state
 
     def registers_of(self, entry: Entry) -> dict[str, tuple[str, Value]]:
@@ -174,8 +178,8 @@ class Paths:
     def confirm(self, where: Where, record: Record) -> None:
         """The bucket has this record: what it says, and still is so here, is no longer owed."""
         entry = self.find(where)
-        if record.clear:
-            self._tables.confirm_past(where.job, [(where.path, "", record.stamp)])
+        past = ["", *record.set] if record.clear else [*record.set]
+        self._tables.confirm_past(where.job, ((where.path, register, record.stamp) for register in past))
         if entry is None:
             return
         if entry.owed & Owed.CLEAR and record.clear and record.stamp == entry.stamp:
@@ -186,7 +190,7 @@ class Paths:
                 bits |= bit | (Owed.CLEAR if bit == Owed.CONTENT else 0)
         stamp = record.stamp
         self._tables.confirm_entries([(entry.ino, stamp, stamp, stamp, stamp, bits)])
-        names = [register_of_value(name, None)[0] for name in record.set if name not in _FIELDS]
+        names = [register_of_value(name, None)[0] for name in record.set if name not in FIELDS]
         self._tables.confirm_registers((entry.ino, name, stamp) for name in names)
         self._files.restamped(entry.ino)
 
@@ -195,6 +199,10 @@ class Paths:
         if new.clear > old.clear:
             self._tables.put_past(where.job, where.path, "", new.clear)
             self._owing.has_past(where.job)
+        elif new.clear < old.clear:  # it went from the bucket with its bundle: a machine that reads it now knows none
+            self._tables.drop_past(where.job, where.path, "")
+            if new.clear:
+                self._tables.put_past(where.job, where.path, "", new.clear)
         if not new.exists:
             self._end(where, entry, old, new, changes)
         elif entry is None:
@@ -202,16 +210,21 @@ class Paths:
         else:
             self._change(where, entry, old, new, changes)
 
-    def _keep_registers(self, where: Where, registers: dict[str, tuple[str, Value]]) -> None:
+    def _keep_registers(self, where: Where, entry: Entry | None, registers: dict[str, tuple[str, Value]]) -> None:
+        """What is said of a path that is no more; what of it the bucket lacks is owed on: the path may come back."""
+        owed = self.owed_state(where, entry).registers
         self._tables.drop_registers(where.job, where.path)
         for name, (stamp, value) in registers.items():
-            self._tables.put_past(where.job, where.path, name, stamp, canonical(value))
+            is_owed = owed.get(name, ("", None))[0] == stamp
+            self._tables.put_past(where.job, where.path, name, stamp, canonical(value), owed=is_owed)
             self._owing.has_past(where.job)
+            if is_owed:
+                self._owing.fresh_jobs.add(where.job)
 
     # -- a path that no longer exists -----------------------------------------------------------------------
 
     def _end(self, where: Where, entry: Entry | None, old: PathState, new: PathState, changes: Changes) -> None:
-        self._keep_registers(where, new.registers)
+        self._keep_registers(where, entry, new.registers)
         if entry is None:
             return
         if entry.kind == Kind.DIRECTORY and self._catalog.has_children(entry.ino):
@@ -274,6 +287,7 @@ class Paths:
     # -- a path that is new -----------------------------------------------------------------------------------
 
     def _begin(self, where: Where, new: PathState, changes: Changes) -> None:
+        owed = self.owed_state(where, None).registers
         self._tables.drop_registers(where.job, where.path)
         names = self._names(where)
         parent = self._parents(names[:-1], changes)
@@ -284,11 +298,15 @@ class Paths:
         if taken is not None:  # a directory that something lies in: it keeps the name
             name = self._free_name(parent, name, writer_of(new.registers["content"][0]))
         ino = self._ledger.new_ino()
+        owing = {register for register, held in owed.items() if new.registers.get(register, ("", None))[0] == held[0]}
         entry = self._entry(ino, parent, name, new, content)
+        entry.owed |= sum(bit for bit, register in OWED_NAMES if register in owing)
         self._catalog.put_entries([entry])
         if taken is not None:
             self._owing.note_alias(ino, parent, names[-1])
-        self._put_registers(ino, new)
+        self._put_registers(ino, new, owed=owing)
+        if owing:
+            self._owing.fresh.add(ino)
         self._touch(parent, new.registers["content"][0])
         changes.names.add((parent, name))
 
@@ -350,12 +368,12 @@ class Paths:
         size = content.size if isinstance(content, FileContent) else 0
         target = content.target if isinstance(content, SymlinkContent) else None
         return Entry(
-            ino, parent, name, kind, mode if isinstance(mode, int) else _MODES[kind], uid, gid,
+            ino, parent, name, kind, mode if isinstance(mode, int) else MODES[kind], uid, gid,
             len(target) if target is not None else size, mtime_ns, mtime_ns,
             max(mtime_ns, milliseconds_of(max(s for s, _v in state.registers.values())) * 1_000_000),
             content.created_ns, self._content_id(content), target, stamp,
-            mode_stamp=_beside(state, "mode", stamp), owner_stamp=_beside(state, "owner", stamp),
-            mtime_stamp=_beside_mtime(state, stamp), owed=Owed.KNOWN,
+            mode_stamp=beside(state, "mode", stamp), owner_stamp=beside(state, "owner", stamp),
+            mtime_stamp=beside_mtime(state, stamp), owed=Owed.KNOWN,
         )  # fmt: skip
 
     def _owner_of(self, state: PathState) -> tuple[int, int]:
@@ -378,14 +396,14 @@ class Paths:
         )
         return made
 
-    def _put_registers(self, ino: int, state: PathState) -> None:
+    def _put_registers(self, ino: int, state: PathState, *, owed: Container[str]) -> None:
         for name, (stamp, value) in state.registers.items():
-            if name not in _FIELDS:
-                self._put_register(ino, name, stamp, value)
+            if name not in FIELDS:
+                self._put_register(ino, name, stamp, value, owed=name in owed)
 
-    def _put_register(self, ino: int, name: str, stamp: str, value: Value) -> None:
+    def _put_register(self, ino: int, name: str, stamp: str, value: Value, *, owed: bool = False) -> None:
         local, raw = register_of_value(name, value)
-        self._catalog.set_register(ino, local, raw, stamp)
+        self._catalog.set_register(ino, local, raw, stamp, owed=owed)
 
     def _touch(self, ino: int, stamp: str) -> None:
         """A directory moves with its entries, unless its time was set on purpose after that."""
@@ -478,10 +496,10 @@ class Paths:
         self._detach(entry, changes)
 
     def _change_registers(self, ino: int, old: PathState, new: PathState) -> None:
-        for name in old.registers.keys() - new.registers.keys() - _FIELDS:
+        for name in old.registers.keys() - new.registers.keys() - FIELDS:
             self._catalog.delete_register(ino, register_of_value(name, None)[0])
         for name, held in new.registers.items():
-            if name not in _FIELDS and old.registers.get(name, ("", None))[0] != held[0]:
+            if name not in FIELDS and old.registers.get(name, ("", None))[0] != held[0]:
                 self._put_register(ino, name, *held)
 
     @staticmethod
@@ -505,50 +523,6 @@ class Paths:
         said = {name: stamp for name, (stamp, _value) in state.registers.items()}
         said["mtime"] = max(said.get("mtime", ""), said["content"])
         return stamps_text(said)
-
-
-def kind_of(content: ContentValue) -> Kind:
-    match content:
-        case FileContent():
-            return Kind.FILE
-        case DirectoryContent():
-            return Kind.DIRECTORY
-        case SymlinkContent():
-            return Kind.SYMLINK
-
-
-def _beside(state: PathState, register: str, stamp: str) -> str | None:
-    """The stamp of a register as an entry has it: None where it is that of the content."""
-    held = state.registers.get(register, (NEVER, None))[0]
-    return None if held == stamp else held
-
-
-def _beside_mtime(state: PathState, stamp: str) -> str | None:
-    held = state.registers.get("mtime", ("", None))[0]
-    return held if held > stamp else None
-
-
-def register_of_value(name: str, value: Value) -> tuple[str, bytes | None]:
-    """A register as the catalog holds it, from a record's."""
-    if name.startswith(("tag:", "xattr:", "xattr_b64:")):
-        return name, None if value is None else bytes_of_value(value)
-    if name in _TEXTS:
-        return name, None if value is None else str(value).encode("utf-8", "surrogateescape")
-    if name == "pinned":
-        return name, b"1" if value is True else None
-    return f"?{name}", canonical(value).encode()
-
-
-def value_of_register(name: str, raw: bytes | None) -> Value:
-    """Inverse of `register_of_value`."""
-    if name.startswith("?"):
-        parsed: Value = json.loads(raw or b"null")
-        return parsed
-    if raw is None:
-        return None
-    if name == "pinned":
-        return raw == b"1"
-    return raw.decode("utf-8", "replace") if name in _TEXTS else value_of_bytes(raw)
 
 
 assert BASE.startswith("@")  # what is this machine's alone is in no record

@@ -1,66 +1,180 @@
-"""Bringing back what is in the trash: published anew, so that it counts as a change made now.
+"""Bringing back what is in the trash, or was set aside: published anew, so that it counts as a change made now.
 
 ◆ Its content is not relied on where it lay: publishing copies it under a new name, for the old object may be on its
-way out.
+way out. What is in its place now goes to the trash itself.
 """
 
-import json
+from dataclasses import replace
 
 from mountfs import namespace
-from mountfs.catalog.bucket import Trashed
-from mountfs.errors import AlreadyExists, NotADirectory, NotFound
-from mountfs.model import ROOT_INO, Entry, Kind
+from mountfs.errors import ContentLost, IsADirectory, NotADirectory, NotFound
+from mountfs.model import ROOT_INO, Entry, Kind, Place
 from mountfs.store.ledger import Ledger
+from mountfs.store.options import Options
 from mountfs.store.owing import Owing
+from mountfs.store.paths import Changes
+from mountfs.store.removed import Bin, Removed, entry_of, of_trash
+from mountfs.store.room import Room
 from mountfs.store.tree import Owner, Tree
+
+DIRECTORY_MODE = 0o755
 
 
 class Restoring:
     """On the loop's thread."""
 
-    def __init__(self, ledger: Ledger, owing: Owing, tree: Tree) -> None:
+    def __init__(self, ledger: Ledger, owing: Owing, tree: Tree, room: Room, options: Options) -> None:
         self._ledger = ledger
         self._catalog = ledger.catalog
         self._tables = ledger.catalog.bucket
         self._owing = owing
         self._tree = tree
+        self._room = room
+        self._options = options
+        self.bin = Bin(ledger.catalog)
+
+    # -- choosing -----------------------------------------------------------------------------------------
+
+    def choose(self, names: tuple[bytes, ...], *, number: str | None = None) -> list[Removed]:
+        """What bringing back a key means: what was there last; of a directory or job, all below it that is not there.
+
+        Raises NotFound.
+        """
+        at = self.bin.at(names)
+        if number is not None:
+            at = [removed for removed in at if removed.number == number]
+        if at and at[0].kind != Kind.DIRECTORY:
+            return at[:1]
+        chosen = [] if number is not None and not at else self.bin.below(names)
+        chosen = [removed for removed in chosen if self._is_missing(removed)]
+        if not chosen:
+            raise NotFound(f"{namespace.join_key(names)} is not in the trash: `mountfs trash list` shows what is")
+        return chosen
+
+    def _is_missing(self, removed: Removed) -> bool:
+        """A directory is brought back for what was said of it, whether it is there or not."""
+        if removed.kind is None or removed.kind == Kind.DIRECTORY:
+            return True
+        try:
+            self._tree.walk(removed.names)
+        except (NotFound, NotADirectory):
+            return True
+        return False
+
+    def to_fetch(self, removed: Removed, names: tuple[bytes, ...]) -> int | None:
+        """The content that has to come here first: within its job the bucket copies it, to another one we carry it."""
+        if removed.content is None or (names[0] == removed.names[0] and self._owing.active):
+            return None
+        content = self._ledger.content(removed.content)
+        return removed.content if content is not None and content.place == Place.BUCKET else None
+
+    # -- acting -------------------------------------------------------------------------------------------
 
     def restore(self, number: int) -> Entry:
-        """Bring one piece of the trash back to its path. Raises NotFound, AlreadyExists, NotADirectory."""
+        """Bring one row of the trash back to its path. Raises NotFound, IsADirectory, NotADirectory, Protected."""
         row = self._tables.trash(number)
         if row is None:
             raise NotFound("it is no longer in the trash")
-        *parents, name = [row.job, *row.path.split(b"/")]
-        parent = self._directory(parents, Owner(row.uid, row.gid))
-        if self._tree.find(parent, name) is not None:
-            raise AlreadyExists(f"exists already: {namespace.join_key((*parents, name))}")
-        with self._ledger.transaction():
-            entry = self._entry(row, parent, name)
-            self._catalog.put_entries([entry])
-            self._tables.forget_trash([row.id])
-            for register, value in json.loads(row.registers).items():
-                self._owing.tagged(entry.ino, register, value.encode("utf-8", "surrogateescape"))
-            self._ledger.touch_directory(parent)
+        return self.put_back(of_trash(row), names=None, changes=Changes())
+
+    def put_back(self, removed: Removed, *, names: tuple[bytes, ...] | None, changes: Changes) -> Entry:
+        """Make it what it was, there or under another key; attributes alone change what is there."""
+        names = names or removed.names
+        namespace.check_job_name(names[0])
+        if removed.kind == Kind.DIRECTORY or removed.kind is None:
+            entry = self._attributes_of(removed, names, changes)
+        else:
+            entry = self._place(removed, names, changes)
         self._ledger.changes += 1
-        self._owing.fresh.add(entry.ino)
+        changes.inos.add(entry.ino)
         return entry
 
-    def _entry(self, row: Trashed, parent: int, name: bytes) -> Entry:
-        said = self._owing.created(parent, name)
-        now = self._ledger.clock.now_ns()
-        return Entry(
-            self._ledger.new_ino(), parent, name, row.kind, row.mode, row.uid, row.gid, row.size, row.mtime_ns,
-            row.mtime_ns, now, row.birth_ns, row.content, row.target, said.stamp, owed=said.owed,
-        )  # fmt: skip
+    def _place(self, removed: Removed, names: tuple[bytes, ...], changes: Changes) -> Entry:
+        *parents, name = names
+        parent = self._directory(parents, changes)
+        there = self._tree.find(parent, name)
+        if there is not None:
+            self._check_replaceable(there, names)
+        stored = self._stored_bytes(removed)
+        self._room.reserve(stored)
+        try:
+            entry = self._put(removed, parent, name, there)
+        finally:
+            self._room.reserve(-stored)
+            self._room.stored_changed()
+        if there is not None:
+            self._tree.let_go(there.ino)
+        changes.names.add((parent, name))
+        return entry
 
-    def _directory(self, names: list[bytes], owner: Owner) -> int:
+    def _check_replaceable(self, there: Entry, names: tuple[bytes, ...]) -> None:
+        if there.kind == Kind.DIRECTORY:
+            raise IsADirectory(f"{namespace.join_key(names)} is a directory now: choose another key with --as")
+        self._tree.refuse_if_others(there)
+
+    def _stored_bytes(self, removed: Removed) -> int:
+        """Raises ContentLost."""
+        if removed.kind != Kind.FILE or not removed.size:
+            return 0
+        content = self._ledger.content(removed.content) if removed.content is not None else None
+        if content is None:
+            raise ContentLost(f"the content of {namespace.join_key(removed.names)} is not on record any more")
+        return content.stored
+
+    def _put(self, removed: Removed, parent: int, name: bytes, there: Entry | None) -> Entry:
+        with self._ledger.transaction():
+            if there is not None:
+                self._tree.take_away(there, "replaced")
+            said = self._owing.created(parent, name)
+            entry = entry_of(
+                removed, self._ledger.new_ino(), parent, name, owner=self._options.owner,
+                now_ns=self._ledger.clock.now_ns(),
+            )  # fmt: skip
+            entry = replace(entry, stamp=said.stamp, owed=said.owed)
+            self._catalog.put_entries([entry])
+            self._say(entry.ino, removed)
+            self._ledger.touch_directory(parent)
+        if self._owing.active:
+            self._owing.fresh.add(entry.ino)
+        return entry
+
+    def _say(self, ino: int, removed: Removed) -> None:
+        """Its tags and the like, now its own again; the rows that kept it go."""
+        for register, value in removed.registers.items():
+            self._owing.tagged(ino, register, value)
+        self._forget(removed)
+
+    def _forget(self, removed: Removed) -> None:
+        self._tables.forget_trash([] if removed.trash is None else [removed.trash])
+        for number in removed.aside:
+            self._tables.forget_aside(number)
+
+    def _attributes_of(self, removed: Removed, names: tuple[bytes, ...], changes: Changes) -> Entry:
+        """What was said of a directory; it is made where it is gone."""
+        entry = self._tree.walk(names) if removed.kind is None else self._made(names, changes)
+        if removed.mode is not None and removed.mode != entry.mode:
+            self._tree.set_attributes(entry.ino, mode=removed.mode)
+        with self._ledger.transaction():
+            self._say(entry.ino, removed)
+        return entry
+
+    def _made(self, names: tuple[bytes, ...], changes: Changes) -> Entry:
+        return self._tree.entry(self._directory(list(names), changes))
+
+    def _directory(self, names: list[bytes], changes: Changes) -> int:
         """The directory it was in, made again where it is gone too."""
         ino: int = ROOT_INO
         for name in names:
             found = self._tree.find(ino, name)
             if found is None:
-                found = self._tree.make_directory(ino, name, 0o755, owner)
+                found = self._tree.make_directory(ino, name, DIRECTORY_MODE, Owner(*self._options.owner))
+                changes.names.add((ino, name))
             elif found.kind != Kind.DIRECTORY:
                 raise NotADirectory(f"not a directory: {name.decode(errors='replace')}")
             ino = found.ino
         return ino
+
+    def forget(self, removed: Removed) -> None:
+        """It cannot be brought back any more; its content goes when nothing else needs it."""
+        with self._catalog.transaction():
+            self._forget(removed)

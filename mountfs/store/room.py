@@ -33,7 +33,7 @@ class NoRoomYet(CacheFull):
     `lacking_bytes` have to go from here; `on_disk`: from the disk, not only from the budget.
     """
 
-    def __init__(self, sentence: str, *, lacking_bytes: int, on_disk: bool) -> None:
+    def __init__(self, sentence: str, *, lacking_bytes: int = 0, on_disk: bool = False) -> None:
         super().__init__(sentence)
         self.lacking_bytes = lacking_bytes
         self.on_disk = on_disk
@@ -118,10 +118,10 @@ class Room:
             while free - reserve < length and self.drop_trash(length + reserve - free):
                 free, reserve = self._free_and_reserve()
             if free - reserve < length:
-                lacking_bytes = length - (free - reserve)
                 raise NoRoomYet(
-                    "no space left on the disk that holds the state directory", lacking_bytes=lacking_bytes, on_disk=True
-                )
+                    "no space left on the disk that holds the state directory", lacking_bytes=length - (free - reserve),
+                    on_disk=True,
+                )  # fmt: skip
         self._disk_allowance = max(0, min(CHECK_BYTES, (free - reserve - length) // 4))
 
     def _free_and_reserve(self) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from mountfs.journal import Journal
 from mountfs.statedir import StateDirectory
 from mountfs.store import recovery
 from mountfs.store.attributes import Attributes
+from mountfs.store.bulk import Bulk
 from mountfs.store.eviction import Eviction
 from mountfs.store.facts import Facts
 from mountfs.store.files import Files
@@ -33,6 +34,7 @@ from mountfs.store.snapshots import Snapshots
 from mountfs.store.trash import Trash
 from mountfs.store.tree import Tree
 
+EXPIRED_AT_OPEN = 1024  # rows of the trash: 20 ms
 WAL_BYTES = 4 << 20  # a write-ahead log longer than this is carried into the catalog
 
 
@@ -69,20 +71,25 @@ class Store:
         )
         self.snapshots = Snapshots(self.ledger, self.files, self.contents)
         self.outbox = Outbox(self.ledger, self.owing, self.paths, self.files)
+        self.bulk = Bulk(self.ledger, self.owing, self.paths, self.files, owner=options.owner)
         self.attributes = Attributes(self.ledger, self.owing, self.tree, self.files, self.facts, options)
         self.settler = Settler(self.ledger, self.files, self.contents, self.room)
         self.eviction = Eviction(self.ledger, self.owing, self.files, self.contents, self.settler)
-        self.restoring = Restoring(self.ledger, self.owing, self.tree)
+        self.restoring = Restoring(self.ledger, self.owing, self.tree, self.room, options)
         self.room.reclaim = self.settler.reclaim
-        self.room.drop_trash = self._drop_trash
+        if not options.has_bucket:  # with one, what the bucket has goes first (`transfers.cache`)
+            self.room.drop_trash = self._drop_trash
         self.files.overwritten = self.trash.overwritten
         self.settler.sync_catalog = self.sync_catalog
         self.sync_catalog()
-        if options.has_bucket:
+        notes = options.has_bucket or self.catalog.meta("owes") is not None  # also while the settings name it no more
+        if notes:
             self._begin_owing()
         recovery.recover(self.catalog, self.files, self.settler, self.contents, state, self.journal)
         if options.has_bucket:
             self.outbox.scan()
+        else:
+            self.trash.expire(limit=EXPIRED_AT_OPEN)  # with one it goes by the server's clock, once that is known
         state.make_ballast()
         _sync_path(state.path)  # the names of catalog, journal, drafts and contents, when they are new
         _sync_path(state.path.parent)
@@ -124,8 +131,11 @@ class Store:
         self.owing.begin()
 
     def _drop_trash(self, wanted_bytes: int) -> bool:
-        """The disk is full: the oldest trash goes before a writer is refused. Whether there was any."""
-        if not self.trash.make_room(wanted_bytes):
+        """The disk is full: the oldest trash goes before a writer is refused. Whether there was any.
+
+        With a bucket the cache decides: what the bucket has of it leaves the disk, and stays restorable.
+        """
+        if self.options.has_bucket or not self.trash.make_room(wanted_bytes):
             return False
         self.settler.reclaim()
         return True

@@ -10,6 +10,7 @@ oldest trash goes before a writer hears ENOSPC.
 import json
 from dataclasses import replace
 
+from mountfs.catalog import Catalog
 from mountfs.errors import CacheFull
 from mountfs.model import Content, Entry, Kind, Place
 from mountfs.store.ledger import Ledger
@@ -22,6 +23,11 @@ OF_ONE_PATH = 16  # the newest: a database in the mount is overwritten every few
 _PLAIN_MODE = 0o755
 
 
+def keep_ms_of(catalog: Catalog, *, days: int) -> int:
+    """How long the trash is kept: what the bucket says, where there is one."""
+    return int(catalog.meta("grace_ms") or days * DAY_MS)
+
+
 class Trash:
     """`take` belongs into the transaction in which something goes. On the loop's thread."""
 
@@ -32,12 +38,12 @@ class Trash:
         self.keep_ms = self._said_keep_ms()
 
     def _said_keep_ms(self) -> int:
-        return int(self._catalog.meta("grace_ms") or self._days * DAY_MS)
+        return keep_ms_of(self._catalog, days=self._days)
 
     # -- taking -------------------------------------------------------------------------------------------
 
     def take(self, entry: Entry, reason: str) -> None:
-        """Keep the facts of what is about to go, as acknowledged; of a directory only where something was said of it."""
+        """Keep the facts of what is about to go, as acknowledged; of a directory only what was said of it."""
         if not self.keep_ms:
             return
         registers = self._registers(entry.ino)
@@ -100,13 +106,16 @@ class Trash:
         """Let go of some that are older than the grace; whether there may be more."""
         self.keep_ms = self._said_keep_ms()
         gone = self._catalog.trash.gone_before(self._ledger.stamps.now_ms() - self.keep_ms, limit=limit)
-        self.forget(gone)
+        try:
+            self.forget(gone)
+        except CacheFull:
+            return False  # the next time
         return len(gone) == limit
 
     def make_room(self, wanted_bytes: int) -> bool:
         """Let go of the oldest that free so much once they are reclaimed; whether there were any."""
         going: list[int] = []
-        for number, freed in self._catalog.trash.oldest(limit=LEAST_AT_ONCE):
+        for number, freed in self._catalog.trash.only_here(limit=LEAST_AT_ONCE):
             going.append(number)
             wanted_bytes -= freed
             if wanted_bytes <= 0:

@@ -187,16 +187,18 @@ class Tree:
 
     def _refuse_if_only_named(self, entry: Entry) -> None:
         """A job of the bucket into which nobody here has looked is not as empty as it seems."""
-        if self._owing.active and entry.parent == ROOT_INO and not entry.stamp and not self._ledger.has_children(entry.ino):
-            raise NotEmpty(f"{_text(entry.name)} is a job of the bucket, not read here yet: `mountfs delete` removes it")
+        if self._is_only_named(entry):
+            raise NotEmpty(f"{_text(entry.name)}, a job of the bucket, was not read here: `mountfs delete` removes it")
+
+    def _is_only_named(self, entry: Entry) -> bool:
+        implied = self._owing.active and entry.parent == ROOT_INO and not entry.stamp
+        return implied and not self._ledger.has_children(entry.ino)
 
     def refuse_if_others(self, entry: Entry) -> None:
         """What another machine wrote is not removed, renamed or replaced by the way. Raises Protected."""
         if not self._options.protect_others or not self._owing.active:
             return
-        if entry.kind != Kind.DIRECTORY:
-            theirs = entry.name if self._owing.is_others(entry) else None
-        elif self._ledger.has_children(entry.ino):
+        if entry.kind == Kind.DIRECTORY and self._ledger.has_children(entry.ino):
             theirs = self._owing.others_below(entry)
         else:
             theirs = entry.name if self._owing.is_others(entry) else None
@@ -215,23 +217,28 @@ class Tree:
                 raise
             self._delete_row(entry, keep=False)
         self._ledger.changes += 1
-        self._forget_live(entry.ino)
+        self.let_go(entry.ino)
 
     def _delete_row(self, entry: Entry, *, keep: bool = True) -> None:
         with self._ledger.transaction():
-            if keep:
-                self._trash.take(self._acknowledged(entry), "removed")
-            self._owing.removed(entry)
-            self._ledger.catalog.delete_entry(entry.ino)
-            self._ledger.forget_time(entry.ino)
-            self._ledger.touch_directory(entry.parent)
+            self.take_away(entry, "removed", keep=keep)
+
+    def take_away(self, entry: Entry, reason: str, *, keep: bool = True) -> None:
+        """The row of an entry goes, and to the trash. In a transaction; after it `let_go`."""
+        if keep:
+            self._trash.take(self._acknowledged(entry), reason)
+        self._owing.removed(entry)
+        self._ledger.catalog.delete_entry(entry.ino)
+        self._ledger.forget_time(entry.ino)
+        self._ledger.touch_directory(entry.parent)
 
     def _acknowledged(self, entry: Entry) -> Entry:
         """As it was closed last, where it is being written."""
         live = self._files.live.get(entry.ino)
         return entry if live is None else live.acknowledged
 
-    def _forget_live(self, ino: int) -> None:
+    def let_go(self, ino: int) -> None:
+        """An entry has no row any more: who has it open goes on with it."""
         live = self._files.live.get(ino)
         if live is not None:
             live.own_entry().ctime_ns = self._ledger.clock.now_ns()
@@ -297,6 +304,14 @@ class Tree:
             self._check_replaceable(source, target)
         self._move(source, target, new_parent, new_name)
 
+    def replace(self, parent: int, name: bytes, new_name: bytes) -> None:
+        """Give a file the name of another in its directory, for one who says which: also of what others wrote."""
+        source, target = self.lookup(parent, name), self.find(parent, new_name)
+        self._check_place(source, parent, new_name)
+        if target is not None and target.kind == Kind.DIRECTORY:
+            raise IsADirectory(f"is a directory: {new_name.decode(errors='replace')}")
+        self._move(source, target, parent, new_name)
+
     def _check_place(self, entry: Entry, parent: int, name: bytes) -> None:
         if parent == ROOT_INO:
             if entry.kind != Kind.DIRECTORY:
@@ -315,7 +330,7 @@ class Tree:
         self.refuse_if_others(entry)
         if entry.parent != ROOT_INO != parent and self._ledger.path(entry.parent)[0] == self._ledger.path(parent)[0]:
             return
-        if entry.parent == ROOT_INO and not entry.stamp and not self._ledger.has_children(entry.ino):
+        if self._is_only_named(entry):
             raise NotHere(f"{_text(entry.name)} is not read here yet")
         absent = self._ledger.catalog.absent_at(entry.ino)
         if absent is not None:
@@ -346,7 +361,7 @@ class Tree:
             self._ledger.touch_directory(parent)
         self._ledger.changes += 1
         if target is not None:
-            self._forget_live(target.ino)
+            self.let_go(target.ino)
         self._renamed(source.ino, parent, name, now, said)
 
     def _exchange(self, a: Entry, b: Entry) -> None:

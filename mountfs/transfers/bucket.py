@@ -7,16 +7,15 @@ where this machine knows one, stays unconnected, with the reason in `status`.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 import trio
 
 from mountfs.bucket.connecting import Store as Known
-from mountfs.bucket.connecting import connect
-from mountfs.bucket.ground import DAY_MS, Ground
+from mountfs.bucket.connecting import connect, connected, ground_of
+from mountfs.bucket.following import Follower
 from mountfs.bucket.healing import give_to_bucket
-from mountfs.bucket.recovering import finish_interrupted
 from mountfs.bucket.requests import drive
-from mountfs.bucket.telling import tell
 from mountfs.contents import FramedReader
 from mountfs.errors import MountfsError, RemoteUnavailable
 from mountfs.model import ROOT_INO, Entry
@@ -25,14 +24,22 @@ from mountfs.remote.protocol import Remote
 from mountfs.store.live import LiveFile
 from mountfs.store.paths import Changes
 from mountfs.store.store import Store
+from mountfs.transfers.asked import Asked
+from mountfs.transfers.cache import Cache
 from mountfs.transfers.carrier import Carrier
 from mountfs.transfers.downloads import Downloads
+from mountfs.transfers.following import Following
 from mountfs.transfers.growing import Growing
+from mountfs.transfers.linking import Links
 from mountfs.transfers.looks import Looks
+from mountfs.transfers.prefetch import Prefetch
+from mountfs.transfers.telling import Tellings
 from mountfs.transfers.uploads import Settle, Uploads
 
 log = logging.getLogger(__name__)
 
+ODD_SHOWN = 100
+ASIDE_SHOWN = 10
 AGAIN_SECONDS = (1.0, 2.0, 5.0, 15.0, 30.0)
 
 
@@ -65,32 +72,48 @@ class Bucket:
         self.counting = Counting(remote)
         self.store = store
         self.manner = manner
-        self.refusal: str | None = None  # why it is not connected, where asking again would not help
-        known = store.catalog.meta("store_id") or ""
-        grace_ms = int(store.catalog.meta("grace_ms") or manner.trash_days * DAY_MS)
-        self.ground = Ground(
-            store.ledger, store.owing, store.paths, store.outbox, store.contents, known, grace_ms,
-            on_loop=_on_loop, heads=manner.heads,
-        )  # fmt: skip
+        self.refused_by: MountfsError | None = None  # why it is not connected, where asking again would not help
+        self.ground = ground_of(store, trash_days=manner.trash_days, heads=manner.heads, on_loop=_on_loop)
         self.carrier = Carrier(
             self.counting, store.ledger.clock, look_seconds=manner.look_seconds, heard=self._heard
         )  # fmt: skip
         self.carrier.down = "not connected yet"
         settle = Settle(manner.settle_seconds, manner.settle_max_seconds)
-        self.uploads = Uploads(self.ground, self.carrier, settle, tell=tell)
+        self.tellings = Tellings(self.ground, self.carrier)
+        self.uploads = Uploads(self.ground, self.carrier, settle, tell=self.tellings.tell)
         self.downloads = Downloads(
             self.ground, self.carrier, nursery, patience_seconds=manner.patience_seconds
         )  # fmt: skip
         self.looks = Looks(
             self.ground, self.carrier, nursery, look_seconds=manner.look_seconds,
-            refresh_seconds=manner.refresh_seconds, lazy=manner.lazy, changed=changed,
+            refresh_seconds=manner.refresh_seconds, lazy=self._lacks_index, changed=changed,
+        )  # fmt: skip
+        follower = Follower(
+            self.ground, store.bulk, owner=store.options.owner, recorded_owner=store.options.recorded_owner
+        )
+        self.following = Following(
+            self.ground, follower, self.carrier, sync_seconds=manner.sync_seconds, writes=not manner.read_only,
+            changed=changed,
         )  # fmt: skip
         self.growing = Growing(
             self.ground, store.snapshots, self.uploads, store.files.live, patterns=manner.live_patterns,
             seconds=manner.live_seconds, patience_seconds=manner.patience_seconds,
         )  # fmt: skip
+        self.cache = Cache(store, self.carrier, self.uploads)
+        self.prefetch = Prefetch(store, self.ground, self.carrier, self.downloads, self.cache)
+        self.asked = Asked(store, self.ground, self.uploads, self.cache, self.prefetch)
+        self.links = Links(
+            store, self.ground, self.carrier, self.uploads, nursery, read_only=manner.read_only
+        )  # fmt: skip
+        self.nursery = nursery
         self.connected = trio.Event()
+        self._connect_now = trio.Event()
+        store.attributes.state_elsewhere = self.state_of
         store.files.elsewhere = self.downloads.reader
+
+    def _lacks_index(self) -> bool:
+        """Whether the rows know only the jobs that somebody looked at here."""
+        return self.manner.lazy or not self.following.follower.is_complete
 
     def _heard(self, server_ms: int, began_ms: int, ended_ms: int) -> None:
         self.ground.stamps.heard(server_ms, began_ms=began_ms, ended_ms=ended_ms)
@@ -111,29 +134,25 @@ class Bucket:
         self._connected(found)
 
     def _connected(self, found: Known) -> None:
-        if found.grace_ms != self.manner.trash_days * DAY_MS:
-            log.info("the bucket keeps what was removed for %.3g days", found.grace_ms / DAY_MS)
-        with self.store.ledger.transaction():
-            self.store.catalog.set_meta("store_id", found.store_id)
-            self.store.catalog.set_meta("grace_ms", str(found.grace_ms))
-        self.ground.store_id, self.ground.grace_ms = found.store_id, found.grace_ms
-        now_ms = self.store.ledger.clock.now_ns() // 1_000_000
-        if found.server_ms:
-            self._heard(found.server_ms, now_ms - 1000, now_ms)
-        self.refusal = None
-        finish_interrupted(self.ground)
+        connected(self.ground, found, trash_days=self.manner.trash_days)
+        self.refused_by = None
         self.carrier.came_up()
         self.connected.set()
 
     async def run(self) -> None:
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.cache.run)
+            nursery.start_soon(self.asked.run)
             if not self.connected.is_set():
                 await self._connect_forever()
             nursery.start_soon(self.carrier.probe_forever)
             if not self.manner.read_only:
                 nursery.start_soon(self.uploads.run)
+                nursery.start_soon(self.tellings.run)
                 nursery.start_soon(self.growing.run)
             nursery.start_soon(self.looks.run)
+            if not self.manner.lazy:
+                nursery.start_soon(self.following.run)
 
     async def _connect_forever(self) -> None:
         tries = 0
@@ -142,21 +161,38 @@ class Bucket:
                 await self.connect(seconds=max(self.manner.look_seconds, 5.0))
             except MountfsError as error:
                 self.carrier.down = str(error)
-                if not error.waiting_helps and self.refusal != str(error):
-                    self.refusal = str(error)
-                    log.error("%s", error)
-                await trio.sleep(AGAIN_SECONDS[min(tries, len(AGAIN_SECONDS) - 1)])
+                if not error.waiting_helps:
+                    if str(self.refused_by) != str(error):
+                        log.error("%s", error)
+                    self.refused_by = error
+                with trio.move_on_after(AGAIN_SECONDS[min(tries, len(AGAIN_SECONDS) - 1)]):
+                    await self._connect_now.wait()
+                self._connect_now = trio.Event()
                 tries += 1
+
+    def connect_now(self) -> None:
+        """Somebody waits: ask the bucket again at once, if it is not connected."""
+        if not self.connected.is_set():
+            self.refused_by = None
+            self._connect_now.set()
+
+    def end(self) -> None:
+        """The mount is ending: whoever waits for the bucket is told so."""
+        self.carrier.end()
 
     # -- for handlers -------------------------------------------------------------------------------------
 
     async def look(self, name: bytes) -> None:
         await self.looks.look(name)
 
-    async def into(self, ino: int) -> None:
-        """Somebody looks at what lies in a directory, or at a file."""
+    async def into(self, ino: int, *, missing: bytes | None = None) -> None:
+        """Somebody looks at what lies in a directory, or at a file; `missing` is a name that is not known there."""
         if ino != ROOT_INO:
-            await self.looks.into(ino)
+            await self.looks.into(ino, missing=missing)
+
+    def made(self, parent: int, name: bytes) -> None:
+        """Who had looked for that name was about to make it, and no more."""
+        self.looks.made(parent, name)
 
     def noticed(self, ino: int) -> None:
         """Somebody asks for attributes, which the kernel forgets early so that we hear of it."""
@@ -207,12 +243,19 @@ class Bucket:
             return self.uploads.state_of(job) if job is not None else None
         return "remote"
 
+    def job_states(self) -> dict[str, str]:
+        """Jobs whose upload is under way or failed."""
+        jobs = self.uploads.running | self.uploads.failures.keys()
+        states = {self.ground.tables.job_name(job): self.uploads.state_of(job) for job in jobs}
+        return {name.decode("utf-8", "surrogateescape"): state for name, state in states.items() if state is not None}
+
     # -- for commands -------------------------------------------------------------------------------------
 
     def status(self) -> dict[str, object]:
         debts = self.store.outbox.debts()
+        aside = self.ground.tables.aside()
         failed = [
-            {"job": self.ground.tables.job_name(job).decode(errors="replace"), "reason": failure.reason}
+            {"job": _key(self.ground.tables.job_name(job), b""), "reason": failure.reason}
             for job, failure in self.uploads.failures.items()
             if failure.parked
         ]
@@ -221,17 +264,35 @@ class Bucket:
             "where": self.counting.where,
             "connected": self.connected.is_set(),
             "down": self.carrier.down,
-            "refused": self.refusal,
+            "refused": str(self.refused_by) if self.refused_by is not None else None,
             "sync": "lazy" if self.manner.lazy else "full",
+            "read_only": self.manner.read_only,
             "jobs_to_upload": len(debts),
             "uploading": len(self.uploads.running),
             "failed": failed,
-            "set_aside": len(self.ground.tables.aside()),
+            "set_aside": len(aside),
+            "aside": [
+                {"key": _key(self.ground.tables.job_name(job), path), "reason": reason}
+                for _id, job, path, _ms, reason, _record in aside[:ASIDE_SHOWN]
+            ],
+            "refused_lines": sum(1 for _ in self.ground.odd.all()),
+            "odd": [
+                {"job": _key(self.ground.tables.job_name(job), b""), "reason": sentence}
+                for job, sentence in islice(self.ground.odd.all(), ODD_SHOWN)
+            ],
             "requests": counts.total_requests,
+            "untold": self.tellings.reason(),
+            "index": None if self.manner.lazy else self.following.status(),
             "here": self.store.catalog.here_bytes(),
+            "drafts": self.store.room.reserved_bytes,
+            "cache": self.store.room.budget.most_bytes if self.store.room.budget is not None else 0,
+            "evicted": self.cache.evicted_bytes,
         }
+
+
+def _key(job: bytes, path: bytes) -> str:
+    return b"/".join(part for part in (job, path) if part).decode("utf-8", "surrogateescape")
 
 
 def _on_loop(work: Callable[[], None]) -> None:
     trio.from_thread.run_sync(work)
-

@@ -5,13 +5,14 @@ uploads go on, and within its deadline; else it hears ENOSPC at once.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
 import trio
 import trio.lowlevel
 
 from mountfs.errors import CacheFull
+from mountfs.model import Content, Entry, Kind
 from mountfs.store.eviction import NEVER_READ, CacheEntry, Stays, choose_victims
 from mountfs.store.room import NoRoomYet
 from mountfs.store.store import Store
@@ -24,7 +25,7 @@ LOOK_SECONDS = 1.0
 PAGE = 64  # contents looked at in one go: 64 × 30 µs
 WRITERS = 20  # that wait for room at a time: pyfuse3 has 99 tasks, and others need some
 NOTED_AT_ONCE = 256  # reads: 256 × 5 µs
-MOST_OPENED = 100_000
+TRASH_AT_ONCE = 256  # rows; each round costs a sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,15 @@ class Pass:
 
     freed_bytes: int
     hopeful_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A content, an artifact that names it, and what keeps it here; None: nothing."""
+
+    entry: Entry
+    content: Content
+    stays: Stays | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +158,35 @@ class Cache:
     async def _sweep(self) -> None:
         self._store.settler.reclaim()
 
+    # -- on demand ------------------------------------------------------------------------------------------
+
+    async def let_go(self, ino: int, *, dry_run: bool) -> AsyncIterator[list[Judged]]:
+        """Evict what may go at and below an entry, in pieces; each content under the first artifact that names it."""
+        self._store.ledger.drain()
+        await self.note_reads()
+        seen: set[int] = set()
+        piece: list[tuple[Entry, Content]] = []
+        for entry in below(self._store, ino):
+            content = self._store.ledger.content(entry.content) if entry.content is not None else None
+            if content is None or content.id in seen:
+                continue
+            seen.add(content.id)
+            piece.append((entry, content))
+            if len(piece) == PAGE:
+                yield self._judge(piece, dry_run=dry_run)
+                piece = []
+                await trio.lowlevel.checkpoint()
+        yield self._judge(piece, dry_run=dry_run)
+
+    def _judge(self, piece: list[tuple[Entry, Content]], *, dry_run: bool) -> list[Judged]:
+        eviction = self._eviction
+        pinned, written = eviction.pinned(), eviction.written_on()
+        judged = [Judged(e, c, eviction.why_stays(c, pinned=pinned, written=written)) for e, c in piece]
+        victims = [one.content for one in judged if one.stays is None]
+        if victims and not dry_run:
+            self.evicted_bytes += eviction.evict(victims)
+        return judged
+
     # -- for writers ----------------------------------------------------------------------------------------
 
     async def make_room(self, lack: NoRoomYet, *, until: float) -> None:
@@ -161,12 +200,26 @@ class Cache:
                 if lack.on_disk:
                     await self.sweep()
                 return
-            if trio.current_time() >= until or not self._is_hope(found):
+            if self._is_hope(found) and trio.current_time() < until:
+                self._hurry()
+                await self._uploads.next_done(min(0.25, max(0.0, until - trio.current_time())))
+            elif not self._let_go_of_trash(lack.lacking_bytes):
                 raise CacheFull(str(lack))
-            self._hurry()
-            await self._uploads.next_done(min(0.25, max(0.0, until - trio.current_time())))
         finally:
             self._writers -= 1
+
+    def _let_go_of_trash(self, lacking_bytes: int) -> bool:
+        """The last resort: the oldest of what was removed before the bucket ever had it. Whether there was any."""
+        going = []
+        for number, freed_bytes in self._store.catalog.trash.only_here(limit=TRASH_AT_ONCE):
+            going.append(number)
+            lacking_bytes -= freed_bytes
+            if lacking_bytes <= 0:
+                break
+        self._store.trash.forget(going)
+        self._store.settler.reclaim()
+        self._barren = None
+        return bool(going)
 
     def _is_hope(self, found: Pass) -> bool:
         if self._carrier.down is not None:
@@ -177,3 +230,21 @@ class Cache:
         """Whether what was closed is still being compressed: it becomes a content that is uploaded."""
         files = self._store.files
         return bool(files.due) or any(live.settling for live in files.live.values())
+
+
+def below(store: Store, ino: int) -> Iterable[Entry]:
+    """Files at and below an entry, in no order that anybody may count on."""
+    stack = [ino]
+    while stack:
+        entry = store.ledger.entry(stack.pop())
+        if entry is None:
+            continue
+        if entry.kind == Kind.FILE:
+            yield entry
+        if entry.kind != Kind.DIRECTORY:
+            continue
+        after = b""
+        while page := store.ledger.children(entry.ino, after=after, limit=200):
+            stack.extend(child.ino for child in page if child.kind == Kind.DIRECTORY)
+            yield from (child for child in page if child.kind == Kind.FILE)
+            after = page[-1].name

@@ -138,6 +138,12 @@ class Carrier:
         self.down = None
         self._up.set()
 
+    def end(self) -> None:
+        """It is not asked any more: whoever waits is told so, and nobody new waits."""
+        self.down = self.down or "the mount is ending"
+        for scope in list(self._waiting):
+            scope.cancel()
+
     async def probe_forever(self) -> None:
         """While it is down, ask until it answers."""
         while True:

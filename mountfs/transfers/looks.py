@@ -6,6 +6,7 @@ an answer marks the bucket down, and then nobody waits (DESIGN, "Who may wait").
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import trio
 
@@ -20,19 +21,30 @@ from mountfs.transfers.carrier import Carrier
 
 log = logging.getLogger(__name__)
 
+MADE_SECONDS = 0.05  # a name that is made so soon after it was looked for was looked for to be made
 WATCHED_SECONDS = 120.0  # after the last look a job is still refreshed, rarer and rarer
+MOST_WATCHED = 256  # jobs that are refreshed: those that were looked at last
 SIDE_BY_SIDE = 8
+REFUSED_SHOWN = 3
 INOS_KEPT = 20_000
 FORGET_SECONDS = 30.0  # directories move between jobs
 NAMES_KEPT = 10_000  # names that were looked for in vain
 
 
+@dataclass(frozen=True, slots=True)
+class _Missed:
+    """Somebody looked for a name that is not there."""
+
+    job: int
+    when: float
+
+
 class Looks:
-    """`changed` is told what the kernel may remember and no longer holds."""
+    """`changed` is told what the kernel may remember and no longer holds; `lazy` whether the rows lack the whole index."""
 
     def __init__(
         self, ground: Ground, carrier: Carrier, nursery: trio.Nursery, *, look_seconds: float, refresh_seconds: float,
-        lazy: bool, changed: Callable[[Changes], None],
+        lazy: Callable[[], bool], changed: Callable[[Changes], None],
     ) -> None:  # fmt: skip
         self._ground = ground
         self._carrier = carrier
@@ -43,14 +55,15 @@ class Looks:
         self._changed = changed
         self._absent: dict[bytes, float] = {}  # names that the bucket did not know, until when that is believed
         self._looking: dict[bytes, trio.Event] = {}
-        self._looked: dict[int, float] = {}  # by job: when somebody last looked into it
+        self._looked: dict[int, float] = {}  # by job: when somebody last looked into it, in this order
+        self._missed: dict[tuple[int, bytes], _Missed] = {}  # by parent and name
         self._refreshed: dict[int, float] = {}
         self._jobs: dict[int, int] = {}  # by ino: its job, of which more than the name is known; forgotten now and then
         self._postponed = set(ground.tables.jobs_to_refold())  # somebody was writing what changed elsewhere
         self._listing: trio.Event | None = None
         self._listed = float("-inf")
         self._listing_error: MountfsError | None = None
-        self.refused: dict[int, list[str]] = {}
+        self._refused: dict[int, list[str]] = {}  # as it was logged
 
     # -- names in the root ----------------------------------------------------------------------------------
 
@@ -81,7 +94,8 @@ class Looks:
             await self._refresh(job, urgent=True)
             if self._ground.paths.find(Where(job, b"")) is None:
                 self._remember_absent(name)
-                if known is None and job not in self._ground.outbox.debts():
+                is_heard = self._ground.catalog.feed.is_heard(job)
+                if known is None and not is_heard and job not in self._ground.outbox.debts():
                     with self._ground.catalog.transaction():
                         self._ground.tables.forget_job(job)
         except RemoteUnavailable as error:
@@ -103,27 +117,59 @@ class Looks:
 
     # -- looking into a job -----------------------------------------------------------------------------------
 
-    async def into(self, ino: int) -> None:
-        """Somebody looks at or below an entry: a job of which only the name is known is read first."""
-        job = self.noticed(ino)
-        if job is None or ino in self._jobs:
+    async def into(self, ino: int, *, missing: bytes | None = None) -> None:
+        """Somebody looks at or below an entry: a job of which only the name is known is read first.
+
+        `missing` is what he looks for and is not known: he may be about to make it (`made`).
+        """
+        job = self._job_of(ino)
+        if job is None:
+            return
+        if missing is None:
+            self._watch(job, trio.current_time())
+        else:
+            self._missed[ino, missing] = _Missed(job, trio.current_time())
+        if ino in self._jobs:
             return
         if not self._ground.tables.read_ms(job) and self._is_only_named(job):
             await self.look_into(self._ground.tables.job_name(job))
         self._jobs[ino] = job
 
-    def noticed(self, ino: int) -> int | None:
-        """Somebody looks at an entry: its job, which is refreshed from now on, if the bucket can know it."""
-        job = self._jobs.get(ino)
-        if job is None:
-            names = self._ground.ledger.path(ino)
-            job = self._ground.tables.job_id(names[0]) if names else None
+    def noticed(self, ino: int) -> None:
+        """Somebody looks at an entry: its job is refreshed from now on, if the bucket can know it."""
+        job = self._job_of(ino)
         if job is not None:
-            self._looked[job] = trio.current_time()
-        return job
+            self._watch(job, trio.current_time())
+
+    def _watch(self, job: int, now: float) -> None:
+        """Refresh a job from now on. One that the feed tells of is not read because a `find` walks through it."""
+        self._looked.pop(job, None)
+        self._looked[job] = now
+        if len(self._looked) > MOST_WATCHED:
+            del self._looked[next(iter(self._looked))]
+        if not self._lazy():
+            self._refreshed.setdefault(job, now)
+
+    def _job_of(self, ino: int) -> int | None:
+        job = self._jobs.get(ino)
+        if job is not None:
+            return job
+        names = self._ground.ledger.path(ino)
+        return self._ground.tables.job_id(names[0]) if names else None
+
+    def made(self, parent: int, name: bytes) -> None:
+        """The kernel looks for each name before it makes it: who only writes does not look, and costs no requests."""
+        self._missed.pop((parent, name), None)
+
+    def _count_missed(self, now: float) -> None:
+        """Who looked for a name that is not there, and did not make it at once, did look."""
+        for name, missed in list(self._missed.items()):
+            if now - missed.when >= MADE_SECONDS:
+                del self._missed[name]
+                self._watch(missed.job, missed.when)
 
     async def look_into(self, name: bytes) -> None:
-        """As `look`, for a name that the root has. Raises RemoteUnavailable where nothing is known of what is inside."""
+        """As `look`, for a name that the root has. Raises RemoteUnavailable where nothing is known of what it holds."""
         if self._carrier.down is not None:
             raise RemoteUnavailable(f"nothing is known of this job here, and: {self._carrier.down}")
         event = self._looking.get(name)
@@ -134,7 +180,7 @@ class Looks:
             await event.wait()
             return
         self._too_long()
-        raise RemoteUnavailable(f"nothing is known of this job here yet: no answer within {self._look_seconds:g} seconds")
+        raise RemoteUnavailable(f"nothing is known of this job here: no answer within {self._look_seconds:g} seconds")
 
     def _is_only_named(self, job: int) -> bool:
         entry = self._ground.paths.find(Where(job, b""))
@@ -145,10 +191,10 @@ class Looks:
         found = await self._carrier.run(refresh(self._ground, job), urgent=urgent)
         self._changed(found.changes)
         (self._postponed.add if found.changes.postponed else self._postponed.discard)(job)
-        if found.refused:
-            if self.refused.get(job) != found.refused:
-                log.warning("%r: %s", self._ground.tables.job_name(job), "; ".join(found.refused[:3]))
-            self.refused[job] = found.refused
+        if found.refused != self._refused.get(job, []):
+            self._refused[job] = found.refused
+            for sentence in found.refused[:REFUSED_SHOWN]:
+                log.warning("%r: %s", self._ground.tables.job_name(job), sentence)
         return found
 
     async def refresh_now(self, job: int) -> Refreshed:
@@ -175,9 +221,10 @@ class Looks:
         async with trio.open_nursery() as nursery:
             while True:
                 await trio.sleep(max(self._refresh_seconds / 4, 0.02))
+                now = trio.current_time()
+                self._count_missed(now)
                 if self._carrier.down is not None:
                     continue
-                now = trio.current_time()
                 if len(self._jobs) > INOS_KEPT or now > forget_at:
                     self._jobs.clear()
                     forget_at = now + FORGET_SECONDS
@@ -192,9 +239,10 @@ class Looks:
         due = [job for job in self._postponed if now - self._refreshed.get(job, float("-inf")) >= again]
         for job, looked in list(self._looked.items()):
             idle = now - looked
+            since = now - self._refreshed.get(job, float("-inf"))
             if idle > WATCHED_SECONDS:
                 del self._looked[job]
-            elif job not in self._postponed and now - self._refreshed.get(job, float("-inf")) >= max(self._refresh_seconds, idle / 4):
+            elif job not in self._postponed and since >= max(self._refresh_seconds, idle / 4):
                 due.append(job)
         return due
 
@@ -202,7 +250,7 @@ class Looks:
 
     async def list_root(self, *, seconds: float) -> None:
         """Show every job that the bucket has. Raises RemoteUnavailable rather than showing some of them."""
-        if not self._lazy or trio.current_time() - self._listed < self._refresh_seconds:
+        if not self._lazy() or trio.current_time() - self._listed < self._refresh_seconds:
             return
         if self._carrier.down is not None:
             raise RemoteUnavailable(f"the jobs in the bucket cannot be listed: {self._carrier.down}")

@@ -1,6 +1,6 @@
-"""Feed and heads, told after each publishing and again until they arrived: whoever waits for a job does not wait for it.
+"""Feed and heads, told after each publishing and again until they arrived; none of it keeps a job from being published.
 
-A job is published when `jobs/` has it. A bucket that refuses feed or heads costs others time, not this machine.
+A bucket that refuses feed or heads costs others time, not this machine.
 """
 
 import logging

@@ -5,14 +5,13 @@ What the bucket refuses for good is parked with its reason and tried again on de
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import trio
 
 from mountfs.bucket.ground import Ground
 from mountfs.bucket.publishing import Published, publish
-from mountfs.bucket.requests import Steps
 from mountfs.errors import MountfsError, RemoteUnavailable
 from mountfs.store.outbox import Debt
 from mountfs.transfers.carrier import Carrier
@@ -57,10 +56,10 @@ def pay_at(debt: Debt, settle: Settle, *, own_bundles: int) -> float:
 
 
 class Uploads:
-    """See the module's docstring. `told` is run after a job was published: feed and heads."""
+    """See the module's docstring. `tell` is run after a job was published: feed and heads. It raises nothing."""
 
     def __init__(
-        self, ground: Ground, carrier: Carrier, settle: Settle, *, tell: Callable[[Ground, int], Steps[None]]
+        self, ground: Ground, carrier: Carrier, settle: Settle, *, tell: Callable[[int], Awaitable[None]]
     ) -> None:
         self._ground = ground
         self._carrier = carrier
@@ -123,7 +122,7 @@ class Uploads:
                 is_complete = published.complete
                 if published.bundles:
                     self._own_bundles[job] = self._own_bundles.get(job, 0) + len(published.bundles)
-                    await self._carrier.run(self._tell(self._ground, job), urgent=False)
+                    await self._tell(job)
             self.failures.pop(job, None)
             self._rest(job, published)
         except MountfsError as error:
@@ -173,7 +172,7 @@ class Uploads:
     async def flush(self, jobs: set[int] | None) -> None:
         """Return once the bucket has confirmed all of these jobs (None: of all), however long it is not there.
 
-        What is still being written is not waited for, nor what comes meanwhile. Raises what trying again would not help.
+        What is still being written is not waited for, nor what comes meanwhile. Raises what trying again cannot help.
         """
         began = self.begin_flush(jobs)
         while left := self.unconfirmed(began, jobs):

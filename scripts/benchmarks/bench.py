@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.buckets import Buckets
 from benchmarks.samples import log_file, source_corpus
 from benchmarks.systems import Mountfs, Passthrough, System
 
@@ -25,6 +26,7 @@ class Bench:
     ext4: System
     passthrough: Passthrough
     mountfs: Mountfs
+    buckets: Buckets
     rounds: int
     scale: float
 

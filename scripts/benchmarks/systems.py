@@ -189,10 +189,10 @@ class Passthrough(Mount):
         super().__init__(directory)
         self.source = self.directory / "source"
         self.source.mkdir()
-        self._example = example_of_pyfuse3(cache)
+        self._cache = cache
 
     def command(self) -> list[str]:
-        return [interpreter(), str(self._example), str(self.source), str(self.root)]
+        return [interpreter(), str(example_of_pyfuse3(self._cache)), str(self.source), str(self.root)]
 
     def _is_ready(self) -> bool:
         time.sleep(0.01)

@@ -44,6 +44,11 @@ def below(row: str, ours: float, *, limit: float, unit: str, reference: str = "-
     return Result(row, _told(ours, unit), reference, None, f"< {limit:g} {unit}", ours < limit, note)
 
 
+def no_more_than(row: str, ours: int, *, limit: int) -> Result:
+    """A count that has a limit of its own."""
+    return Result(row, str(ours), "-", None, f"<= {limit}", ours <= limit)
+
+
 def remark(row: str, ours: float, reference: float, *, unit: str, note: str = "") -> Result:
     """A line to look at, with no aim."""
     return Result(row, _told(ours, unit), _told(reference, unit), ours / reference, "-", None, note)

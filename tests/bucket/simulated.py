@@ -19,16 +19,23 @@ from mountfs.remote.protocol import (
 
 
 class SimulatedBucket:
-    """Objects by key with the time of their PUT. `page` is how many keys a listing gives at a time."""
+    """Objects by key with the time of their PUT. `page` is how many keys a listing gives at a time; `resolution_ms` of
+    the times that it tells, as servers tell whole seconds."""
 
     capabilities = Capabilities(conditional_put=True, presign=False, multipart=False)
     where = "memory"
 
-    def __init__(self, *, now_ms: int, page: int = 1000) -> None:
+    def __init__(self, *, now_ms: int, page: int = 1000, resolution_ms: int = 1) -> None:
         self.now_ms = now_ms
+        self.resolution_ms = resolution_ms
         self.page = page
         self.objects: dict[str, tuple[bytes, int]] = {}
         self.requests: list[tuple[str, str]] = []
+
+    @property
+    def told_ms(self) -> int:
+        """What its `Date` header says."""
+        return self.now_ms - self.now_ms % self.resolution_ms
 
     def _said(self, kind: str, key: str) -> None:
         self.requests.append((kind, key))
@@ -40,42 +47,42 @@ class SimulatedBucket:
         self._said("put", key)
         if if_absent and key in self.objects:
             raise PutRefused(key)
-        self.objects[key] = (bytes(data), self.now_ms)
-        return Answered(self.now_ms)
+        self.objects[key] = (bytes(data), self.told_ms)
+        return Answered(self.told_ms)
 
     def put_large(
         self, key: str, source: Source, *, resume: Upload | None = None, noted: Callable[[Upload], None] = ignore,
         progress: Callable[[int], None] = ignore, content_type: str | None = None, content_encoding: str | None = None,
     ) -> Answered:  # fmt: skip
         self._said("put_large", key)
-        self.objects[key] = (source.read(0, source.size), self.now_ms)
+        self.objects[key] = (source.read(0, source.size), self.told_ms)
         progress(source.size)
-        return Answered(self.now_ms)
+        return Answered(self.told_ms)
 
     def get(self, key: str, *, most_bytes: int) -> Fetched:
         self._said("get", key)
         data = self._data(key)
-        return Fetched(data, len(data), self.now_ms)
+        return Fetched(data, len(data), self.told_ms)
 
     def get_range(self, key: str, offset: int, length: int) -> Fetched:
         self._said("get_range", key)
         data = self._data(key)
-        return Fetched(data[offset : offset + length], len(data), self.now_ms)
+        return Fetched(data[offset : offset + length], len(data), self.told_ms)
 
     def get_tail(self, key: str, length: int) -> Fetched:
         self._said("get_tail", key)
         data = self._data(key)
-        return Fetched(data[-length:], len(data), self.now_ms)
+        return Fetched(data[-length:], len(data), self.told_ms)
 
     def head(self, key: str) -> Found | None:
         self._said("head", key)
         found = self.objects.get(key)
-        return None if found is None else Found(len(found[0]), found[1], self.now_ms)
+        return None if found is None else Found(len(found[0]), found[1], self.told_ms)
 
     def copy(self, source: str, key: str) -> Answered:
         self._said("copy", key)
-        self.objects[key] = (self._data(source), self.now_ms)
-        return Answered(self.now_ms)
+        self.objects[key] = (self._data(source), self.told_ms)
+        return Answered(self.told_ms)
 
     def _data(self, key: str) -> bytes:
         if key not in self.objects:
@@ -117,7 +124,7 @@ class SimulatedBucket:
         raise NotImplementedError
 
     def server_ms(self) -> int:
-        return self.now_ms
+        return self.told_ms
 
     def unfinished(self, prefix: str) -> Unfinished:
         return []

@@ -194,13 +194,17 @@ def _check_entries(db: sqlite3.Connection) -> None:
 def _check_contents(db: sqlite3.Connection) -> None:
     needed = Counter(content for (content,) in db.execute("SELECT content FROM entry WHERE content IS NOT NULL"))
     needed.update(base for (base,) in db.execute("SELECT base FROM draft WHERE base IS NOT NULL"))
-    links = dict(db.execute("SELECT id, links FROM content"))
-    assert links == dict(needed), f"links noted and counted differ: {sorted(links.items() ^ needed.items())}"
+    kept = Counter(content for (content,) in db.execute("SELECT content FROM trash WHERE content IS NOT NULL"))
+    kept.update(content for (content,) in db.execute("SELECT content FROM aside WHERE content IS NOT NULL"))
+    noted = {content: (links, keeps) for content, links, keeps in db.execute("SELECT id, links, kept FROM content")}
+    counted = {content: (needed[content], kept[content]) for content in needed | kept}
+    assert noted == counted, f"links noted and counted differ: {sorted(noted.items() ^ counted.items())}"
     assert not db.execute("SELECT content FROM dead").fetchall(), "dead contents are left after reclaiming"
     assert not db.execute("SELECT path FROM doomed").fetchall(), "doomed files are left after reclaiming"
-    (noted,) = db.execute("SELECT stored FROM usage").fetchone()
-    (counted,) = db.execute("SELECT coalesce(sum(stored), 0) FROM content WHERE digest IS NOT NULL").fetchone()
-    assert noted == counted, f"usage says {noted} stored bytes, the contents have {counted}"
+    (used,) = db.execute("SELECT stored FROM usage").fetchone()
+    live = "SELECT coalesce(sum(stored), 0) FROM content WHERE digest IS NOT NULL AND links > 0"
+    (stored,) = db.execute(live).fetchone()
+    assert used == stored, f"usage says {used} stored bytes, the contents have {stored}"
     sizes = db.execute(
         "SELECT e.name, e.size, c.size FROM entry e JOIN content c ON c.id = e.content WHERE e.size <> c.size"
     ).fetchall()

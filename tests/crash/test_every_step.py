@@ -19,7 +19,7 @@ from tests.faults import shim
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
 SEED = int(os.environ.get("CRASH_SEED", "1"))
-RUNS = 5  # of each scenario in each way of dying, in a sample
+RUNS = 3  # of each scenario in each way of dying, in a sample
 MADE_UP = [f"random-{SEED + number}" for number in range(20 if THOROUGH else 2)]
 WAYS: tuple[shim.How, ...] = ("before", "after", "torn")
 

@@ -1,6 +1,6 @@
 """A real daemon killed with -9 under four writers, again and again: nothing acknowledged is missing or different.
 
-20 rounds, or as many as `KILL_ROUNDS` says. Each round mounts what the last one left, looks at everything that was
+10 rounds, or as many as `KILL_ROUNDS` says. Each round mounts what the last one left, looks at everything that was
 acknowledged in it, and lets the writers work in a job of their own until the daemon is killed.
 """
 
@@ -23,7 +23,7 @@ from tests.mounting import REPOSITORY, Mounted
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
-ROUNDS = int(os.environ.get("KILL_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "10"))
 SEED = int(os.environ.get("CRASH_SEED", "1"))
 JOBS_KEPT = 2
 SLACK_BYTES = 64 << 20

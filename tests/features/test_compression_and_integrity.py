@@ -13,6 +13,8 @@ from mountfs.api import ArtifactStore, open_store
 from tests.features.conftest import Shell
 from tests.mounting import Mounted
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 LOG = "".join(
     f"2026-11-21T12:{n % 60:02}:07 worker-{n % 7} finished step {n} of build\n" for n in range(20_000)
 ).encode()

@@ -17,6 +17,8 @@ from mountfs.config import Settings, load_settings
 from tests.features.conftest import Shell
 from tests.mounting import REPOSITORY, Mounted
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 
 def test_json_settings_are_read_with_variables_filled_in(alone: Shell) -> None:
     """F-155: `config/storage.json`, as an older store had it."""

@@ -18,6 +18,8 @@ from mountfs.api import ArtifactStore, open_store
 from tests.features.conftest import Shell
 from tests.mounting import Mounted
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 REPORT = json.dumps({f"src/module_{n}.py": {"line_rate": n / 2000, "missing": [n, n + 1]} for n in range(2000)})
 LARGE_BYTES = 100_000_000
 

@@ -13,7 +13,7 @@ from tests.mount.conftest import ExpectedLog, MountFactory
 from tests.mount.syscalls import refused
 from tests.mounting import REPOSITORY, Mounted, is_mounted
 
-pytestmark = pytest.mark.mountfs_only
+pytestmark = [pytest.mark.mountfs_only, pytest.mark.usefixtures("unmeasured")]
 
 MIB = 1 << 20
 EIO = 5

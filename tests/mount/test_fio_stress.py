@@ -1,6 +1,7 @@
 """fio with checksums, verified again after a remount with cold caches; stress-ng's file-system stressors.
 
-`STRESS_SECONDS` (2) is how long each stressor runs, four of a kind at once; `FIO_MIB` (8) the size of fio's files.
+`STRESS_SECONDS` (1) is how long each stressor runs, most of them four of a kind at once; `FIO_MIB` (4) the size of
+fio's files.
 """
 
 import os
@@ -14,8 +15,8 @@ from tests.mounting import Ground, drop_caches
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
-STRESS_SECONDS = int(os.environ.get("STRESS_SECONDS", "2"))
-FIO_MIB = int(os.environ.get("FIO_MIB", "8"))
+STRESS_SECONDS = int(os.environ.get("STRESS_SECONDS", "1"))
+FIO_MIB = int(os.environ.get("FIO_MIB", "4"))
 
 NOT_RUN = {
     "bind-mount": "makes mounts of its own, never touches ours; only run as --pathological",
@@ -30,6 +31,8 @@ NOT_RUN = {
 }
 
 NEEDS_ROOT = {"fanotify": "only root may watch whole mounts"}
+
+SLOW_TO_END = {"symlink": "each removes 16,384 names at its end, whether it made them or not"}
 
 FIO_JOBS = {
     "sequential": ["--ioengine=psync", "--rw=write", "--bs=64k"],
@@ -69,11 +72,17 @@ def stressors() -> list[str]:
     return [name for name in names if name not in NOT_RUN] or ["none: stress-ng names no stressor"]
 
 
+def processes_of(name: str) -> int:
+    """How many of a kind run at once: in a short run only one of those that take much longer than they are told."""
+    return 1 if name in SLOW_TO_END and STRESS_SECONDS < 10 else 4
+
+
 @pytest.mark.parametrize("name", stressors())
-def test_four_stressors_at_once_find_nothing_wrong(job: Path, name: str) -> None:
+def test_stressors_find_nothing_wrong(job: Path, name: str) -> None:
     if name in NEEDS_ROOT and os.geteuid() != 0:
         pytest.skip(NEEDS_ROOT[name])
-    words = ["--temp-path", str(job), f"--{name}", "4", "--timeout", f"{STRESS_SECONDS}s", "--verify"]
+    processes, seconds = f"{processes_of(name)}", f"{STRESS_SECONDS}s"
+    words = ["--temp-path", str(job), f"--{name}", processes, "--timeout", seconds, "--verify"]
     done = subprocess.run(["stress-ng", *words], capture_output=True, text=True, timeout=STRESS_SECONDS + 200)
     said = done.stdout + done.stderr
     assert done.returncode == 0, said

@@ -13,7 +13,7 @@ from tests.mount.conftest import ExpectedLog, MountFactory
 from tests.mount.syscalls import SharedMapping, refused, tolerated
 from tests.mounting import Mounted, as_root
 
-pytestmark = pytest.mark.mountfs_only
+pytestmark = [pytest.mark.mountfs_only, pytest.mark.usefixtures("unmeasured")]
 
 MIB = 1 << 20
 DISK_BYTES = 16 * MIB

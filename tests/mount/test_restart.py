@@ -12,7 +12,7 @@ from tests.mount.syscalls import RENAME_EXCHANGE, rename
 from tests.mount.trees import described, make_tree
 from tests.mounting import Mounted
 
-pytestmark = pytest.mark.mountfs_only
+pytestmark = [pytest.mark.mountfs_only, pytest.mark.usefixtures("unmeasured")]
 
 WRITE_UNTIL_KILLED = """
 import os, sys

@@ -79,7 +79,9 @@ def test_s3_hangs_and_the_daemon_is_killed_during_upload(make_machine: Machines)
     seen_by(make_machine(), machine, contents)
 
 
-@pytest.mark.parametrize("refusal", [Status(403, "AccessDenied"), Status(507, "InsufficientStorage")], ids=["403", "507"])
+@pytest.mark.parametrize(
+    "refusal", [Status(403, "AccessDenied"), Status(507, "InsufficientStorage")], ids=["403", "507"]
+)
 def test_s3_refuses_and_the_mount_serves_on_with_the_work_parked_until_asked(
     make_machine: Machines, refusal: Status
 ) -> None:

@@ -64,6 +64,7 @@ class Machine(Mounted):
         self.proxy = proxy
         self.bucket = bucket
         self.ahead_seconds = 0
+        self.also: dict[str, str] = {}  # in the environment of the next start
         s3 = {**bucket.model_dump(mode="json", exclude_none=True), "endpoint_url": proxy.endpoint_url}
         storage = {"backend": "s3", "s3": {**s3, "connect_timeout_seconds": 2, "read_timeout_seconds": 5}}
         sync = {**QUICK_SYNC, **_section(settings, "sync")}
@@ -75,6 +76,9 @@ class Machine(Mounted):
             environment=environment,
             arguments=arguments,
         )
+
+    def environment(self) -> dict[str, str]:
+        return super().environment() | self.also
 
     def status(self) -> dict[str, object]:
         return self.ask({"op": "status"}, timeout_seconds=30)

@@ -1,5 +1,6 @@
 """A machine under the scheduler: made from a template, with names that a replay gives again, and what it owes."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -86,7 +87,8 @@ class Host(Machine):
     def owed(self) -> dict[Word, Value]:
         """Every word that the bucket has not confirmed."""
         self.store.ledger.drain()
-        tables, words = self.ground.tables, {}
+        tables = self.ground.tables
+        words: dict[Word, Value] = {}
         for ino in {*tables.owed_inos(), *tables.owed_register_inos()}:
             where = self.ground.owing.where(ino)
             entry = self.store.catalog.entry(ino)
@@ -97,9 +99,9 @@ class Host(Machine):
                 words[Word(job, where.path, "", entry.stamp)] = None
             for name, (stamp, value) in state.registers.items():
                 words[Word(job, where.path, name, stamp)] = value
-        for number, name in tables.jobs():
+        for number, raw in tables.jobs():
             for row in tables.owed_past(number):
-                words[Word(name.decode(), row.path, "", row.stamp)] = None
+                words[Word(raw.decode(), row.path, row.register, row.stamp)] = json.loads(row.value or "null")
         return words
 
     def aside(self) -> Iterator[tuple[str, str, str]]:

@@ -15,7 +15,7 @@ from random import Random
 from tests.bucket.protocol.truth import Violation
 from tests.bucket.protocol.world import JOBS, MEMORY, PATHS, Decision, Setup, World, template_store
 
-SKEWS = ((0, 0, 0), (0, 0, 0), (0, 3, -3), (20, 0, -20), (0, 90, 0))
+SKEWS = ((0, 0, 0), (900, 0, 0), (0, 180_000, -180_000), (1_200_000, 0, -1_200_000), (0, 5_400_000, 0))
 LENGTHS = (20, 40, 80, 120)
 
 

@@ -12,7 +12,7 @@ I9 a tag set above every deletion is never lost.
 import itertools
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +22,10 @@ from types import SimpleNamespace
 import pytest
 
 from mountfs import objects
-from mountfs.bucket.requests import Copy, Delete, Put, PutLarge
+from mountfs.bucket.requests import Copy, Delete, Pause, Put, PutLarge
 from mountfs.errors import MountfsError, RemoteUnavailable
 from mountfs.model import Digest
-from mountfs.records import PathState, decode_record, fold
+from mountfs.records import PathState, Value, decode_record, fold
 from mountfs.store.outbox import Due
 from tests.bucket.machines import SetClock
 from tests.bucket.protocol.host import MINUTE, Host, make_template
@@ -58,23 +58,23 @@ MEMORY = Path("/dev/shm")
 
 @dataclass(frozen=True)
 class Setup:
-    """How many machines, and by how many minutes each one's clock is off."""
+    """How many machines, and by how many milliseconds each one's clock is off."""
 
-    skews: tuple[int, ...] = (0, 0)
+    skews_ms: tuple[int, ...] = (0, 0)
 
 
 class World:
     """See the module's docstring. Use `World.made`."""
 
     def __init__(self, setup: Setup, directory: Path, template: Path) -> None:
-        self.bucket = SimulatedBucket(now_ms=BEGIN_MS, page=2)
+        self.bucket = SimulatedBucket(now_ms=BEGIN_MS, page=2, resolution_ms=1000)
         self.published = Published(self.bucket)
         self.said = Said()
         self.trace: list[str] = []
         self.tainted: set[str] = set()
         self.hosts = [
-            Host(n, directory / str(n), template, self.bucket, SetClock(self._now, skew_ms=skew * MINUTE))
-            for n, skew in enumerate(setup.skews)
+            Host(n, directory / str(n), template, self.bucket, SetClock(self._now, skew_ms=skew_ms))
+            for n, skew_ms in enumerate(setup.skews_ms)
         ]
         for host in self.hosts:
             self._watch(host)
@@ -112,6 +112,8 @@ class World:
                 self.hosts[number].clock.skew_ms += minutes * MINUTE
             case ("time", int(minutes)):
                 self.bucket.now_ms += minutes * MINUTE
+            case ("seconds", int(seconds)):
+                self.bucket.now_ms += 1000 * seconds
             case ("ext", str(job)):
                 self._delete_prefix(job)
             case _:
@@ -180,6 +182,7 @@ class World:
         for _ in range(MOST_STEPS):
             if key not in host.tasks:
                 return
+            self._let_others(host, key)
             self._step(host, key, "step")
         raise Violation(f"I0 machine {host.number}: {key} does not end")
 
@@ -193,7 +196,16 @@ class World:
                 count -= 1
                 if not count:
                     return
+            self._let_others(host, key)
             self._step(host, key, "step")
+
+    def _let_others(self, host: Host, key: tuple[str, str]) -> None:
+        """Who pauses waits for another run of this machine, which has something to compute."""
+        if not isinstance(host.tasks[key].request, Pause):
+            return
+        for other in list(host.tasks):
+            if other != key and other in host.tasks and not is_request(host.tasks[other].request):
+                self._step(host, other, "step")
 
     def _crash(self, host: Host) -> None:
         self.say(f"machine {host.number} is killed and starts again")
@@ -303,7 +315,7 @@ class World:
 
         host.store.outbox.restamp = heard  # type: ignore[method-assign]
 
-    def _restamped(self, before: dict[Word, object], after: dict[Word, object]) -> None:
+    def _restamped(self, before: Mapping[Word, Value], after: Mapping[Word, Value]) -> None:
         for word in after.keys() - before.keys():
             old = next(
                 (w for w in before if (w.job, w.path, w.register) == (word.job, word.path, word.register)), None
@@ -402,6 +414,21 @@ class World:
                 self._check_gone(job, there)
             else:
                 self._check_kept(job, there, when)
+        for host in self.hosts:
+            self._check_readable(host, when)
+
+    def _check_readable(self, host: Host, when: str) -> None:
+        """Whatever is not here can be fetched, whole."""
+        for job in JOBS:
+            for path, state in existing(host.states(job)).items():
+                digest = digest_in(state.value("content"))
+                if job in self.tainted or digest is None or host.holds(digest):
+                    continue
+                try:
+                    read = host.read(f"{job}/{path.decode()}")
+                except MountfsError as error:
+                    raise Violation(f"I4 machine {host.number} cannot read {job}/{path.decode()}{when}: {error}") from None
+                assert Digest.of(read).hex() == digest
 
     def _check_gone(self, job: str, there: dict[bytes, dict[str, tuple[str, object]]]) -> None:
         for path, shown in there.items():
@@ -493,10 +520,10 @@ class _Applying(set[int]):
         super().add(job)
         self._old[job] = self._states(job)
 
-    def discard(self, job: int, /) -> None:
+    def discard(self, job: object, /) -> None:
         super().discard(job)
-        old = self._old.pop(job, None)
-        if old is not None:
+        old = self._old.pop(job, None) if isinstance(job, int) else None
+        if old is not None and isinstance(job, int):
             name = self._host.ground.tables.job_name(job).decode()
             self._world.check_reading(self._host, name, old, self._states(job))
 
@@ -566,5 +593,5 @@ def _told(records: Iterable[object]) -> str:
     return "; ".join(said)
 
 
-def _difference(a: dict[bytes, object], b: dict[bytes, object]) -> str:
+def _difference(a: Mapping[bytes, object], b: Mapping[bytes, object]) -> str:
     return "; ".join(f"{p.decode()}: {a.get(p)} / {b.get(p)}" for p in sorted(a.keys() | b.keys()) if a.get(p) != b.get(p))

@@ -1,0 +1,125 @@
+"""A large content brought here whole, in ranges and into a file: little of it is in memory at any time."""
+
+import hashlib
+import logging
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mountfs.bucket.fetching import Whereabouts, absent, look_again, lost, whereabouts
+from mountfs.bucket.ground import Ground
+from mountfs.bucket.requests import Range, Request, Steps, Together, Work, ask
+from mountfs.catalog.bucket import Placed
+from mountfs.contents import framed, full_disk
+from mountfs.errors import CorruptContent, MountfsError, ObjectMissing
+from mountfs.model import Content, Digest
+from mountfs.remote.protocol import Fetched, Remote
+
+log = logging.getLogger(__name__)
+
+CHUNK_BYTES = 4 << 20
+SIDE_BY_SIDE = 4
+
+
+def gather(ground: Ground, content_id: int) -> Steps[None]:
+    """Bring a content here, whole. Raises ContentLost, CorruptContent, RemoteUnavailable, RemoteDenied, CacheFull."""
+    content = absent(ground, content_id)
+    if content is None:
+        return
+    for again in (False, True):
+        if again:
+            yield from look_again(ground, content)
+        for found in whereabouts(ground, content):
+            try:
+                yield from _gather_from(ground, content, found)
+            except ObjectMissing:
+                continue
+            except CorruptContent as error:
+                log.error("%s: %s", found.key, error)
+                continue
+            return
+    raise lost(content)
+
+
+def _gather_from(ground: Ground, content: Content, found: Whereabouts) -> Steps[None]:
+    path = ground.contents.incoming / f"gathered-{content.id}-{ground.random()}"
+    scratch = _Scratch(path)
+    try:
+        yield from _fill(found, scratch)
+        yield from _keep(ground, content, found.place, scratch)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+class _Scratch:
+    """An open file, closed with the last request that writes into it: nobody may wait for that one any more."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+    def read(self, offset: int, length: int) -> bytes:
+        return os.pread(self.fd, length, offset)
+
+    def __del__(self) -> None:
+        os.close(self.fd)
+
+
+def _fill(found: Whereabouts, scratch: _Scratch) -> Steps[None]:
+    place = found.place
+    pieces = [
+        _Into(found.key, place.offset + start, min(CHUNK_BYTES, place.stored - start), scratch, start)
+        for start in range(0, place.stored, CHUNK_BYTES)
+    ]
+    for first in range(0, len(pieces), SIDE_BY_SIDE):
+        for answer in (yield from ask(Together(pieces[first : first + SIDE_BY_SIDE]))):
+            if isinstance(answer, MountfsError):
+                raise answer
+
+
+def _keep(ground: Ground, content: Content, place: Placed, scratch: _Scratch) -> Steps[None]:
+    """The file first, under its digest, then the row that points at it."""
+    digest = Digest(place.digest)
+    names = [ground.contents.doom_name(digest, place.codec)]
+    ground.contents.expect(names)
+    try:
+        with ground.catalog.transaction():
+            ground.catalog.doom(names)
+        yield from ask(Work(lambda: _check(content, place, scratch)))
+        ground.contents.adopt_quickly(scratch.path, digest, place.codec)
+        with ground.ledger.transaction():
+            ground.catalog.bring(
+                content.id, place.codec, place.sums, place.stored, None, now_s=ground.ledger.now_s()
+            )  # fmt: skip
+            ground.catalog.spare(names)
+    finally:
+        ground.contents.came(names)
+
+
+def _check(content: Content, place: Placed, scratch: _Scratch) -> None:
+    """Every frame by its checksum, the whole by its SHA-256. Raises CorruptContent."""
+    stored = replace(content, codec=place.codec, stored=place.stored, sums=place.sums)
+    reader = framed(stored, fetch=scratch.read, stored_bytes=place.stored)
+    total = hashlib.sha256()
+    for index in range(len(reader.table)):
+        total.update(reader.decoded(index))
+    if total.digest() != place.digest:
+        raise CorruptContent(f"integrity check: the bucket has other bytes than those of {place.digest.hex()}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Into(Request[None]):
+    """A range, straight into its place in a file."""
+
+    key: str
+    offset: int
+    length: int
+    scratch: _Scratch
+    at: int
+
+    def run(self, remote: Remote) -> None:
+        fetched: Fetched = Range(self.key, self.offset, self.length).run(remote)
+        if len(fetched.data) != self.length:
+            raise CorruptContent("integrity check: the object in the bucket ends too early")
+        with full_disk():
+            os.pwrite(self.scratch.fd, fetched.data, self.at)

@@ -1,0 +1,84 @@
+"""What cannot be right in the bucket and costs nothing but itself: counted and named, for `status` and `doctor`.
+
+Bundles that cannot be read (cut, foreign, of a newer format) are left alone and looked at again in a while: what was
+damaged on its way is whole the next time. Stamps that run ahead of the server fold like any others; who wrote them is
+remembered, since it is his clock that is wrong.
+"""
+
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+
+from mountfs.catalog import Catalog
+from mountfs.clock import milliseconds_of, writer_of
+from mountfs.store.owing import Where
+
+AGAIN_SECONDS = 60.0  # a bundle that could not be read
+WRITERS_KEPT = 16
+AHEAD = "stamps_ahead"  # in the catalog's `meta`
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A writer whose clock runs ahead: the last such stamp that was seen, and where."""
+
+    writer: str
+    key: str
+    stamp_ms: int
+
+
+@dataclass(slots=True)
+class Oddities:
+    """Of all jobs that were read since the start."""
+
+    _refused: dict[int, dict[str, tuple[str, ...]]] = field(default_factory=dict)
+    _unread: dict[tuple[int, str], float] = field(default_factory=dict)  # until when a bundle is left alone
+
+    def refuse(self, job: int, name: str, sentences: Collection[str]) -> None:
+        """Lines of a bundle that cannot be right; all others were believed."""
+        if sentences:
+            self._refused.setdefault(job, {})[name] = tuple(sentences)
+
+    def leave_alone(self, job: int, name: str, reason: str, *, now: float) -> None:
+        """A bundle that cannot be read."""
+        self._unread[job, name] = now + AGAIN_SECONDS
+        self.refuse(job, name, (f"left alone: {reason}",))
+
+    def is_left_alone(self, job: int, name: str, *, now: float) -> bool:
+        return self._unread.get((job, name), now) > now
+
+    def forget_but(self, job: int, names: Collection[str]) -> None:
+        """Only these bundles are listed now."""
+        known = self._refused.get(job, {})
+        for name in [name for name in known if name not in names]:
+            del known[name]
+            self._unread.pop((job, name), None)
+
+    def read(self, job: int, name: str) -> None:
+        """That bundle is whole after all."""
+        if self._unread.pop((job, name), None) is not None:
+            self._refused.get(job, {}).pop(name, None)
+
+    def of(self, job: int) -> list[str]:
+        return [f"{name}: {said}" for name, sentences in self._refused.get(job, {}).items() for said in sentences]
+
+    def all(self) -> Iterator[tuple[int, str]]:
+        """(job, sentence) of each refusal."""
+        for job in self._refused:
+            for sentence in self.of(job):
+                yield job, sentence
+
+
+def note_ahead(catalog: Catalog, where: Where, job_name: bytes, stamp: str) -> None:
+    """Remember that this stamp runs ahead. Inside a transaction."""
+    known = {ahead.writer: ahead for ahead in stamps_ahead(catalog)}
+    if len(known) >= WRITERS_KEPT and writer_of(stamp) not in known:
+        return
+    key = b"/".join(filter(None, (job_name, where.path))).decode(errors="replace")
+    known[writer_of(stamp)] = Ahead(writer_of(stamp), key, milliseconds_of(stamp))
+    catalog.set_meta(AHEAD, json.dumps([[one.writer, one.key, one.stamp_ms] for one in known.values()]))
+
+
+def stamps_ahead(catalog: Catalog) -> list[Ahead]:
+    """Writers whose stamps ran ahead when they were read, the latest of each."""
+    return [Ahead(str(writer), str(key), int(ms)) for writer, key, ms in json.loads(catalog.meta(AHEAD) or "[]")]

@@ -1,0 +1,84 @@
+"""The process that folds the feed: started when there is something to fold, ended when there was nothing for a while."""
+
+import marshal
+import os
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import trio
+
+from mountfs.bucket.folding import FRAME_HEAD_BYTES, Here, length_of, question
+from mountfs.errors import MountfsError
+from mountfs.store.told import Piece, told_of
+
+IDLE_SECONDS = 60.0
+
+
+class Folder:
+    """One batch at a time. What is not taken yet waits in the pipe, and the process with it."""
+
+    def __init__(self) -> None:
+        self._process: trio.Process | None = None
+        self._used = 0.0
+
+    async def fold(self, parts: list[bytes], here: Here, take: Callable[[Piece], Awaitable[None]]) -> None:
+        """Have these folded, and hand over each piece. Raises what `take` does, MountfsError where the process ended."""
+        process = await self._started()
+        assert process.stdin is not None
+        whole = False
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(process.stdin.send_all, question(parts, here))
+                while (piece := await _next(process)) is not None:
+                    await take(piece)
+            whole = True
+        except (trio.BrokenResourceError, EOFError) as error:
+            raise MountfsError("the process that folds the feed has ended") from error
+        finally:
+            self._used = trio.current_time()
+            if not whole:  # it is in the middle of an answer
+                await self.end()
+
+    async def _started(self) -> trio.Process:
+        if self._process is None:
+            ours = str(Path(__file__).resolve().parents[2])
+            path = os.pathsep.join([ours, *filter(None, [os.environ.get("PYTHONPATH")])])
+            self._process = await trio.lowlevel.open_process(
+                [sys.executable, "-m", "mountfs.bucket.folding"], cwd="/", env={**os.environ, "PYTHONPATH": path},
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            )  # fmt: skip
+        return self._process
+
+    async def end_if_idle(self) -> None:
+        if trio.current_time() - self._used > IDLE_SECONDS:
+            await self.end()
+
+    async def end(self) -> None:
+        """It has nothing to lose."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with trio.CancelScope(shield=True):
+            process.kill()
+            await process.wait()
+            for stream in (process.stdin, process.stdout):
+                if stream is not None:
+                    await stream.aclose()
+
+
+async def _next(process: trio.Process) -> Piece | None:
+    length = length_of(await _exactly(process, FRAME_HEAD_BYTES))
+    return told_of(marshal.loads(await _exactly(process, length))) if length else None
+
+
+async def _exactly(process: trio.Process, length: int) -> bytes:
+    assert process.stdout is not None
+    read = bytearray()
+    while len(read) < length:
+        piece = await process.stdout.receive_some(length - len(read))
+        if not piece:
+            raise EOFError
+        read += piece
+    return bytes(read)

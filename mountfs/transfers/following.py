@@ -1,0 +1,215 @@
+"""The whole index on this machine (`sync: full`): the feed followed, the bucket listed once a day, the feed kept small.
+
+Folding is done by a process of its own; rows go in between requests, and while somebody uses the mount they take half
+of the loop's time at most.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+import trio
+import trio.lowlevel
+
+from mountfs.bucket import feed, heads, lease
+from mountfs.bucket.following import ROUNDS, Follower, Plan, read_heard, read_job, scan
+from mountfs.bucket.ground import DAY_MS, HOUR_MS, Ground
+from mountfs.bucket.rebuilding import rebuild_feed, rebuild_heads
+from mountfs.bucket.requests import Steps
+from mountfs.errors import MountfsError, RemoteUnavailable
+from mountfs.store.paths import Changes
+from mountfs.store.told import Piece
+from mountfs.transfers.carrier import Carrier
+from mountfs.transfers.folder import Folder
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+SIDE_BY_SIDE = 8  # jobs that are read at the same time
+KEPT, HEADS_KEPT = "feed_kept", "heads_kept"  # server's time at which the feed, the heads, were last kept small
+
+
+class Tell(Protocol):
+    """Hears how far a long run is: what it does, and how much of how much."""
+
+    def __call__(self, phase: str, done: int = 0, total: int = 0) -> None: ...
+
+
+def _nobody(phase: str, done: int = 0, total: int = 0) -> None:
+    """Nobody asked for it."""
+
+
+class Following:
+    """See the module's docstring. `asked` counts requests to the mount; `changed` tells the kernel what it remembers."""
+
+    def __init__(
+        self, ground: Ground, follower: Follower, carrier: Carrier, *, sync_seconds: float, writes: bool,
+        changed: Callable[[Changes], None],
+    ) -> None:  # fmt: skip
+        self._ground = ground
+        self.follower = follower
+        self._carrier = carrier
+        self._sync_seconds = sync_seconds
+        self._writes = writes
+        self._changed = changed
+        self.asked: Callable[[], int] = lambda: 0
+        self._asked_before = 0
+        self._lock = trio.Lock()
+        self._folder = Folder()
+        self._complaint = ""
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        try:
+            while True:
+                if self._carrier.down is None and not self._lock.locked():
+                    await self._round()
+                await self._folder.end_if_idle()
+                await trio.sleep(self._sync_seconds)
+        finally:
+            await self._folder.end()
+
+    async def _round(self) -> None:
+        try:
+            await self.catch_up()
+            if self.follower.is_scan_due():
+                await self.scan()
+            if self._writes:
+                await self._keep()
+            self._complaint = ""
+        except RemoteUnavailable as error:
+            log.info("the feed could not be followed: %s", error)
+        except MountfsError as error:
+            if str(error) != self._complaint:
+                log.error("the feed could not be followed: %s", error)
+            self._complaint = str(error)
+        except Exception:  # a bug here must not take the mount away from its users
+            log.exception("a bug in following the feed")
+
+    async def _steps(self, steps: Steps[T]) -> T:
+        return await self._carrier.run(steps, urgent=False)
+
+    # -- the feed -----------------------------------------------------------------------------------------
+
+    async def catch_up(self, tell: Tell = _nobody) -> None:
+        """Everything that the feed tells by now is in the rows. Raises RemoteUnavailable, RemoteDenied."""
+        async with self._lock:
+            await self._catch_up(tell)
+
+    async def _catch_up(self, tell: Tell) -> None:
+        for _ in range(ROUNDS):
+            plan = await self._steps(self.follower.look())
+            if await self._read(plan, tell):
+                self.follower.advance(plan)
+                break
+        for job, times in self._ground.catalog.feed.heard():
+            self._changed(await self._steps(read_heard(self._ground, job, times)))
+
+    async def _read(self, plan: Plan, tell: Tell) -> bool:
+        """Whether all parts were there; what was merged meanwhile is looked for again."""
+        whole, done = True, 0
+        for group in self.follower.groups(plan):
+            tell("reading the feed", done, len(plan.parts))
+            got, vanished = await self._steps(feed.fetch(group))
+            whole = whole and not vanished
+            await self._folder.fold([data for _part, data in got], self.follower.here(), self._take)
+            self.follower.have_read(part for part, _data in got)
+            done += len(group)
+        return whole
+
+    async def _take(self, piece: Piece) -> None:
+        began = time.perf_counter()
+        self._changed(self.follower.take(piece))
+        took = time.perf_counter() - began
+        await trio.lowlevel.checkpoint()
+        asked = self.asked()
+        if asked != self._asked_before:  # somebody uses the mount
+            self._asked_before = asked
+            await trio.sleep(took)
+
+    # -- the whole bucket ---------------------------------------------------------------------------------
+
+    async def scan(self, tell: Tell = _nobody) -> None:
+        """List all jobs, and read those of which the rows know other bundles than those that are there."""
+        async with self._lock:
+            await self._scan(tell, anew=False)
+
+    async def _scan(self, tell: Tell, *, anew: bool) -> None:
+        tell("listing all jobs")
+        found = await self._steps(scan(self._ground, everything=anew))
+        if await self._read_jobs(found.differ, tell, anew=anew):
+            self.follower.scanned(found.began_ms)
+
+    async def _read_jobs(self, names: Sequence[bytes], tell: Tell, *, anew: bool) -> bool:
+        """Whether all could be read; one that cannot keeps no other from it."""
+        todo, whole, done = iter(names), True, 0
+
+        async def some() -> None:
+            nonlocal whole, done
+            for name in todo:
+                tell("reading jobs", done, len(names))
+                try:
+                    self._changed(await self._steps(read_job(self._ground, name, anew=anew)))
+                except MountfsError as error:
+                    log.warning("%r could not be read: %s", name, error)
+                    whole = False
+                done += 1
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(SIDE_BY_SIDE):
+                nursery.start_soon(some)
+        return whole
+
+    async def sync(self, tell: Tell) -> None:
+        """Catch up now, and look for what the feed missed where that was not done today."""
+        async with self._lock:
+            await self._catch_up(tell)
+            if self.follower.is_scan_due():
+                await self._scan(tell, anew=False)
+
+    async def rebuild(self, tell: Tell) -> None:
+        """Catalog, feed and heads made anew from `jobs/` alone."""
+        async with self._lock:
+            self.follower.forget()
+            await self._scan(tell, anew=True)
+            if self._writes:
+                tell("telling of jobs")
+                await self._steps(rebuild_feed(self._ground))
+                tell("putting heads")
+                await self._steps(rebuild_heads(self._ground))
+            await self._catch_up(tell)
+
+    # -- maintenance --------------------------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        """Merge and drop what is old of feed and heads, where nobody else does it now."""
+        now_ms = self._ground.now_ms()
+        if now_ms - self._noted(KEPT) < HOUR_MS or not await self._steps(lease.take(self._ground)):
+            return
+        self._note(KEPT, now_ms)  # first: one that is refused is not tried again each time
+        await self._steps(feed.keep(self._ground))
+        if now_ms - self._noted(HEADS_KEPT) >= DAY_MS:
+            self._note(HEADS_KEPT, now_ms)
+            await self._steps(heads.drop_old_heads(self._ground))
+        await self._steps(lease.give_back(self._ground))
+
+    def _noted(self, name: str) -> int:
+        return int(self._ground.catalog.meta(name) or 0)
+
+    def _note(self, name: str, ms: int) -> None:
+        with self._ground.catalog.transaction():
+            self._ground.catalog.set_meta(name, str(ms))
+
+    def status(self) -> dict[str, object]:
+        """What is known of the index, for `status`. Times are the server's."""
+        followed = self.follower.followed
+        return {
+            "complete": self.follower.is_complete,
+            "followed_until_ms": self.follower.cursor_ms,
+            "listed_at_ms": self.follower.scanned_ms,
+            "parts": followed.parts,
+            "records": followed.records,
+            "refused": followed.refusals,
+        }

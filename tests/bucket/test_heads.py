@@ -1,0 +1,183 @@
+"""Heads: the jobs of a branch, commit or pull request are found without the index, in one LIST and few GETs."""
+
+import json
+
+import pytest
+
+from mountfs import objects
+from mountfs.bucket.heads import JobHead, drop_old_heads, find_jobs
+from mountfs.bucket.requests import drive
+from mountfs.bucket.telling import tell
+from mountfs.errors import RemoteDenied
+from tests.bucket.machines import Machine
+from tests.bucket.simulated import SimulatedBucket
+
+HEADS = ("branch", "commit", "pr")
+
+
+@pytest.fixture
+def machine(a: Machine) -> Machine:
+    a.ground.heads = HEADS
+    return a
+
+
+def tell_of(machine: Machine, job: str) -> None:
+    machine.publish(job)
+    drive(tell(machine.ground, machine.job(job)), machine.remote)
+
+
+def heads_of(bucket: SimulatedBucket) -> list[objects.Head]:
+    parsed = [objects.parse_head(key) for key in sorted(bucket.objects) if key.startswith(objects.HEADS)]
+    return [head for head in parsed if head is not None]
+
+
+def found(bucket: SimulatedBucket, key: str, value: bytes, *, limit: int = 5, beginning: bool = False) -> list[JobHead]:
+    return drive(find_jobs(key, value, limit=limit, beginning=beginning), bucket)
+
+
+def make_jobs(machine: Machine, bucket: SimulatedBucket, count: int, **tags: str) -> None:
+    for number in range(count):
+        machine.write(f"build-{number}/log", b"line\n")
+        machine.tag(f"build-{number}", **tags)
+        tell_of(machine, f"build-{number}")
+        bucket.now_ms += 1000
+
+
+def test_a_head_says_status_tags_types_and_top_names(machine: Machine, bucket: SimulatedBucket) -> None:
+    machine.write("job/junit.xml", b"<testsuite/>")
+    machine.write("job/htmlcov/index.html", b"<html/>")
+    machine.tag("job", branch="main", status="success", team="x")
+    tell_of(machine, "job")
+    (head,) = found(bucket, "branch", b"main")
+    assert (head.job, head.status, head.pr, head.tags) == (b"job", b"success", None, {"branch": b"main"})
+    assert head.types == ("coverage-report", "test-results")
+    assert head.top == (b"htmlcov", b"junit.xml")
+
+
+def test_the_newest_jobs_come_first_in_one_list_and_a_get_each(machine: Machine, bucket: SimulatedBucket) -> None:
+    make_jobs(machine, bucket, 20, branch="main")
+    bucket.requests.clear()
+    assert [head.job for head in found(bucket, "branch", b"main")] == [b"build-%d" % n for n in (19, 18, 17, 16, 15)]
+    assert [kind for kind, _key in bucket.requests] == ["list", *["get"] * 5]
+
+
+def test_a_short_sha_finds_its_commits(machine: Machine, bucket: SimulatedBucket) -> None:
+    for number, sha in enumerate(("abc123ff", "abc123ee", "abd00000")):
+        machine.write(f"build-{number}/log", b"line\n")
+        machine.tag(f"build-{number}", commit=sha)
+        tell_of(machine, f"build-{number}")
+        bucket.now_ms += 1000
+    assert [head.job for head in found(bucket, "commit", b"abc123", beginning=True)] == [b"build-1", b"build-0"]
+
+
+def test_a_head_is_written_once_until_it_would_say_something_new(machine: Machine, bucket: SimulatedBucket) -> None:
+    machine.write("job/log", b"1")
+    machine.tag("job", branch="main")
+    tell_of(machine, "job")
+    machine.write("job/log", b"2")
+    tell_of(machine, "job")
+    assert len(heads_of(bucket)) == 1
+    machine.tag("job", status="failed")
+    bucket.now_ms += 1000
+    tell_of(machine, "job")
+    assert len(heads_of(bucket)) == 2
+    assert [head.status for head in found(bucket, "branch", b"main")] == [b"failed"]
+
+
+def test_a_job_that_has_the_tag_no_more_is_not_found_by_it(machine: Machine, bucket: SimulatedBucket) -> None:
+    make_jobs(machine, bucket, 2, branch="main")
+    machine.tag("build-1", branch="release")
+    tell_of(machine, "build-1")
+    assert [head.job for head in found(bucket, "branch", b"main")] == [b"build-0"]
+    assert [head.job for head in found(bucket, "branch", b"release")] == [b"build-1"]
+
+
+def test_a_removed_job_is_not_found(machine: Machine, bucket: SimulatedBucket) -> None:
+    make_jobs(machine, bucket, 2, branch="main")
+    machine.unlink("build-1/log")
+    machine.rmdir("build-1")
+    tell_of(machine, "build-1")
+    assert [head.job for head in found(bucket, "branch", b"main")] == [b"build-0"]
+
+
+def test_values_and_jobs_of_any_bytes_and_length_are_found(machine: Machine, bucket: SimulatedBucket) -> None:
+    job, branch = "ü" * 100, "feature/" + "ö/" * 200
+    machine.write(f"{job}/log", b"line\n")
+    machine.tag(job, branch=branch)
+    tell_of(machine, job)
+    assert [head.job for head in found(bucket, "branch", branch.encode())] == [job.encode()]
+    assert found(bucket, "branch", (branch + "x").encode()) == []
+
+
+def test_a_head_that_lies_or_is_damaged_is_left_out(machine: Machine, bucket: SimulatedBucket) -> None:
+    make_jobs(machine, bucket, 3, branch="main")
+    first, second, _third = sorted(key for key in bucket.objects if key.startswith(objects.HEADS))
+    bucket.objects[first] = (b"{", bucket.now_ms)
+    said = json.loads(bucket.objects[second][0])
+    bucket.objects[second] = (json.dumps({**said, "job": "another"}).encode(), bucket.now_ms)
+    assert [head.job for head in found(bucket, "branch", b"main")] == [b"build-0"]
+
+
+def test_maintenance_keeps_the_newest_head_of_a_job(machine: Machine, bucket: SimulatedBucket) -> None:
+    make_jobs(machine, bucket, 2, branch="main")
+    for status in ("running", "failed", "success"):
+        bucket.now_ms += 1000
+        machine.tag("build-0", status=status)
+        tell_of(machine, "build-0")
+    bucket.now_ms += 2 * 3_600_000
+    assert drive(drop_old_heads(machine.ground), bucket) == 3
+    assert [(head.job, head.status) for head in found(bucket, "branch", b"main")] == [
+        (b"build-0", b"success"), (b"build-1", None)
+    ]  # fmt: skip
+
+
+def test_heads_that_are_refused_keep_neither_the_feed_nor_the_job_back(
+    machine: Machine, bucket: SimulatedBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = bucket.put
+
+    def refuse(key: str, data: bytes, **about: object) -> object:
+        if key.startswith(objects.HEADS):
+            raise RemoteDenied("403")
+        return put(key, data, **about)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(bucket, "put", refuse)
+    machine.write("job/log", b"line\n")
+    machine.tag("job", branch="main")
+    with pytest.raises(RemoteDenied):
+        tell_of(machine, "job")
+    assert not machine.ground.tables.untold()
+    monkeypatch.undo()
+    drive(tell(machine.ground, machine.job("job")), bucket)
+    assert [head.job for head in found(bucket, "branch", b"main")] == [b"job"]
+    assert len([key for key in bucket.objects if key.startswith(objects.FEED)]) == 1
+
+
+def test_an_emptied_job_is_hidden_and_shown_again_when_it_is_back(
+    machine: Machine, b: Machine, bucket: SimulatedBucket
+) -> None:
+    gone = objects.gone_key(b"job")
+    machine.write("job/log", b"line\n")
+    tell_of(machine, "job")
+    assert gone not in bucket.objects
+    machine.unlink("job/log")
+    machine.rmdir("job")
+    tell_of(machine, "job")
+    assert bucket.objects[gone][0] == b""
+    b.refresh("job")
+    b.write("job/other", b"back\n")
+    tell_of(b, "job")
+    assert len(bucket.objects[gone][0]) == 1
+
+
+def test_a_job_in_which_others_wrote_is_not_hidden_by_who_removed_his_part(
+    machine: Machine, b: Machine, bucket: SimulatedBucket
+) -> None:
+    machine.write("job/mine", b"1")
+    machine.publish("job")
+    b.write("job/yours", b"2")
+    b.publish("job")
+    machine.unlink("job/mine")
+    machine.rmdir("job")
+    tell_of(machine, "job")
+    assert objects.gone_key(b"job") not in bucket.objects

@@ -1,0 +1,110 @@
+"""A real daemon killed with -9 in the middle of uploads under load, again and again, on a real S3 server.
+
+3 rounds, or as many as `UPLOAD_KILLS` says. After each, everything acknowledged is there and the uploads go on; in
+the end a fresh machine reads the same from the bucket alone, and maintenance past the grace leaves no orphan.
+"""
+
+import os
+import random
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from mountfs import bundle, objects
+from mountfs.bundle import Manifest
+from mountfs.remote.protocol import Remote
+from tests.crash.test_kill import judged, written_until_killed
+from tests.faults.proxy import ShiftDate, SlowRequest
+from tests.s3.conftest import ExpectedLog
+from tests.s3.two import Machine, Machines, seen_in
+
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
+ROUNDS = int(os.environ.get("UPLOAD_KILLS", "3"))
+SEED = int(os.environ.get("CRASH_SEED", "1"))
+PAST_THE_GRACE_SECONDS = 2 * 3600
+AN_HOUR = {"trash_days": 0}
+"""The shortest grace there is."""
+
+
+@pytest.mark.timeout(3600)
+def test_kill_in_the_middle_of_uploads_loses_nothing_and_leaves_nothing(
+    make_machine: Machines, expected_log: ExpectedLog
+) -> None:
+    expected_log(r"does not answer|is not in the bucket|were still open|was open|recovered|draft")
+    rng = random.Random(SEED)
+    machine = make_machine(settings=AN_HOUR)
+    machine.proxy.rule(SlowRequest(3 << 20), method="PUT")
+    for number in range(ROUNDS):
+        job = machine.path / f"job-{number}"
+        job.mkdir()
+        told = written_until_killed(machine, job, seed=rng.randrange(1 << 30), lines=rng.randrange(40, 200))
+        machine.start()
+        wrong = [f"{path}: {said}" for path, promised in told.paths.items() if (said := judged(path, promised))]
+        assert not wrong, f"round {number} (CRASH_SEED={SEED}), after {told.lines} lines: {wrong}"
+    machine.proxy.clear()
+    machine.flush(timeout_seconds=120)
+    fresh = make_machine(settings=AN_HOUR)
+    for number in range(ROUNDS):
+        assert seen_in(fresh.path / f"job-{number}") == seen_in(machine.path / f"job-{number}")
+    often = most_often_uploaded(make_machine.remote(), machine)
+    assert often <= 1 + ROUNDS, "a content was uploaded in vain more than once a restart"
+    assert_no_orphan_past_the_grace(make_machine, machine)
+
+
+def assert_no_orphan_past_the_grace(make_machine: Machines, machine: Machine) -> None:
+    remote = make_machine.remote()
+    for _ in range(2):  # what a reading finds dead goes when another one, the grace later, finds it dead still
+        machine.proxy.rule(ShiftDate(PAST_THE_GRACE_SECONDS))
+        said = machine.mountfs("maintain")
+        assert said.returncode == 0, said.stderr
+    assert orphans(remote, machine) == []
+    assert remote.unfinished("") == []
+    for job in machine.path.iterdir():
+        seen_in(job)
+
+
+def orphans(remote: Remote, machine: Machine) -> list[str]:
+    """Large objects that no manifest names."""
+    found = []
+    for job in jobs(remote):
+        named = {place.object for manifest in manifests(remote, job) for place in manifest.places}
+        names = [key.rpartition("/")[2] for key in keys(remote, objects.job_prefix(job))]
+        large = [name for name in names if isinstance(objects.parse_object(name), objects.LargeName)]
+        found += [f"{job!r}: {name}" for name in large if name not in named]
+    return found
+
+
+def most_often_uploaded(remote: Remote, machine: Machine) -> int:
+    """How many copies of one content lie in one job, at most."""
+    copies: Counter[tuple[bytes, bytes]] = Counter()
+    for job in jobs(remote):
+        for manifest in manifests(remote, job):
+            copies.update((job, place.digest) for place in manifest.places)
+    return max(copies.values())
+
+
+def jobs(remote: Remote) -> list[bytes]:
+    return [objects.decode_name(part.split("/")[1]) or b"" for part in remote.list("jobs/", delimiter="/").prefixes]
+
+
+def keys(remote: Remote, prefix: str) -> Iterator[str]:
+    token: str | None = None
+    while True:
+        page = remote.list(prefix, token=token)
+        yield from (found.key for found in page.objects)
+        token = page.token
+        if token is None:
+            return
+
+
+def manifests(remote: Remote, job: bytes) -> Iterator[Manifest]:
+    for key in keys(remote, objects.job_prefix(job)):
+        name = key.rpartition("/")[2]
+        if isinstance(objects.parse_object(name), objects.BundleName):
+            data = remote.get(key, most_bytes=bundle.MOST_OBJECT_BYTES).data
+            extent = bundle.find_manifest(data, object_bytes=len(data))
+            stored = extent.within(data, object_bytes=len(data))
+            assert stored is not None
+            yield bundle.read_manifest(stored, store_id=None, job=job, name=name, extent=extent)
