@@ -101,8 +101,8 @@ class AsyncArtifactStore:
     async def path(self, key: Key) -> Path:
         return await _in_thread(self._store.path, key)
 
-    async def url(self, key: Key) -> str:
-        return await _in_thread(self._store.url, key)
+    async def url(self, key: Key, *, expires_in: float = 3600, plain: bool = False) -> str:
+        return await _in_thread(self._store.url, key, expires_in=expires_in, plain=plain)
 
     async def save(self, key: Key, target: Path) -> int:
         return await _in_thread(self._store.save, key, target)

@@ -50,6 +50,12 @@ class NotFound(MountfsError):
     errno, exit_code = _errno.ENOENT, 3
 
 
+class Stale(NotFound):
+    """The kernel asks by a number that is no more: another file has the name. It looks the name up again."""
+
+    errno = _errno.ESTALE
+
+
 class TagNotFound(MountfsError):
     """The artifact exists, the tag or fact asked for does not."""
 

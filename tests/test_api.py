@@ -20,8 +20,9 @@ import pytest
 import mountfs
 from mountfs import aio, errors
 from mountfs.api import ArtifactStore, open_store
-from mountfs.api.direct import DirectStore, SharedStore
+from mountfs.api.direct import DirectStore
 from mountfs.api.mounted import MountedStore
+from mountfs.api.shared import SharedStore
 from mountfs.config import load_settings
 from mountfs.statedir import StateDirectory
 from tests.mounting import Mounted

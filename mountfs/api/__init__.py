@@ -143,7 +143,7 @@ def _has_bucket(place: Place) -> bool:
 
 def _shared(place: Place, *, holder: AlreadyMounted | None = None) -> ArtifactStore:
     """What is here, without the lock."""
-    from mountfs.api.direct import SharedStore
+    from mountfs.api.shared import SharedStore
 
     state = StateDirectory(place.state)
     if not state.catalog.exists():

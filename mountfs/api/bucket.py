@@ -18,6 +18,7 @@ from mountfs.bucket.fetching import absent, fetch_bundle, fetch_content, is_larg
 from mountfs.bucket.gathering import gather
 from mountfs.bucket.ground import Ground
 from mountfs.bucket.healing import give_to_bucket
+from mountfs.bucket.links import encoding_of, no_object_of_its_own, own_object, refuse_without_content
 from mountfs.bucket.naming import jobs_in_bucket, show_jobs
 from mountfs.bucket.publishing import Published, publish
 from mountfs.bucket.reading import refresh
@@ -25,7 +26,7 @@ from mountfs.bucket.recovering import finish_interrupted
 from mountfs.bucket.requests import Steps
 from mountfs.bucket.telling import tell
 from mountfs.errors import MountfsError, RemoteUnavailable
-from mountfs.model import Content, State
+from mountfs.model import Content, Entry, State
 from mountfs.remote import open_remote
 from mountfs.remote.protocol import Remote
 from mountfs.remote.retrying import Retrying
@@ -43,6 +44,7 @@ T = TypeVar("T")
 MISSES = 2  # in one bundle: then it comes whole
 JOBS_AT_ONCE = 4  # that are published side by side: each may have a bundle of 32 MiB in memory
 BLIP_SECONDS = 2.0
+CONNECT_SECONDS = 5.0  # the first request: to make an S3 client alone takes a second on a busy machine
 AGAIN_SECONDS = 5.0  # after an outage nobody is asked for so long
 PAUSE_SECONDS = 0.5  # between two tries of a flush
 NAMES_SHOWN = 10
@@ -133,7 +135,8 @@ class DirectBucket:
             known=self.ground.store_id or None, trash_days=settings.trash_days, versions=settings.versions.enabled,
             where=remote.where, read_only=self.read_only,
         )  # fmt: skip
-        connected(self.ground, self._errands.run(steps, remote, self._looking), trash_days=settings.trash_days)
+        patience = Patience(max(settings.sync.look_seconds, CONNECT_SECONDS))
+        connected(self.ground, self._errands.run(steps, remote, patience), trash_days=settings.trash_days)
         self._connected = True
 
     # -- what others wrote ----------------------------------------------------------------------------------
@@ -188,12 +191,14 @@ class DirectBucket:
             for sentence in refreshed.refused:
                 log.warning("%s: %s", namespace.join_key((name,)), sentence)
         finally:
-            if known is None and not tables.bundles(job) and self._is_nowhere(job):
+            if known is None and self._is_nowhere(job):
                 with self.ground.catalog.transaction():
                     tables.forget_job(job)
 
     def _is_nowhere(self, job: int) -> bool:
-        return self.ground.paths.find(Where(job, b"")) is None and job not in self.ground.outbox.debts()
+        if self.ground.paths.find(Where(job, b"")) is not None or job in self.ground.outbox.debts():
+            return False
+        return not self.ground.catalog.feed.known(job)
 
     def _is_only_named(self, name: bytes) -> bool:
         """Whether a job is known by its name alone: it would look empty."""
@@ -261,6 +266,25 @@ class DirectBucket:
         log.warning("a damaged content was fetched again from the bucket")
         return True
 
+    def url(self, entry: Entry, *, seconds: int, plain: bool, content_type: str) -> str | None:
+        """A URL that anybody may read with; None where no server answers any. What is owed goes first."""
+        refuse_without_content(self._store, entry.ino)
+        assert entry.content is not None
+        job = self.ground.owing.where(entry.ino).job
+        if not self.read_only:
+            self.flush([job], timeout=None)
+        with self._asking() as remote:
+            if not remote.capabilities.presign:
+                return None
+            steps = own_object(self.ground, job, entry.content, plain=plain, may_upload=not self.read_only)
+            alone = self._errands.run(steps, remote, self._patience)
+            if alone is None:
+                raise no_object_of_its_own()
+            encoding, name = encoding_of(alone), namespace.join_key((entry.name,))
+            return remote.presign(
+                alone.key, seconds=seconds, content_type=content_type, content_encoding=encoding, filename=name
+            )[0]
+
     # -- the budget of what is here ---------------------------------------------------------------------------
 
     def note_read(self, content_id: int) -> None:
@@ -288,10 +312,12 @@ class DirectBucket:
         assert room.budget is not None
         self._evict(room.here_bytes() + size_bytes - room.budget.low_bytes)
 
-    def _evict(self, lacking_bytes: int) -> None:
-        self._store.eviction.evict_now(lacking_bytes)
+    def _evict(self, lacking_bytes: int) -> int:
+        """What could be freed."""
+        freed_bytes = self._store.eviction.evict_now(lacking_bytes)
         self._store.contents.sweep_decided()
         self._store.settler.reclaim()
+        return freed_bytes
 
     # -- what is owed -----------------------------------------------------------------------------------------
 
@@ -338,16 +364,16 @@ class DirectBucket:
         return errors
 
     def _publish_some(self, jobs: Sequence[int], patience: Patience, *, again: bool) -> dict[int, MountfsError]:
+        ends: Sequence[MountfsError | None]
         try:
             with self._asking(again=again) as remote:
                 ends = self._errands.run_all([self._publishing(job) for job in jobs], remote, patience)
+            self._judge(ends)
         except MountfsError as error:
-            return dict.fromkeys(jobs, error)
-        errors = {job: end for job, end in zip(jobs, ends, strict=True) if isinstance(end, MountfsError)}
-        self._judge(ends)
-        for job in jobs:
-            self._note_state(job, errors.get(job))
-        return errors
+            ends = [error] * len(jobs)
+        for job, end in zip(jobs, ends, strict=True):
+            self._note_state(job, end)
+        return {job: end for job, end in zip(jobs, ends, strict=True) if end is not None}
 
     def _note_state(self, job: int, error: MountfsError | None) -> None:
         if error is not None and not error.waiting_helps:

@@ -1,42 +1,35 @@
 """The direct route: nothing is mounted, so the store is opened here, under its lock.
 
-`DirectStore` writes and settles before it returns, and asks the bucket where the settings name one; `SharedStore` only
-reads what is here, beside others that do so too.
+It writes and settles before it returns, and asks the bucket where the settings name one.
 """
 
 import secrets
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
-from mountfs import journal, namespace
+from mountfs import namespace
 from mountfs.api.keys import Key, Names, names_of, writable_names_of
 from mountfs.api.pieces import Data, mode_of, pieces_of, umask
 from mountfs.api.reading import ArtifactStore, ContentFile
 from mountfs.api.said import About, attributes_of, no_tags_on_symlink, tag_attributes
-from mountfs.catalog import Catalog
-from mountfs.contents import ContentFiles, PlainReader, ReadsRanges, in_memory
+from mountfs.api.shared import read_only as read_only_refusal
+from mountfs.contents import PlainReader, ReadsRanges
 from mountfs.errors import (
-    AlreadyMounted,
     ArtifactTooLarge,
     CacheFull,
     ConfigError,
     ContentLost,
     CorruptContent,
-    DeadlineExceeded,
     IsADirectory,
     NotFound,
     NotMounted,
-    Protected,
     QuotaExceeded,
     RemoteDenied,
     RemoteUnavailable,
 )
-from mountfs.model import ROOT_INO, Artifact, Entry, Kind, Place, Standing
-from mountfs.statedir import StateDirectory
+from mountfs.model import ROOT_INO, Artifact, Entry, Kind, Standing
 from mountfs.store.live import LiveFile
-from mountfs.store.recovery import applied
 from mountfs.store.room import NoRoomYet
 from mountfs.store.store import Store
 from mountfs.store.tree import Owner
@@ -46,7 +39,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
-NOT_SETTLED_SECONDS = 5.0
 NO_BUCKET = "this store has no bucket: the settings name none (storage.backend: s3 or directory)"
 
 
@@ -100,7 +92,7 @@ class DirectStore(ArtifactStore):
 
     def _refuse_to_write(self) -> None:
         if self._read_only:
-            raise _read_only()
+            raise read_only_refusal()
 
     def _refuse_directory(self, parent: int, names: Names) -> None:
         found = self._store.tree.find(parent, names[-1])
@@ -216,6 +208,14 @@ class DirectStore(ArtifactStore):
             raise NotFound(f"not found: {namespace.join_key(names)}")
         return {job} if job is not None else set()
 
+    def _url(self, names: Names, *, seconds: int, plain: bool) -> str | None:
+        if self._bucket is None:
+            return None
+        with self._lock:
+            entry = self._store.tree.walk(names)
+            mime = self._facts.mime_of(names, self._catalog.register(entry.ino, "mime_type"))
+            return self._bucket.url(entry, seconds=seconds, plain=plain, content_type=mime)
+
     def close(self) -> None:
         """What the bucket lacks is sent first, as far as that goes now; the rest is kept, and said in the log."""
         with self._lock:
@@ -303,102 +303,3 @@ class _Healing:
                 raise
             self._reader = self._opens()
             return reads()
-
-
-class SharedStore(ArtifactStore):
-    """Reads a store that nobody serves, without its lock: any number at a time, beside one that writes."""
-
-    def __init__(
-        self, state: Path, *, mountpoint: Path, types: Mapping[str, str], holder: AlreadyMounted | None = None
-    ) -> None:
-        """`holder`: who holds the store, where it has a bucket, which only that process asks."""
-        catalog = Catalog.open(StateDirectory(state).catalog, read_only=True)
-        super().__init__(mountpoint=mountpoint, state=state, catalog=catalog, types=types)
-        self._contents = ContentFiles(state)
-        self._holder = holder
-
-    def is_complete(self) -> bool:
-        """Whether the catalog holds everything: neither the journal nor a draft has more."""
-        number, epoch = applied(self._catalog)
-        pending = journal.replay(StateDirectory(self.state).journal, after=number, epoch=epoch, over_gaps=False)
-        return not self._catalog.unsettled() and next(pending, None) is None
-
-    def put(
-        self,
-        key: Key,
-        data: Data,
-        *,
-        type: str | None = None,
-        tags: Mapping[str, object] | None = None,
-        metadata: Mapping[str, object] | None = None,
-        mime_type: str | None = None,
-        expires: str | None = None,
-    ) -> Artifact:
-        raise _read_only()
-
-    def delete(self, key: Key) -> bool:
-        raise _read_only()
-
-    def tag(self, key: Key, **tags: object) -> None:
-        raise _read_only()
-
-    def untag(self, key: Key, *keys: str) -> None:
-        raise _read_only()
-
-    def path(self, key: Key) -> Path:
-        raise NotMounted(f"nothing is mounted at {self.mountpoint}: an artifact has a path only in a mount")
-
-    def flush(self, key: Key | None = None, *, timeout: float | None = None) -> None:
-        raise _read_only()
-
-    def close(self) -> None:
-        self._catalog.close()
-
-    def _look(self, jobs: Sequence[bytes]) -> None:
-        """Whoever holds the store does; here is what it knows."""
-
-    def _look_at_root(self) -> None:
-        if self._holder is not None:
-            raise AlreadyMounted(f"not all jobs of the bucket are known here, and {self._holder}")
-
-    def _be_sure(self, job: bytes) -> None:
-        if self._holder is not None:
-            raise AlreadyMounted(f"{namespace.join_key((job,))}: not known here, and {self._holder}")
-
-    def _refresh(self) -> None:
-        """Each statement reads what is committed by then."""
-
-    def _await_digest(self, names: Names) -> None:
-        """Whoever is storing it knows; here it is not known yet."""
-
-    def _open(self, names: Names, entry: Entry) -> BinaryIO:
-        key = namespace.join_key(names)
-        if entry.content is None:
-            return ContentFile.opened(key, PlainReader(b""))
-        try:
-            return ContentFile.opened(key, self._reader(names, entry.content))
-        except (CorruptContent, ContentLost) as error:
-            raise type(error)(f"{key}: {error}") from error
-
-    def _reader(self, names: Names, content_id: int) -> ReadsRanges:
-        deadline = time.monotonic() + NOT_SETTLED_SECONDS
-        while time.monotonic() < deadline:
-            content = self._catalog.content(content_id)
-            if content is not None and content.place == Place.CATALOG:
-                return in_memory(content, self._catalog.content_data(content_id))
-            if content is not None and content.place == Place.FILE:
-                return self._contents.open(content)
-            if content is not None and content.place == Place.BUCKET:
-                raise RemoteUnavailable(
-                    f"the content is in the bucket alone, and {self._holder or 'is not asked for here'}"
-                )
-            time.sleep(0.01)  # another process is just storing it
-            entry = self._facts.find(names)
-            if entry is None or entry.content is None:
-                raise NotFound(f"not found: {namespace.join_key(names)}")
-            content_id = entry.content
-        raise DeadlineExceeded("another process is still storing it: try again")
-
-
-def _read_only() -> Protected:
-    return Protected("this store was opened to read only")

@@ -63,9 +63,10 @@ _KINDS: dict[int, tuple[type[MountfsError], str]] = {
     errno.ENOSPC: (CacheFull, "no space left on the disk that holds the state directory"),
     errno.ENODATA: (TagNotFound, "no such tag"),
     errno.ENOTCONN: (NotMounted, "the daemon of the mount has ended: mount again"),
-    errno.ETIMEDOUT: (DeadlineExceeded, "not in time"),
+    errno.ETIMEDOUT: (RemoteUnavailable, "the bucket does not answer in time"),
 }
 
+URL_SECONDS = 3600.0  # a large content may have to be uploaded first
 DELETE_SECONDS = 3600.0  # a million artifacts take minutes, in which others are served
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -178,14 +179,24 @@ class MountedStore(ArtifactStore):
     def close(self) -> None:
         self._catalog.close()
 
+    def _url(self, names: Names, *, seconds: int, plain: bool) -> str | None:
+        if not self._has_bucket():
+            return None
+        key = namespace.join_key(names)
+        return str(client.ask(self.state, "url", timeout=URL_SECONDS, key=key, seconds=seconds, plain=plain)["url"])
+
     def _look(self, jobs: Sequence[bytes]) -> None:
         """Whoever looks into a job through the mount has the daemon look in the bucket."""
-        for job in jobs if self._has_bucket() else ():
+        if not self._has_bucket():
+            return
+        client.ask(self.state, "barrier")  # a daemon that hangs would keep us for ever
+        for job in jobs:
             with self._asking((job,)):
                 _look_into(os.path.join(os.fsencode(self.mountpoint), job))
 
     def _look_at_root(self) -> None:
         if self._has_bucket():
+            client.ask(self.state, "barrier")
             with self._asking(()):
                 _look_into(os.fsencode(self.mountpoint))
 
@@ -207,13 +218,7 @@ class MountedStore(ArtifactStore):
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return
         except OSError as error:
-            kind = (
-                RemoteUnavailable
-                if error.errno == errno.ETIMEDOUT
-                else _KINDS.get(error.errno or 0, (MountfsError,))[0]
-            )
-            said = error.strerror or "the bucket could not be asked"
-            raise kind(f"{namespace.join_key(names) or self.mountpoint}: {self._refusal(kind) or said}") from error
+            raise self._meant(error, namespace.join_key(names) or str(self.mountpoint)) from error
 
     def _path(self, names: Names) -> Path:
         return self.mountpoint.joinpath(*map(os.fsdecode, names))

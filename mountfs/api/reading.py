@@ -217,9 +217,18 @@ class ArtifactStore(abc.ABC):
         except (CorruptContent, ContentLost):
             return False
 
-    def url(self, key: Key) -> str:
-        """Where others may fetch it: a `file://` uri, as long as no bucket is configured. Raises NotFound."""
-        return self.metadata(key).uri
+    def url(self, key: Key, *, expires_in: float = 3600, plain: bool = False) -> str:
+        """Where others may fetch it for so many seconds: signed by the bucket, or without one a `file://` uri.
+
+        Answers with the plain file's content type and `Content-Encoding: zstd`; with `plain` from a decoded copy. What
+        the bucket lacks is uploaded first. Raises NotFound; IsADirectory and Unsupported for what has no content.
+        """
+        uri = self.metadata(key).uri
+        return self._url(names_of(key, self.mountpoint), seconds=int(expires_in), plain=plain) or uri
+
+    def _url(self, names: Names, *, seconds: int, plain: bool) -> str | None:
+        """A URL that a server answers; None where there is no such server."""
+        return None
 
     def stats(self) -> dict[str, object]:
         """How many artifacts there are, and what they cost."""

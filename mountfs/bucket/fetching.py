@@ -101,12 +101,15 @@ def _read(found: Whereabouts) -> Steps[Member]:
 
 
 def fetch_bundle(ground: Ground, job: int, number: int) -> Steps[int]:
-    """Bring all that is absent of a bundle here with one request; how many contents came."""
-    key = ground.key(job, ground.tables.bundle_name(number))
+    """Bring all that is absent of a bundle here with one request; how many contents came. None of one that is gone."""
     wanted = [place for place in ground.tables.places_in(number) if not place.object and _is_wanted(ground, place)]
     if not wanted:
         return 0
-    fetched = yield from ask(Get(key, bundle.MOST_OBJECT_BYTES))
+    key = ground.key(job, ground.tables.bundle_name(number))
+    try:
+        fetched = yield from ask(Get(key, bundle.MOST_OBJECT_BYTES))
+    except ObjectMissing:
+        return 0  # merged meanwhile: who fetches one by one looks again
     came = 0
     for start in range(0, len(wanted), BATCH):
         some = wanted[start : start + BATCH]

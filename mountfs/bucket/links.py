@@ -17,9 +17,10 @@ from mountfs.bucket.requests import Head, Put, PutLarge, Steps, Work, ask
 from mountfs.bundle import Packed
 from mountfs.catalog.bucket import NotedUpload, Placed
 from mountfs.contents import ContentFiles, ReadsRanges, in_memory
-from mountfs.errors import ContentLost, CorruptContent
-from mountfs.model import Codec, Content, Digest, Place
+from mountfs.errors import ContentLost, CorruptContent, IsADirectory, Protected, Unsupported
+from mountfs.model import Codec, Content, Digest, Kind, Place
 from mountfs.remote.protocol import Source, Upload
+from mountfs.store.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,31 @@ def _name(ground: Ground, job: int, content: Content, load: _Load, noted: NotedU
         )  # fmt: skip
         ground.tables.add_places(job, landed, map(place_row, packed.manifest.places))
         ground.tables.forget_upload(job, content.digest, load.kind)
+
+
+# -- what is said of it ---------------------------------------------------------------------------------------------
+
+
+def encoding_of(alone: Alone) -> str | None:
+    """The Content-Encoding that makes a client show the plain bytes."""
+    return "zstd" if alone.codec == Codec.ZSTD else None
+
+
+def no_object_of_its_own() -> Protected:
+    """Where nothing may be uploaded."""
+    return Protected("it lies in a bundle, and this is read-only: no object of its own can be made for a URL")
+
+
+def refuse_without_content(store: Store, ino: int) -> None:
+    """Raises NotFound, IsADirectory, Unsupported for what has no content that a URL could answer with."""
+    entry = store.tree.entry(ino)
+    match entry.kind:
+        case Kind.DIRECTORY:
+            raise IsADirectory("a directory has no URL: ask for an artifact in it")
+        case Kind.SYMLINK:
+            raise Unsupported("a symlink has no URL: ask for what it points to")
+    if entry.size == 0:
+        raise Unsupported("an empty artifact has no URL: there is nothing to answer with")
 
 
 # -- what goes up ---------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ published itself stays.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import partial
@@ -96,11 +96,13 @@ def _apply(
         gone = vanished(ground.tables.bundles(job).values(), before=before, listed=bundles.keys())
         yield from carry_out_moves(ground)
         added = _add(ground, job, read)
-        if gone or ground.tables.needs_refold(job) or ground.catalog.feed.has_told(job):
-            yield from _reconcile(ground, job, {b.id for b in gone}, done.changes)
+        ids = {b.id for b in gone}
+        if ground.tables.needs_refold(job) or ground.catalog.feed.has_told(job):
+            yield from _reconcile(ground, job, ids, done.changes)
         else:
+            told = (yield from _let_go(ground, job, ids, done.changes)) if ids else set()
             records = [record for r in read if r.manifest is not None for record in r.manifest.records]
-            yield from apply_records(ground, job, records, done.changes)
+            yield from apply_records(ground, job, [r for r in records if r.path not in told], done.changes)
         with ground.ledger.transaction():
             for number in added:
                 ground.tables.set_standing(number, "whole")
@@ -220,20 +222,41 @@ def apply_records(ground: Ground, job: int, records: Sequence[Record], changes: 
                 ground.paths.put(where, record, changes)
 
 
-def published(ground: Ground, job: int, *, without: AbstractSet[int] = frozenset()) -> Steps[dict[bytes, PathState]]:
-    """The published state of a job: the fold of the bundles known under its prefix."""
-    name = ground.tables.job_name(job)
-    stored = [
-        (b.name, ground.tables.manifest(b.id)) for b in ground.tables.bundles(job).values() if b.id not in without
-    ]  # fmt: skip
+def published(
+    ground: Ground, job: int, *, without: AbstractSet[int] = frozenset(), only: Container[bytes] | None = None
+) -> Steps[dict[bytes, PathState]]:
+    """The published state of a job: the fold of the bundles known under its prefix; of `only` these paths."""
+    known = ground.tables.bundles(job).values()
+    manifests = _stored(ground, job, [b for b in known if b.id not in without])
 
     def work() -> dict[bytes, PathState]:
-        records: list[Record] = []
-        for number, raw in stored:
-            records.extend(bundle.read_manifest(raw, store_id=ground.store_id, job=name, name=number).records)
-        return fold(records)
+        return fold(record for record in _records(manifests) if only is None or record.path in only)
 
     return (yield from ask(Work(work)))
+
+
+_Manifest = Callable[[], Manifest]
+
+
+def _stored(ground: Ground, job: int, known: Iterable[KnownBundle]) -> list[_Manifest]:
+    """Manifests of bundles that were read before, to be parsed where it holds up nobody."""
+    name = ground.tables.job_name(job)
+    read = partial(bundle.read_manifest, store_id=ground.store_id, job=name)
+    return [partial(read, ground.tables.manifest(b.id), name=b.name) for b in known]
+
+
+def _records(manifests: Iterable[_Manifest]) -> Iterator[Record]:
+    for manifest in manifests:
+        yield from manifest().records
+
+
+def _let_go(ground: Ground, job: int, gone: set[int], changes: Changes) -> Steps[set[bytes]]:
+    """Bring the paths that vanished bundles spoke of to the fold of what is left; which paths these are."""
+    manifests = _stored(ground, job, [b for b in ground.tables.bundles(job).values() if b.id in gone])
+    paths = yield from ask(Work(lambda: {record.path for record in _records(manifests)}))
+    states = yield from published(ground, job, without=gone, only=paths)
+    yield from reconcile_paths(ground, job, states, paths, changes)
+    return paths
 
 
 def _reconcile(ground: Ground, job: int, gone: set[int], changes: Changes) -> Steps[None]:

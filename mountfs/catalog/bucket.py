@@ -262,15 +262,25 @@ class BucketTables:
         ).fetchone()
         return row is not None
 
-    def is_held_back(self, content: int) -> bool:
-        """Whether something of this machine alone needs a content here: a draft, a state of an open file, or a record
-        that was set aside."""
-        row = self._run(
-            "SELECT EXISTS (SELECT 1 FROM draft WHERE base = ?1) OR EXISTS (SELECT 1 FROM snapshot WHERE content = ?1)"
-            " OR EXISTS (SELECT 1 FROM aside WHERE content = ?1)",
-            (content,),
-        ).fetchone()
-        return bool(row[0])
+    def held_back(self, contents: Sequence[int]) -> set[int]:
+        """Those of these contents that something of this machine alone needs here: a draft, a state of an open file,
+        or a record that was set aside."""
+        among = f"IN ({_marks(contents)})"
+        rows = self._run(
+            f"SELECT base FROM draft WHERE base {among} UNION SELECT content FROM snapshot WHERE content {among}"
+            f" UNION SELECT content FROM aside WHERE content {among}",
+            [*contents, *contents, *contents],
+        )
+        return {content for (content,) in rows}
+
+    def wanted_by_trash(self, contents: Sequence[int]) -> list[tuple[int, int]]:
+        """(content, job) of those that the trash of a job may bring back; job 0: the bucket knows nothing of that one."""
+        rows = self._run(
+            "SELECT DISTINCT t.content, coalesce(j.id, 0) FROM trash t LEFT JOIN job j ON j.name = t.job"
+            f" WHERE t.content IN ({_marks(contents)})",
+            contents,
+        )
+        return [(content, job) for content, job in rows]
 
     def large_elsewhere(self, digest: bytes, codec: str) -> list[tuple[bytes, str]]:
         """(job, object) of large objects with this content in any job."""
@@ -391,8 +401,10 @@ class BucketTables:
 
     def owed_bytes(self, inos: Sequence[int]) -> int:
         """Stored bytes of contents that the bucket lacks of these entries; a few hundred at a time."""
-        marks = ",".join("?" * len(inos))
-        sql = f"SELECT coalesce(sum(c.stored), 0) FROM entry e JOIN content c ON c.id = e.content WHERE e.owed & 1 AND e.ino IN ({marks})"
+        sql = (
+            "SELECT coalesce(sum(c.stored), 0) FROM entry e JOIN content c ON c.id = e.content"
+            f" WHERE e.owed & 1 AND e.ino IN ({_marks(inos)})"
+        )
         return int(self._run(sql, inos).fetchone()[0])
 
     def owe_everything(self) -> None:
@@ -563,8 +575,8 @@ class BucketTables:
         return [Trashed(*row) for row in self._run(sql, (job, path))]
 
     def trash_jobs(self, content: int) -> list[int]:
-        """Jobs from whose trash a content may be wanted; 0 for one of which the bucket knows nothing."""
-        sql = "SELECT DISTINCT coalesce(j.id, 0) FROM trash t LEFT JOIN job j ON j.name = t.job WHERE t.content = ?"
+        """Jobs from whose trash a content may be wanted."""
+        sql = "SELECT DISTINCT j.id FROM trash t JOIN job j ON j.name = t.job WHERE t.content = ?"
         return [j for (j,) in self._run(sql, (content,))]
 
     def forget_trash(self, numbers: Iterable[int]) -> None:
@@ -582,3 +594,7 @@ class BucketTables:
 def _upload(row: tuple[bytes, str, str, int, bytes, str, int, int]) -> NotedUpload:
     digest, codec, name, began_ms, checksum, upload_id, part_bytes, done = row
     return NotedUpload(digest, codec, name, began_ms, checksum, upload_id, part_bytes, bool(done))
+
+
+def _marks(values: Sequence[Value]) -> str:
+    return ",".join("?" * len(values))

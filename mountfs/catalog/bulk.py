@@ -47,6 +47,10 @@ class BulkTables:
         sql = f"SELECT digest, id FROM content WHERE digest IN ({_MARKS}) ORDER BY place <> 'bucket'"
         return dict(self._ask(sql, (), digests))  # type: ignore[arg-type]
 
+    def root_count(self) -> int:
+        """How many jobs the root shows."""
+        return int(self._run("SELECT count(*) FROM entry WHERE parent = 1 AND ino <> 1", ()).fetchone()[0])
+
     def last_job(self) -> int:
         return int(self._run("SELECT coalesce(max(id), 0) FROM job", ()).fetchone()[0])
 

@@ -178,6 +178,16 @@ class Catalog:
         ).fetchone()
         return None if row is None else bytes(row[0])
 
+    def naming(self, contents: Sequence[int]) -> list[tuple[int, Entry]]:
+        """(content, entry) for every entry whose content has the digest of one of these, in whatever form."""
+        marks = ",".join("?" * len(contents))
+        rows = self._run(
+            f"SELECT d.id, {_ENTRY} FROM content d JOIN content c ON c.digest = d.digest JOIN entry e ON e.content = c.id"
+            f" WHERE d.id IN ({marks})",
+            contents,
+        )
+        return [(row[0], Entry(*row[1:])) for row in rows]
+
     def last_ids(self) -> tuple[int, int]:
         """The highest ino and content id ever given out."""
         rows = dict(self._run("SELECT name, seq FROM sqlite_sequence").fetchall())
@@ -398,14 +408,15 @@ class Catalog:
     def backlog(self) -> tuple[int, int, int, int]:
         """(jobs, files and symlinks, contents, stored bytes) that the bucket lacks; all, where there was none yet."""
         owed = "1" if self.meta("owes") is None else "t.owed & 31"
-        return self._run(
+        jobs, files, contents, stored = self._run(
             "WITH RECURSIVE t (ino, job, kind, content, owed) AS ("
             " SELECT ino, ino, kind, content, owed FROM entry WHERE parent = 1 AND ino <> 1 UNION ALL"
             " SELECT e.ino, t.job, e.kind, e.content, e.owed FROM t CROSS JOIN entry e ON e.parent = t.ino WHERE t.kind = 2),"
             f" lacking AS MATERIALIZED (SELECT job, kind, content FROM t WHERE {owed})"
             " SELECT (SELECT count(DISTINCT job) FROM lacking), (SELECT count(*) FROM lacking WHERE kind <> 2),"
             " count(*), coalesce(sum(stored), 0) FROM content WHERE id IN (SELECT content FROM lacking)"
-        ).fetchone()  # type: ignore[no-any-return]
+        ).fetchone()
+        return int(jobs), int(files), int(contents), int(stored)
 
     def meta(self, key: str) -> str | None:
         row = self._run("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()

@@ -3,13 +3,13 @@
 import sys
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from mountfs.cli import complain, legible
 from mountfs.cli.output import shown_size
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from rich.progress import Progress, ProgressColumn, TaskID
 
 PLAIN_SECONDS = 5.0  # between two lines in a log
 
@@ -25,7 +25,7 @@ class Shown:
         self._progress: Progress | None = None
         self._task: TaskID | None = None
 
-    def __enter__(self) -> "Shown":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -38,7 +38,9 @@ class Shown:
         if self._terminal:
             self._show_bar(words, done_bytes, total_bytes)
             return
-        line = f"{words}, {shown_size(done_bytes)} of {shown_size(total_bytes)}"
+        self._say(f"{words}, {shown_size(done_bytes)} of {shown_size(total_bytes)}")
+
+    def _say(self, line: str) -> None:
         if line != self._said and time.monotonic() - self._last >= self._between:
             self._said, self._last = line, time.monotonic()
             complain(line)
@@ -50,15 +52,30 @@ class Shown:
     def _bar(self) -> "tuple[Progress, TaskID]":
         if self._progress is None or self._task is None:
             from rich.console import Console
-            from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+            from rich.progress import Progress
 
-            columns = (
-                TextColumn("{task.description}", markup=False),
-                BarColumn(),
-                DownloadColumn(),
-                TransferSpeedColumn(),
-            )
-            self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._progress = Progress(*self._columns(), console=Console(stderr=True), transient=True)
             self._task = self._progress.add_task("", total=None)
             self._progress.start()
         return self._progress, self._task
+
+    def _columns(self) -> "tuple[ProgressColumn, ...]":
+        from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+
+        words = TextColumn("{task.description}", markup=False)
+        return words, BarColumn(), DownloadColumn(), TransferSpeedColumn()
+
+
+class Counted(Shown):
+    """The same for things that are counted: `count` instead of `show`."""
+
+    def count(self, words: str, *, done: int, total: int) -> None:
+        if self._terminal:
+            self._show_bar(words, done, total)
+        else:
+            self._say(f"{words}, {done} of {total}" if total else words)
+
+    def _columns(self) -> "tuple[ProgressColumn, ...]":
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+
+        return TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()

@@ -8,7 +8,7 @@ import click
 
 from mountfs.cli.output import shown
 from mountfs.cli.where import WHERE, AnyPath, Duration, Where, exit_codes
-from mountfs.errors import ConfigError, MountfsError, NotMounted
+from mountfs.errors import ConfigError, MountfsError, NotMounted, RemoteUnavailable
 
 if TYPE_CHECKING:
     from mountfs.daemon.mountpoint import Mount
@@ -36,14 +36,21 @@ def umount_command(directory: Path | None, *, wait: bool, timeout: float | None,
     mount = mount_to_end(Path.cwd() / directory if directory else where.place().mountpoint)
     seconds = timeout if timeout is not None else WAIT_SECONDS if wait else SECONDS
     deadline = time.monotonic() + seconds
-    if wait:
-        _flush(mount, seconds)
+    served = not wait or _flush(mount, seconds)
     unmount_and_wait(mount, settled=wait, timeout_seconds=max(0.1, deadline - time.monotonic()))
+    if not served:
+        raise RemoteUnavailable(
+            f"{mount.mountpoint} was unmounted, but its daemon had died: what it had not sent is kept; mount again, and"
+            " then `mountfs umount --wait`"
+        )
     click.echo(f"unmounted {shown(str(mount.mountpoint))}")
 
 
-def _flush(mount: "Mount", seconds: float) -> None:
-    """Bring everything into the bucket, where there is one. Raises what kept it from that."""
+def _flush(mount: "Mount", seconds: float) -> bool:
+    """Bring everything into the bucket, where there is one; False where no daemon is there to do it.
+
+    Raises what kept it from that.
+    """
     from functools import partial
 
     from mountfs.cli.flush import flush_with
@@ -52,13 +59,14 @@ def _flush(mount: "Mount", seconds: float) -> None:
     try:
         bucket = client.ask(mount.state, "status", timeout=min(10.0, seconds)).get("bucket")
     except NotMounted:
-        return  # its daemon has died: what it had not sent is sent after the next start
+        return False
     if not isinstance(bucket, dict) or bucket.get("read_only"):
-        return
+        return True
     try:
         flush_with(partial(client.ask, mount.state), [], seconds=seconds)
     except MountfsError as error:
         raise _still_mounted(mount, error) from error
+    return True
 
 
 def _still_mounted(mount: "Mount", error: MountfsError) -> MountfsError:

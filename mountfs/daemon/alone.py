@@ -17,7 +17,7 @@ from mountfs.daemon.described import Described
 from mountfs.daemon.parts import Parts
 from mountfs.daemon.requests import requests
 from mountfs.daemon.service import Service
-from mountfs.errors import InvalidArgument, RemoteUnavailable
+from mountfs.errors import InvalidArgument, MountfsError, RemoteUnavailable
 from mountfs.store.paths import Changes
 from mountfs.store.store import Store
 from mountfs.transfers.bucket import Bucket
@@ -84,7 +84,11 @@ class Alone:
             background = Background(store)
             parts = Parts(store, background, _ignore, background.wake)
             if self._service.bucket is not None:
-                parts.bucket = await _opened(self._service.bucket, store, nursery)
+                try:
+                    parts.bucket = await _opened(self._service.bucket, store, nursery)
+                except MountfsError as error:
+                    self._ready.put(error)
+                    return
                 nursery.start_soon(parts.bucket.run)
             nursery.start_soon(background.run)
             self._known = requests(parts)

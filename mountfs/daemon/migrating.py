@@ -27,7 +27,7 @@ def handlers(parts: Parts) -> dict[str, Handler]:
     return {"migrate": migrate}
 
 
-async def _migrate(parts: Parts, bucket: Bucket, read_back: bool, run: Run) -> None:  # noqa: FBT001
+async def _migrate(parts: Parts, bucket: Bucket, read_back: bool, run: Run) -> None:
     await flush_all(parts, bucket, run)
     verifying = _Verifying(bucket, run, read_back=read_back)
     await verifying.run_all()

@@ -1,6 +1,6 @@
 """The control requests that belong to one subject each, in modules of their own (`handlers(parts)`)."""
 
-from mountfs.daemon import caching, flushing, linking, migrating, replacing, restoring
+from mountfs.daemon import caching, flushing, linking, migrating, replacing, restoring, syncing
 from mountfs.daemon.control import Handler
 from mountfs.daemon.parts import Parts
 
@@ -15,4 +15,5 @@ def requests(parts: Parts) -> dict[str, Handler]:
         **linking.handlers(parts),
         **migrating.handlers(parts),
         **replacing.handlers(parts),
+        **syncing.handlers(parts),
     }

@@ -1,5 +1,6 @@
 """Serving one mount: the store, the requests, the work behind them, and an end that leaves nothing half done."""
 
+import atexit
 import contextlib
 import gc
 import logging
@@ -7,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -210,6 +212,16 @@ def serve(service: Service, ready: Callable[[], None], stopping: Callable[[], No
         with contextlib.suppress(FileNotFoundError):
             (service.state / "control.sock").unlink()
         store.close()
+    _end_with_requests_under_way()
+
+
+def _end_with_requests_under_way() -> None:
+    """Threads that send parts of a large content would be waited for, for as long as their bucket hangs."""
+    if any(not thread.daemon and thread is not threading.main_thread() for thread in threading.enumerate()):
+        log.info("ending without the answers to requests that are under way")
+        sys.stdout.flush()
+        atexit._run_exitfuncs()
+        os._exit(0)
 
 
 def sole(group: BaseExceptionGroup[BaseException]) -> BaseException:

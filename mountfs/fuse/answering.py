@@ -48,6 +48,7 @@ def answers(handler: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Corouti
 
     @functools.wraps(handler)
     async def answer(*args: P.args, **kwargs: P.kwargs) -> R:
+        args[0].requests += 1  # type: ignore[attr-defined]
         try:
             return await handler(*args, **kwargs)
         except FUSEError:
@@ -78,6 +79,7 @@ class Answering(pyfuse3.Operations):
         self._cached_seconds = CACHED_SECONDS
         if bucket is not None:
             self._cached_seconds = min(SHARED_SECONDS, SHARED_ATTRIBUTES * bucket.manner.refresh_seconds)
+            bucket.following.asked = lambda: self.requests
         self.waiting = Waiting(handler_seconds)
         self.syncing = Syncing(store, self.waiting)
         self.refusals = Refusals(store)

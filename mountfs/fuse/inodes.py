@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import trio
 from pyfuse3 import EntryAttributes, FileHandleT, FUSEError, InodeT, RequestContext, SetattrFields, XAttrNameT
 
+from mountfs.bucket.links import refuse_without_content
 from mountfs.errors import IsADirectory, RemoteUnavailable, TagNotFound, Unsupported
 from mountfs.fuse.answering import Answering, answers
 from mountfs.fuse.waiting import OPEN_WRITER_SECONDS
 from mountfs.model import Kind, Standing
-from mountfs.transfers.linking import local_link, refuse_without_content
+from mountfs.transfers.linking import local_link
 
 URL_SECONDS = 3600
 _NO_ATTRIBUTE = FUSEError(errno.ENODATA)

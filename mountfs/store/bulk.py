@@ -18,6 +18,8 @@ from mountfs.store.paths import Changes, Paths
 from mountfs.store.registers import MODES, NEVER, value_of_register
 from mountfs.store.told import CODEC, DIGEST, KIND, MTIME, NAME, PARENT, SHORT, SIZE, STAMP, STORED, Register, Row, Told
 
+LATE, MISSING = 0, -1  # no ino: looked at later, and all below it; not there
+
 
 @dataclass(slots=True)
 class _New:
@@ -80,39 +82,34 @@ class Bulk:
             known.update(made)
         return known
 
+    def children(self, parent: int, names: list[bytes]) -> dict[bytes, tuple[int, int]]:
+        """By name: (ino, kind) of what a directory has of these."""
+        return self._bulk.children(parent, names)
+
     # -- what is new --------------------------------------------------------------------------------------
 
     def _plan(self, told: Told, job: int, root: tuple[int, int] | None, new: _New, changes: Changes) -> _Late:
         """Decide which rows are new; the others are left to be folded."""
         late = _Late(job)
         registers, clears = _by_row(told.registers), dict(told.clears)
-        taken = _Taken(self, told.rows, new)
-        inos: list[int] = []  # of directories; 0: looked at later, and all below it
-        paths: list[bytes] = []
+        rows = _Places(self, told.rows, root, new)
         has_past = self._owing.may_have_past(job)
         for number, row in enumerate(told.rows):
-            above = row[PARENT]
-            assert isinstance(above, int)
-            name = row[NAME]
-            assert isinstance(name, bytes)
-            path = b"" if above < 0 else paths[above] + b"/" + name if paths[above] else name
-            paths.append(path)
-            parent = ROOT_INO if above < 0 else inos[above]
-            found = root if above < 0 else taken.at(parent, above, name)
+            path, found = rows.look(number)
             if len(row) == SHORT:
-                inos.append(self._plan_directory(parent, row, found, new))
                 continue
-            if not parent or found is not None or (has_past and self._tables.past(job, path)):
+            if rows.is_late(number) or found is not None or (has_past and self._tables.past(job, path)):
                 late.states[path] = _state_of(row, registers.get(number, ()), clears.get(path, ""))
-                inos.append(found[0] if found is not None and found[1] == row[KIND] == Kind.DIRECTORY else 0)
+                if found is None or not found[1] == row[KIND] == Kind.DIRECTORY:
+                    rows.inos[number] = LATE
                 continue
-            ino = self._ledger.new_ino()
+            ino, parent = self._ledger.new_ino(), rows.parent(number)
+            rows.inos[number] = ino if row[KIND] == Kind.DIRECTORY else LATE
             new.entries.append((ino, parent, row))
-            inos.append(ino if row[KIND] == Kind.DIRECTORY else 0)
             new.fresh.add(ino)
             if parent not in new.fresh and parent != ROOT_INO:
                 new.touched[parent] = max(new.touched.get(parent, ""), str(row[STAMP]))
-                changes.names.add((parent, name))
+                changes.names.add((parent, row[NAME]))  # type: ignore[arg-type]
             for _row, register, value, stamp in registers.get(number, ()):
                 new.registers.append((ino, register, value or b"", stamp, value is None))
             if path in clears:
@@ -121,12 +118,8 @@ class Bulk:
             late.states[path] = PathState(clear, dict(held))
         return late
 
-    def _plan_directory(self, parent: int, row: Row, found: tuple[int, int] | None, new: _New) -> int:
-        """A directory that something lies in, whoever made it."""
-        if found is not None:
-            return found[0] if found[1] == Kind.DIRECTORY else 0
-        if not parent:
-            return 0
+    def imply(self, parent: int, row: Row, new: _New) -> int:
+        """A directory that something new lies in, and nobody made as far as is known."""
         ino, name, time_ns = self._ledger.new_ino(), row[NAME], row[2]
         facts = (name, Kind.DIRECTORY, MODES[Kind.DIRECTORY], *self._owner, 0, time_ns, time_ns, time_ns)
         new.implied.append((ino, parent, 0, time_ns, None, *facts, None, "", None, None, None))
@@ -194,24 +187,61 @@ class Bulk:
             self._files.restamped(entry.ino)
 
 
-class _Taken:
-    """Which names of a directory are taken, asked once for all rows that want one there."""
+class _Places:
+    """Where the rows of a job lie: the directory of each, and which of their names are taken."""
 
-    def __init__(self, bulk: Bulk, rows: list[Row], new: _New) -> None:
-        self._tables = bulk._bulk
+    def __init__(self, bulk: Bulk, rows: list[Row], root: tuple[int, int] | None, new: _New) -> None:
+        self._bulk = bulk
         self._rows = rows
-        self._fresh = new.fresh
-        self._found: dict[int, dict[bytes, tuple[int, int]]] = {}
+        self._root = root
+        self._new = new
+        self._paths: list[bytes] = []
+        self._children: dict[int, dict[bytes, tuple[int, int]]] = {}
+        self.inos: list[int] = []  # of directories; or MISSING: made with the first that lies in it; or LATE
 
-    def at(self, parent: int, number: int, name: bytes) -> tuple[int, int] | None:
-        """(ino, kind) of what has that name in the directory of a row."""
-        if not parent or parent in self._fresh:
-            return None
-        found = self._found.get(number)
+    def look(self, number: int) -> tuple[bytes, tuple[int, int] | None]:
+        """(path, (ino, kind) of what is there) of the next row."""
+        row = self._rows[number]
+        above, name = row[PARENT], row[NAME]
+        assert isinstance(above, int)
+        assert isinstance(name, bytes)
+        if above < 0:
+            path, found = b"", self._root
+        else:
+            path = self._paths[above] + b"/" + name if self._paths[above] else name
+            found = self._child(above, name)
+        self._paths.append(path)
         if found is None:
-            names = [row[NAME] for row in self._rows if row[PARENT] == number]
-            found = self._found[number] = self._tables.children(parent, names)  # type: ignore[arg-type]
+            self.inos.append(LATE if self.is_late(number) else MISSING)
+        else:
+            self.inos.append(found[0] if found[1] == Kind.DIRECTORY else LATE)
+        return path, found
+
+    def is_late(self, number: int) -> bool:
+        """Whether what lies above a row has to be looked at first."""
+        above = self._rows[number][PARENT]
+        assert isinstance(above, int)
+        return above >= 0 and self.inos[above] == LATE
+
+    def _child(self, above: int, name: bytes) -> tuple[int, int] | None:
+        parent = self.inos[above]
+        if parent in (LATE, MISSING) or parent in self._new.fresh:
+            return None
+        found = self._children.get(above)
+        if found is None:
+            names = [row[NAME] for row in self._rows if row[PARENT] == above]
+            found = self._children[above] = self._bulk.children(parent, names)  # type: ignore[arg-type]
         return found.get(name)
+
+    def parent(self, number: int) -> int:
+        """The directory of a row that is new, made where it is missing."""
+        above = self._rows[number][PARENT]
+        assert isinstance(above, int)
+        if above < 0:
+            return ROOT_INO
+        if self.inos[above] == MISSING:
+            self.inos[above] = self._bulk.imply(self.parent(above), self._rows[above], self._new)
+        return self.inos[above]
 
 
 def _depth(path: bytes) -> tuple[int, bytes]:

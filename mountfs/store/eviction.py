@@ -6,7 +6,7 @@ published is said of a content in a job, not of the content: a record of another
 
 import contextlib
 import enum
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -83,28 +83,48 @@ class Eviction:
 
     def may_evict(self, content: Content) -> bool:
         """Whether the bucket has it for every artifact that names it. Ask again right before `evict`."""
-        return self.why_stays(content) is None
+        return self.judged([content]) == [None]
 
-    def why_stays(
-        self, content: Content, *, pinned: Collection[int] = (), written: Collection[int] | None = None
-    ) -> Stays | None:
-        """What keeps a content here; None: it may go.
+    def judged(self, contents: Sequence[Content], *, pinned: Collection[int] = ()) -> list[Stays | None]:
+        """What keeps each of these here; None: it may go. `pinned` are entries that stay with all below them."""
+        here = [content.id for content in contents if content.place in (Place.CATALOG, Place.FILE)]
+        held = self._tables.held_back(here) | self._written_on()
+        named: dict[int, list[Entry]] = {}
+        for content_id, entry in self._catalog.naming(here):
+            named.setdefault(content_id, []).append(entry)
+        jobs: dict[int, set[int]] = {}
+        for content_id, job in self._tables.wanted_by_trash(here):
+            jobs.setdefault(content_id, set()).add(job)
+        of_directory: dict[int, int] = {}
+        found: list[Stays | None] = []
+        for content in contents:
+            entries = named.get(content.id, [])
+            wanting = jobs.get(content.id, set()) | {self._job_of(entry, of_directory) for entry in entries}
+            found.append(self._judge(content, entries, wanting, held=held, pinned=pinned))
+        return found
 
-        `pinned` are entries that somebody pinned, with all below them; `written` what `written_on` says now.
-        """
+    def _judge(
+        self, content: Content, entries: list[Entry], jobs: AbstractSet[int], *, held: AbstractSet[int],
+        pinned: Collection[int],
+    ) -> Stays | None:  # fmt: skip
         if content.digest is None or content.place not in (Place.CATALOG, Place.FILE):
             return Stays.ABSENT
-        if self._tables.is_held_back(content.id) or content.id in (self.written_on() if written is None else written):
+        if content.id in held:
             return Stays.HELD
-        entries = self._catalog.entries_with(content.digest)
         if any(self.is_owed(entry) for entry in entries):
             return Stays.UNPUBLISHED
-        jobs = {self._owing.where(entry.ino).job for entry in entries} | set(self._tables.trash_jobs(content.id))
         if not jobs or not all(self._tables.is_placed(content.digest, job) for job in jobs):
             return Stays.UNPLACED if entries else Stays.TRASH
         if pinned and any(self._is_below(entry, pinned) for entry in entries):
             return Stays.PINNED
         return None
+
+    def _job_of(self, entry: Entry, of_directory: dict[int, int]) -> int:
+        """The job that an entry lies in; entries of one directory ask once."""
+        job = of_directory.get(entry.parent)
+        if job is None:
+            job = of_directory[entry.parent] = self._owing.where(entry.ino).job
+        return job
 
     def jobs_owing(self, content: Content) -> set[int]:
         """Jobs that have not brought a content into the bucket yet."""
@@ -118,7 +138,7 @@ class Eviction:
         """
         return bool(entry.owed & Owed.CONTENT) or not self._owing.is_carried(entry.ino)
 
-    def written_on(self) -> AbstractSet[int]:
+    def _written_on(self) -> AbstractSet[int]:
         """Contents to which an open file, when it is written to, goes back after a crash."""
         found: set[int] = set()
         for live in self._files.live.values():
@@ -147,11 +167,8 @@ class Eviction:
         """The next contents in the order in which they go: least recently read first."""
         self._ledger.drain()
         found = self._catalog.least_recently_read(after, limit=limit)
-        written = self.written_on()
-        entries = [
-            CacheEntry(content, read_s, self.why_stays(content, pinned=pinned, written=written))
-            for read_s, content in found
-        ]
+        stays = self.judged([content for _read_s, content in found], pinned=pinned)
+        entries = [CacheEntry(content, read_s, why) for (read_s, content), why in zip(found, stays, strict=True)]
         last = entries[-1] if len(entries) == limit else None
         return Page(entries, (last.read_s, last.content.id) if last is not None else None)
 

@@ -74,12 +74,13 @@ class Paths:
     def find(self, where: Where) -> Entry | None:
         """The entry at a path, as the rows have it."""
         entry = self._catalog.entry(ROOT_INO)
-        for name in self._names(where):
-            if entry is None or entry.kind != Kind.DIRECTORY:
-                return None
-            aliased = self._owing.alias_at(entry.ino, name)
-            entry = self._catalog.entry(aliased) if aliased is not None else self._catalog.child(entry.ino, name)
-        return entry
+        *above, last = self._names(where)
+        for name in above:  # where a file shows under another name, a directory has this one
+            entry = self._catalog.child(entry.ino, name) if entry is not None else None
+        if entry is None or entry.kind != Kind.DIRECTORY:
+            return None
+        aliased = self._owing.alias_at(entry.ino, last)
+        return self._catalog.entry(aliased) if aliased is not None else self._catalog.child(entry.ino, last)
 
     def _names(self, where: Where) -> list[bytes]:
         return [self._tables.job_name(where.job), *(where.path.split(b"/") if where.path else [])]
@@ -420,8 +421,14 @@ class Paths:
         content = new.content()
         assert content is not None
         is_new_content = new.registers["content"][0] != old.registers.get("content", ("", None))[0]
+        if not entry.stamp:  # nobody had made it: what was said of it lies in `past`
+            self._tables.drop_registers(where.job, where.path)
+            old = PathState(old.clear)
         if kind_of(content) == Kind.DIRECTORY and (directory := self._kept_its_name(entry)) is not None:
-            self._delete(entry, "became a directory", changes)
+            self._trash.take(entry, "became a directory")
+            self._tables.hand_registers(entry.ino, directory.ino)
+            self._catalog.delete_entry(entry.ino)
+            self._detach(entry, changes)
             self._alter(directory, old, new, content, changes)
             return
         if is_new_content and kind_of(content) != Kind.DIRECTORY and entry.kind == Kind.DIRECTORY:

@@ -59,7 +59,7 @@ class Room:
         self.reserved_bytes = 0
         self._disk_allowance = 0
         self.reclaim: Callable[[], None] = lambda: None
-        self.evict: Callable[[int], None] = lambda lacking_bytes: None  # at once, where nobody is served meanwhile
+        self.evict: Callable[[int], int] = lambda lacking_bytes: 0  # at once; how much that frees
         self.crowded: Callable[[], None] = lambda: None  # more is here than the budget's high mark
         self.drop_trash: Callable[[int], bool] = lambda wanted_bytes: False  # frees disk; whether there was any
 
@@ -115,6 +115,9 @@ class Room:
         if free - reserve < length:
             self.reclaim()
             free, reserve = self._free_and_reserve()
+            if free - reserve < length and self.evict(length + reserve - free):
+                self.reclaim()
+                free, reserve = self._free_and_reserve()
             while free - reserve < length and self.drop_trash(length + reserve - free):
                 free, reserve = self._free_and_reserve()
             if free - reserve < length:

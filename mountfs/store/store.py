@@ -79,6 +79,7 @@ class Store:
         self.room.reclaim = self.settler.reclaim
         if not options.has_bucket:  # with one, what the bucket has goes first (`transfers.cache`)
             self.room.drop_trash = self._drop_trash
+        self.room.evict = self._evict
         self.files.overwritten = self.trash.overwritten
         self.settler.sync_catalog = self.sync_catalog
         self.sync_catalog()
@@ -129,6 +130,10 @@ class Store:
         with self.catalog.transaction():
             self.catalog.bucket.drop_snapshots()
         self.owing.begin()
+
+    def _evict(self, lacking_bytes: int) -> int:
+        """A writer needs room: what the bucket has makes it. Where others are served meanwhile, a cache does that."""
+        return self.eviction.evict_now(lacking_bytes) if self.options.has_bucket else 0
 
     def _drop_trash(self, wanted_bytes: int) -> bool:
         """The disk is full: the oldest trash goes before a writer is refused. Whether there was any.

@@ -19,6 +19,7 @@ from mountfs.errors import (
     NotFound,
     NotHere,
     Protected,
+    Stale,
 )
 from mountfs.model import ROOT_INO, Entry, Kind, Owed, Standing
 from mountfs.statedir import StateDirectory
@@ -81,7 +82,7 @@ class Tree:
             return live.entry
         found = self._ledger.entry(ino)
         if found is None:
-            raise NotFound(f"not found: inode {ino}")
+            raise Stale(f"not found: inode {ino}")
         return found
 
     def links(self, ino: int) -> int:

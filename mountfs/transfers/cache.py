@@ -71,6 +71,7 @@ class Cache:
         self.sweep: Callable[[], Awaitable[None]] = self._sweep
         self.evicted_bytes = 0
         store.room.crowded = lambda: self._crowded.set()
+        store.room.evict = lambda lacking_bytes: 0  # in pieces, here
         store.files.opened = set()
 
     # -- behind everybody's back ----------------------------------------------------------------------------
@@ -180,8 +181,8 @@ class Cache:
 
     def _judge(self, piece: list[tuple[Entry, Content]], *, dry_run: bool) -> list[Judged]:
         eviction = self._eviction
-        pinned, written = eviction.pinned(), eviction.written_on()
-        judged = [Judged(e, c, eviction.why_stays(c, pinned=pinned, written=written)) for e, c in piece]
+        stays = eviction.judged([content for _entry, content in piece], pinned=eviction.pinned())
+        judged = [Judged(entry, content, why) for (entry, content), why in zip(piece, stays, strict=True)]
         victims = [one.content for one in judged if one.stays is None]
         if victims and not dry_run:
             self.evicted_bytes += eviction.evict(victims)

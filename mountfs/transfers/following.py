@@ -202,6 +202,12 @@ class Following:
         with self._ground.catalog.transaction():
             self._ground.catalog.set_meta(name, str(ms))
 
+    def counts(self) -> dict[str, object]:
+        """What a catch-up brought, for whoever asked for one."""
+        followed = self.follower.followed
+        jobs = self._ground.catalog.bulk.root_count()
+        return {"jobs": jobs, "records": followed.records, "refused": followed.refusals}
+
     def status(self) -> dict[str, object]:
         """What is known of the index, for `status`. Times are the server's."""
         followed = self.follower.followed

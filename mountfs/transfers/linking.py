@@ -7,17 +7,9 @@ import trio
 
 from mountfs import namespace
 from mountfs.bucket.ground import Ground
-from mountfs.bucket.links import Alone, own_object
-from mountfs.errors import (
-    DeadlineExceeded,
-    IsADirectory,
-    MountfsError,
-    NotFound,
-    Protected,
-    RemoteUnavailable,
-    Unsupported,
-)
-from mountfs.model import Codec, Entry, Kind, Owed
+from mountfs.bucket.links import Alone, encoding_of, no_object_of_its_own, own_object, refuse_without_content
+from mountfs.errors import DeadlineExceeded, MountfsError, NotFound, RemoteUnavailable
+from mountfs.model import Entry, Owed
 from mountfs.remote.protocol import Remote
 from mountfs.store.store import Store
 from mountfs.transfers.carrier import Carrier
@@ -74,7 +66,7 @@ class Links:
         entry = await self._published(ino)
         alone = await self._alone(entry, plain=plain)
         mime = self._store.facts.mime_of(names, self._store.catalog.register(ino, "mime_type"))
-        encoding = "zstd" if alone.codec == Codec.ZSTD else None
+        encoding = encoding_of(alone)
         name = namespace.join_key(names[-1:])
 
         def presign() -> tuple[str, int]:
@@ -120,9 +112,7 @@ class Links:
         if flight.error is not None:
             raise flight.error
         if flight.alone is None:
-            raise Protected(
-                "it lies in a bundle, and this mount is read-only: no object of its own can be made for a URL"
-            )
+            raise no_object_of_its_own()
         return flight.alone
 
     async def _fly(self, key: Flown, flight: _Flight) -> None:
@@ -138,18 +128,6 @@ class Links:
         finally:
             del self._flights[key]
             flight.done.set()
-
-
-def refuse_without_content(store: Store, ino: int) -> None:
-    """Raises NotFound, IsADirectory, Unsupported for what has no content that a URL could answer with."""
-    entry = store.tree.entry(ino)
-    match entry.kind:
-        case Kind.DIRECTORY:
-            raise IsADirectory("a directory has no URL: ask for an artifact in it")
-        case Kind.SYMLINK:
-            raise Unsupported("a symlink has no URL: ask for what it points to")
-    if entry.size == 0:
-        raise Unsupported("an empty artifact has no URL: there is nothing to answer with")
 
 
 def local_link(store: Store, ino: int) -> Link:

@@ -21,7 +21,7 @@ from mountfs.transfers.carrier import Carrier
 
 log = logging.getLogger(__name__)
 
-MADE_SECONDS = 0.05  # a name that is made so soon after it was looked for was looked for to be made
+MADE_SECONDS = 0.25  # a name that is made so soon after it was looked for was looked for to be made
 WATCHED_SECONDS = 120.0  # after the last look a job is still refreshed, rarer and rarer
 MOST_WATCHED = 256  # jobs that are refreshed: those that were looked at last
 SIDE_BY_SIDE = 8

@@ -119,7 +119,7 @@ class MountfsOnBucket(Mountfs, Machine):
     def flushed_at(self) -> float:
         words = ["-m", "mountfs.cli", "flush", "--mount", str(self.root), "--timeout", f"{FLUSH_SECONDS}s"]
         command = [interpreter(), *words]
-        subprocess.run(command, check=True, cwd="/", env=self._environment(), stdout=subprocess.DEVNULL)
+        subprocess.run(command, check=True, cwd="/", env=self._environment(), capture_output=True)
         return time.monotonic()
 
     def _environment(self) -> dict[str, str]:
@@ -224,7 +224,10 @@ class Buckets:
         if not home.exists():
             subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
             command = [str(home / "bin" / "pip"), "--disable-pip-version-check", "install", "--quiet", *PEERS]
-            subprocess.run(command, check=True)
+            said = subprocess.run(command, capture_output=True, text=True, check=False)
+            if said.returncode != 0:
+                shutil.rmtree(home)
+                raise BenchmarkFailed(f"pip could not fetch {' and '.join(PEERS)}: {said.stderr[-500:]}")
         return home / "bin"
 
     def kinds(self) -> dict[str, Callable[[str], Machine]]:

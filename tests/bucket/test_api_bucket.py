@@ -58,6 +58,7 @@ def way(monkeypatch: pytest.MonkeyPatch) -> Iterator[Moody]:
     """The one way to the bucket of all machines of a test."""
     moody = Moody(SimulatedBucket(now_ms=time.time_ns() // 1_000_000))
     monkeypatch.setattr(bucket, "remote_of", lambda storage: moody)
+    monkeypatch.setattr(bucket, "CONNECT_SECONDS", 0.0)
     monkeypatch.setattr(bucket, "AGAIN_SECONDS", 0.0)
     monkeypatch.setattr(bucket, "PAUSE_SECONDS", 0.01)
     yield moody
@@ -133,7 +134,7 @@ def test_a_listing_of_all_has_the_jobs_of_all_machines(machine: Open) -> None:
 
 def test_a_listing_reads_no_more_jobs_than_are_asked_for(machine: Open, way: Moody) -> None:
     with machine("a") as a:
-        for number in range(60):
+        for number in range(20):
             a.put(f"build-{number:02}/app.log", b"%d" % number)
     b = machine("b")
     way.kinds.clear()

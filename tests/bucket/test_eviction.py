@@ -34,7 +34,12 @@ def content_of(machine: Machine, key: str) -> Content:
 
 def stays(machine: Machine, key: str) -> Stays | None:
     machine.store.ledger.drain()
-    return machine.store.eviction.why_stays(content_of(machine, key), pinned=machine.store.eviction.pinned())
+    return why(machine, content_of(machine, key))
+
+
+def why(machine: Machine, content: Content) -> Stays | None:
+    (found,) = machine.store.eviction.judged([content], pinned=machine.store.eviction.pinned())
+    return found
 
 
 def evict(machine: Machine, key: str) -> None:
@@ -122,7 +127,7 @@ def test_what_was_removed_before_it_was_uploaded_stays_restorable_from_here(a: M
     content = content_of(a, "job/file")
     a.unlink("job/file")
     a.publish("job")
-    assert a.store.eviction.why_stays(content) is Stays.TRASH
+    assert why(a, content) is Stays.TRASH
 
 
 def test_what_was_removed_after_it_was_uploaded_may_go_and_stays_restorable_from_the_bucket(a: Machine) -> None:
@@ -130,7 +135,7 @@ def test_what_was_removed_after_it_was_uploaded_may_go_and_stays_restorable_from
     a.publish("job")
     content = content_of(a, "job/file")
     a.unlink("job/file")
-    assert a.store.eviction.why_stays(content) is None
+    assert why(a, content) is None
 
 
 def test_content_whose_prefix_was_deleted_stays(a: Machine, bucket: SimulatedBucket) -> None:
@@ -288,13 +293,8 @@ def test_a_write_beyond_the_budget_is_refused_before_a_byte_of_it_is_written(mak
     assert isinstance(refused.value, CacheFull)
 
 
-def test_a_command_that_serves_nobody_evicts_at_once(make_machine: Make) -> None:
+def test_a_store_that_serves_nobody_evicts_at_once(make_machine: Make) -> None:
     machine = make_machine(cache_bytes=100 * KIB)
-
-    def evict(lacking_bytes: int) -> None:
-        machine.store.eviction.evict_now(lacking_bytes)
-
-    machine.store.room.evict = evict
     for number in range(10):
         machine.write(f"job/{number}", os.urandom(40 * KIB))
         machine.publish("job")

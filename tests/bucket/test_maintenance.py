@@ -267,7 +267,10 @@ def test_unfinished_multipart_uploads_are_ended_after_the_grace(make_machine: Ca
     machine = make_machine(grace_ms=HOUR_MS)
     machine.remote = bucket
     young = Upload("jobs/job/young", "1", 0)
-    bucket.begun = [(young, bucket.now_ms - HOUR_MS + 1000), (Upload("jobs/job/old", "2", 0), bucket.now_ms - 2 * HOUR_MS)]
+    bucket.begun = [
+        (young, bucket.now_ms - HOUR_MS + 1000),
+        (Upload("jobs/job/old", "2", 0), bucket.now_ms - 2 * HOUR_MS),
+    ]
     assert drive(drop_leftovers(machine.ground), bucket) == 1
     assert [upload for upload, _ms in bucket.begun] == [young]
 

@@ -55,6 +55,20 @@ def shared_machines(
 
 
 @pytest.fixture
+def beside(tmp_path: Path, weed: Weed, shared_machines: Machines, _claims: Claims) -> Iterator[Machines]:
+    """`beside()` is a mounted machine of the test's own, on the prefix of the module's."""
+    with Machines(tmp_path, weed, shared_machines.bucket, deadline_seconds=DEADLINE_SECONDS) as machines:
+        yield machines
+    assert machines.complaints(_claims) == [], "a daemon's log complains, and no test claimed it"
+
+
+@pytest.fixture
+def elsewhere(shared_machines: Machines) -> Machine:
+    """The module's machine that only looks at what others wrote."""
+    return shared_machines.made[0] if shared_machines.made else shared_machines()
+
+
+@pytest.fixture
 def two(shared_machines: Machines, _claims: Claims) -> Iterator[Two]:
     """Two machines of the module's; each test takes a job of its own (`job`)."""
     yield from lent(shared_machines, (0, 0), _claims)

@@ -33,7 +33,7 @@ class Program:
         """In this process: boto3 takes a second to import."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MOUNTFS_", "XDG_"))}
         kept |= {"HOME": str(self.directory), "MOUNTFS_CONFIG": str(self.directory / "settings.yml")} | environment
-        out, err = io.StringIO(), io.StringIO()
+        out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", "surrogateescape", newline="") for _ in range(2))
         with (
             patch.dict(os.environ, kept, clear=True),
             contextlib.chdir(self.directory),
@@ -41,7 +41,7 @@ class Program:
             contextlib.redirect_stderr(err),
         ):
             code = cli.run([*arguments])
-        return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
+        return subprocess.CompletedProcess(arguments, code, _read(out), _read(err))
 
     def __call__(self, *arguments: str, code: int = 0) -> str:
         """What it prints; on stderr where it ends with another code than 0."""
@@ -58,6 +58,11 @@ class Program:
         done = self.run(*arguments, "--json")
         assert done.returncode == code, done.stdout + done.stderr
         return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def _read(written: io.TextIOWrapper) -> str:
+    written.seek(0)
+    return written.read()
 
 
 def storage_of(s3: S3, **changed: object) -> dict[str, object]:

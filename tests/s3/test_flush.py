@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -231,8 +233,23 @@ def test_umount_wait_unmounts_once_the_bucket_has_everything_and_not_before(
     done = machine.mountfs("umount", "--wait")
     assert done.returncode == 0, done.stderr
     assert not is_mounted(machine.path)
+    machine.ended("after umount --wait")
     assert in_bucket(make_machine, "job")
+
+
+def test_sigterm_ends_in_time_while_parts_of_a_large_upload_hang(make_machine: Machines) -> None:
+    machine = make_machine(environment={"MOUNTFS_STORAGE__S3__READ_TIMEOUT_SECONDS": "120"})
+    hanging = machine.proxy.rule(Hang(), method="PUT", path="partNumber")
+    data = os.urandom(20 * MIB)
+    write(machine, "job/large", data)
+    assert hanging.reached.wait(30), "the upload has begun"
+    began = time.monotonic()
+    machine.end(signal.SIGTERM)
+    assert time.monotonic() - began < 15
+    machine.proxy.clear()
     machine.start()
+    assert machine.mountfs("flush").returncode == 0
+    assert state_of(machine.path / "job/large") == b"remote"
 
 
 class Unmounted:

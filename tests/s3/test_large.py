@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.proxy import Hang, SlowRequest
-from tests.s3.conftest import ExpectedLog
-from tests.s3.two import Machine, Machines, wait_until
+from tests.faults.proxy import Hang
+from tests.s3.two import Machine, Machines, Two
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
@@ -41,40 +40,39 @@ def resident_mib(machine: Machine) -> float:
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM"))
 
 
-@pytest.mark.timeout(1800)
-def test_a_large_artifact_goes_up_and_comes_back_in_bounded_memory(make_machine: Machines) -> None:
+@pytest.mark.timeout(3600)
+def test_a_large_artifact_goes_up_and_comes_back_in_bounded_memory(two: Two, job: str) -> None:
     """64 MiB in the gate, 2 GiB in the soak, with the same bound."""
-    writer, reader = make_machine(), make_machine()
-    (writer.path / "job").mkdir()
-    digest = write_noise(writer.path / "job/video", LARGE_MIB)
-    writer.flush(timeout_seconds=600)
-    found = digest_of(reader.path / "job/video")
+    writer, reader = two
+    (writer.path / job).mkdir()
+    digest = write_noise(writer.path / job / "video", LARGE_MIB)
+    writer.flush(timeout_seconds=1800)
+    found = digest_of(reader.path / job / "video")
     resident = {"up": resident_mib(writer), "down": resident_mib(reader)}
     print(f"{LARGE_MIB} MiB: {resident['up']:.0f} MiB resident up, {resident['down']:.0f} down")
     assert found == digest
     assert max(resident.values()) < RESIDENT_MIB
 
 
-def test_any_part_of_a_large_artifact_can_be_read_without_the_rest(make_machine: Machines) -> None:
-    writer, reader = make_machine(), make_machine()
-    (writer.path / "job").mkdir()
-    write_noise(writer.path / "job/video", 40)
+def test_any_part_of_a_large_artifact_can_be_read_without_the_rest(two: Two, job: str) -> None:
+    writer, reader = two
+    (writer.path / job).mkdir()
+    write_noise(writer.path / job / "video", 40)
     writer.flush()
     reader.proxy.forget()
-    with (writer.path / "job/video").open("rb") as expected, (reader.path / "job/video").open("rb") as found:
+    with (writer.path / job / "video").open("rb") as expected, (reader.path / job / "video").open("rb") as found:
         for offset in (0, 30 * MIB + 7, 5 * MIB - 3, 40 * MIB - 100):
             expected.seek(offset)
             found.seek(offset)
             assert found.read(1000) == expected.read(1000)
-    asked = reader.proxy.counted()
-    assert asked["GET", "range"] < 10, "the other 20 MiB stayed there"
+    assert reader.proxy.counted()["GET", "range"] < 10, "the other 20 MiB stayed there"
 
 
-def test_an_upload_in_parts_goes_on_after_a_kill_where_it_was(make_machine: Machines) -> None:
-    machine = make_machine()
-    (machine.path / "job").mkdir()
+def test_an_upload_in_parts_goes_on_after_a_kill_where_it_was(beside: Machines, elsewhere: Machine, job: str) -> None:
+    machine = beside()
+    (machine.path / job).mkdir()
     held = machine.proxy.rule(Hang(), kind="part", skip=3)
-    digest = write_noise(machine.path / "job/video", 64)
+    digest = write_noise(machine.path / job / "video", 64)
     assert held.reached.wait(20), "three parts are there, the next one hangs"
     machine.kill()
     machine.proxy.clear()
@@ -84,4 +82,4 @@ def test_an_upload_in_parts_goes_on_after_a_kill_where_it_was(make_machine: Mach
     asked = machine.proxy.counted()
     assert asked["POST", "begin"] == 0, "it was not begun anew"
     assert asked["PUT", "part"] <= 64 // 8 - 3 + 1, dict(asked)
-    assert digest_of(make_machine().path / "job/video") == digest
+    assert digest_of(elsewhere.path / job / "video") == digest

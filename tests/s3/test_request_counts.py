@@ -2,14 +2,16 @@
 
 import os
 import random
+import re
 import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
+from collections.abc import Iterator
+from urllib.parse import unquote
 
 import pytest
 
-from tests.s3.two import Machine, Machines
+from tests.s3.conftest import Claims, lent
+from tests.s3.two import Machine, Machines, Two
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
@@ -18,8 +20,20 @@ FILE_BYTES = 10_000
 UP_REQUESTS = 20
 DOWN_REQUESTS = 40
 SMALL_JOB_REQUESTS = 8
+OTHERS = 30
 FIRST_BYTE_REQUESTS = 4
 PATIENT = {"sync": {"settle_seconds": "2s", "settle_max_seconds": "60s", "refresh_seconds": "2s", "look_seconds": "3s"}}
+
+
+@pytest.fixture
+def patient(shared_machines: Machines, _claims: Claims) -> Iterator[Two]:
+    """Two machines of the module with settle times as people have them, and with no request counted yet."""
+    while len(shared_machines.made) < 2:
+        shared_machines(settings=PATIENT)
+    for two in lent(shared_machines, (0, 0), _claims):
+        for machine in two:
+            machine.proxy.forget()
+        yield two
 
 
 def content_of(number: int) -> bytes:
@@ -28,98 +42,97 @@ def content_of(number: int) -> bytes:
     return noise + b"0123456789" * ((FILE_BYTES - len(noise)) // 10)
 
 
-def requests(machine: Machine) -> Counter[tuple[str, str]]:
-    return machine.proxy.counted()
+def requests(machine: Machine, job: str) -> Counter[tuple[str, str]]:
+    """How many a machine made since they were forgotten, but for those about jobs of other tests."""
+    asked = ((one, set(re.findall(r"job-\d+", unquote(one.target)))) for one in list(machine.proxy.asked))
+    return Counter((one.method, one.kind) for one, jobs in asked if not jobs or job in jobs)
 
 
-def test_ten_thousand_small_files_are_a_handful_of_requests_up_and_down(make_machine: Machines) -> None:
+def flushed(machine: Machine) -> None:
+    """Confirmed by the bucket, asked for as a CI job's last step does."""
+    said = machine.mountfs("flush")
+    assert said.returncode == 0, said.stderr
+
+
+@pytest.mark.timeout(3600)
+def test_ten_thousand_small_files_are_a_handful_of_requests_up_and_down(patient: Two, job: str) -> None:
     """As many files as the gate has time for, and the same limits; all 10,000 in the soak."""
-    writer, reader = make_machine(settings=PATIENT), make_machine(settings=PATIENT)
-    job = writer.path / "job"
-    job.mkdir()
+    writer, reader = patient
+    (writer.path / job).mkdir()
     for number in range(FILES):
-        (job / f"{number}.txt").write_bytes(content_of(number))
+        (writer.path / job / f"{number}.txt").write_bytes(content_of(number))
     flushed(writer)
-    up = requests(writer)
-    reader.proxy.forget()
-    wrong = [n for n in range(FILES) if (reader.path / "job" / f"{n}.txt").read_bytes() != content_of(n)]
-    down = requests(reader)
+    up = requests(writer, job)
+    wrong = [n for n in range(FILES) if (reader.path / job / f"{n}.txt").read_bytes() != content_of(n)]
+    down = requests(reader, job)
     print(f"{FILES} files: {up.total()} requests up {dict(up)}, {down.total()} down {dict(down)}")
     assert wrong == []
     assert up.total() <= UP_REQUESTS
     assert down.total() <= DOWN_REQUESTS
 
 
-def test_reading_in_any_order_costs_no_more(make_machine: Machines) -> None:
-    writer, reader = make_machine(settings=PATIENT), make_machine(settings=PATIENT)
-    (writer.path / "job").mkdir()
+def test_reading_in_any_order_by_many_costs_no_more(patient: Two, job: str) -> None:
+    writer, reader = patient
+    (writer.path / job).mkdir()
     numbers = list(range(200))
     for number in numbers:
-        (writer.path / "job" / str(number)).write_bytes(content_of(number))
+        (writer.path / job / str(number)).write_bytes(content_of(number))
     flushed(writer)
-    reader.proxy.forget()
     random.Random(1).shuffle(numbers)
     readers = [
-        subprocess.Popen(
-            ["cat", *(str(reader.path / "job" / str(n)) for n in numbers[k::8])], stdout=subprocess.DEVNULL
-        )
+        subprocess.Popen(["cat", *(str(reader.path / job / str(n)) for n in numbers[k::8])], stdout=subprocess.DEVNULL)
         for k in range(8)
     ]
     assert [process.wait() for process in readers] == [0] * 8
-    assert requests(reader).total() <= 8, dict(requests(reader))
+    down = requests(reader, job)
+    assert down.total() - down["GET", "list"] <= 4, dict(down)
 
 
-@pytest.mark.parametrize("others", [0, 30])
 def test_a_small_job_of_a_runner_costs_eight_requests_however_many_jobs_there_are(
-    make_machine: Machines, others: int
+    patient: Two, beside: Machines, job: str
 ) -> None:
-    elsewhere = make_machine()
-    for number in range(others):
-        (elsewhere.path / f"other-{number}").mkdir()
-        (elsewhere.path / f"other-{number}/file").write_bytes(b"x")
-    elsewhere.flush()
-    runner = make_machine(settings=PATIENT, start=False)
-    runner.start()
-    job = runner.path / "build-7"
-    job.mkdir()
+    """From mount to `umount --wait`."""
+    for number in range(OTHERS):
+        (patient[0].path / f"other-{number}").mkdir()
+        (patient[0].path / f"other-{number}/file").write_bytes(b"x")
+    flushed(patient[0])
+    runner = beside(settings=PATIENT)
+    (runner.path / job).mkdir()
     for name, value in (("branch", b"main"), ("commit", b"0123abcd"), ("pr", b"12")):
-        os.setxattr(job, f"user.{name}", value)
-    (job / "junit.xml").write_bytes(b"<testsuite/>")
-    (job / "coverage").mkdir()
-    (job / "coverage/index.html").write_bytes(b"<html/>" * 1000)
-    flushed(runner)
-    runner.stop()
-    assert requests(runner).total() <= SMALL_JOB_REQUESTS, dict(requests(runner))
+        os.setxattr(runner.path / job, f"user.{name}", value)
+    (runner.path / job / "junit.xml").write_bytes(b"<testsuite/>")
+    (runner.path / job / "coverage").mkdir()
+    (runner.path / job / "coverage/index.html").write_bytes(b"<html/>" * 1000)
+    said = runner.mountfs("umount", "--wait")
+    assert said.returncode == 0, said.stderr
+    runner.ended("after umount --wait")
+    asked = runner.proxy.counted()
+    print(f"a small job: {asked.total()} requests {dict(asked)}")
+    assert asked.total() <= SMALL_JOB_REQUESTS, dict(asked)
+    assert (patient[1].path / job / "coverage/index.html").read_bytes() == b"<html/>" * 1000
 
 
-def test_who_only_writes_costs_no_looks(make_machine: Machines) -> None:
+def test_who_only_writes_costs_no_looks(beside: Machines, job: str) -> None:
     """The kernel looks for each name before it makes it; that is no look at what others wrote."""
     quick = {"refresh_seconds": "50ms", "settle_seconds": "10ms", "settle_max_seconds": "50ms"}
-    machine = make_machine(settings={"sync": quick})
-    job = machine.path / "job"
-    job.mkdir()
+    machine = beside(settings={"sync": quick})
+    (machine.path / job).mkdir()
     machine.flush()
-    before = requests(machine)["GET", "list"]
+    before = requests(machine, job)["GET", "list"]
     for number in range(300):
-        (job / f"{number}").write_bytes(b"x")
+        (machine.path / job / f"{number}").write_bytes(b"x")
     machine.flush()
-    assert requests(machine)["GET", "list"] - before <= 2
+    assert requests(machine, job)["GET", "list"] - before <= 5
 
 
-def test_the_first_byte_of_a_large_artifact_costs_four_requests(make_machine: Machines) -> None:
-    writer, reader = make_machine(), make_machine()
-    (writer.path / "job").mkdir()
-    (writer.path / "job/large").write_bytes(random.Random(1).randbytes(24 << 20))
-    writer.flush()
-    reader.proxy.forget()
-    fd = os.open(reader.path / "job/large", os.O_RDONLY)
+def test_the_first_byte_of_a_large_artifact_costs_four_requests(patient: Two, job: str) -> None:
+    writer, reader = patient
+    (writer.path / job).mkdir()
+    (writer.path / job / "large").write_bytes(random.Random(1).randbytes(24 << 20))
+    flushed(writer)
+    fd = os.open(reader.path / job / "large", os.O_RDONLY)
     first = os.pread(fd, 1, 0)
-    asked = [one for one in reader.proxy.asked]
+    asked = requests(reader, job)
     os.close(fd)
-    assert first == (writer.path / "job/large").read_bytes()[:1]
-    assert len(asked) <= FIRST_BYTE_REQUESTS, asked
-
-
-def flushed(machine: Machine) -> None:
-    """All of it confirmed, asked for as a CI job's last step does."""
-    machine.flush()
+    assert first == (writer.path / job / "large").read_bytes()[:1]
+    assert asked.total() <= FIRST_BYTE_REQUESTS, dict(asked)

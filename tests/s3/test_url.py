@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mountfs.api import open_store
 from mountfs.config.schema import S3
 from mountfs.remote.bucket import S3Remote
 from tests.mount.conftest import MountFactory, mounted  # noqa: F401  # a fixture
@@ -164,6 +165,25 @@ def test_where_nothing_is_mounted_it_works_too(tmp_path: Path, remote_settings: 
     program.put("job/report.txt", b"text " * 1000)
     (found,) = program.json("url", "job/report.txt")
     assert curl(found["url"], "--compressed") == b"text " * 1000
+
+
+def test_a_python_program_gets_a_url_with_and_without_a_mount(
+    two: Two, job: str, tmp_path: Path, remote_settings: S3
+) -> None:
+    here, _ = two
+    (here.path / job).mkdir()
+    (here.path / job / "file").write_bytes(b"content " * 100)
+    with open_store(mount=here.path) as store:
+        assert curl(store.url(f"{job}/file", expires_in=60), "--compressed") == b"content " * 100
+    settings = {
+        "state": str(tmp_path / "state"),
+        "mountpoint": str(tmp_path / "m"),
+        "storage": storage_of(remote_settings),
+    }
+    with open_store(settings) as store:
+        store.put("job/file", b"other " * 100)
+        assert curl(store.url("job/file"), "--compressed") == b"other " * 100
+        assert curl(store.url("job/file", plain=True)) == b"other " * 100
 
 
 def test_a_local_store_answers_with_a_file(mounted: MountFactory) -> None:  # noqa: F811

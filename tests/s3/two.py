@@ -102,12 +102,15 @@ class Machine(Mounted):
 
     def end(self, number: signal.Signals) -> None:
         """Signal the daemon, and return when it has ended with 0 and its mount is gone."""
-        daemon = self._running()
-        daemon.send_signal(number)
-        code = daemon.wait(COMMAND_SECONDS)
+        self._running().send_signal(number)
+        self.ended(f"on {number.name}")
+
+    def ended(self, how: str) -> None:
+        """Return when the daemon has ended with 0 and its mount is gone; `how` it was told to, for the failure."""
+        code = self._running().wait(COMMAND_SECONDS)
         self._clear()
         if code != 0:
-            raise DaemonFailed(f"The daemon ended with {code} on {number.name}.\n{self._log_tail()}")
+            raise DaemonFailed(f"The daemon ended with {code} {how}.\n{self._log_tail()}")
 
     def flush(self, *, timeout_seconds: float = 30) -> None:
         """Return when the bucket has confirmed all that was acknowledged here."""

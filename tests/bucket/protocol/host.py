@@ -2,21 +2,23 @@
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
+from mountfs.bucket.fetching import fetch_content
 from mountfs.bucket.ground import Ground
 from mountfs.bucket.recovering import finish_interrupted
-from mountfs.errors import NotFound
+from mountfs.bucket.requests import drive
+from mountfs.errors import NotADirectory, NotFound
 from mountfs.model import ROOT_INO, Digest, Owed, Place
 from mountfs.records import PathState, Value
 from mountfs.store.owing import Where
 from tests.bucket.machines import Machine, SetClock
+from tests.bucket.protocol.names import MINUTE
 from tests.bucket.protocol.tasks import Task
 from tests.bucket.protocol.truth import STORE_ID, Word
 from tests.bucket.simulated import SimulatedBucket
 
-MINUTE = 60_000
 GRACE_MS = 60 * MINUTE
 CLEARS_STAY_MS = 600 * MINUTE
 LARGE_BYTES = 33_000
@@ -115,6 +117,15 @@ class Host(Machine):
         content = self.store.catalog.content(found) if found is not None else None
         return content is not None and content.place != Place.BUCKET
 
+    def fetched(self, job: str, path: bytes) -> bytes:
+        """The content that a record of that path names, under whatever name it shows here."""
+        entry = self.ground.paths.find(Where(self.job(job), path))
+        assert entry is not None
+        assert entry.content is not None
+        drive(fetch_content(self.ground, entry.content), self.remote)
+        reader = self.store.files.open_content(entry.content)
+        return reader.read(0, reader.size)
+
     # -- what people do, beyond `Machine` -----------------------------------------------------------------
 
     def expire(self, job: str) -> None:
@@ -143,7 +154,7 @@ class Host(Machine):
     def has(self, key: str) -> bool:
         try:
             self.entry(key)
-        except NotFound:
+        except (NotFound, NotADirectory):
             return False
         return True
 
@@ -152,6 +163,3 @@ def make_template(path: Path, clock: SetClock, bucket: SimulatedBucket) -> None:
     """A store that was opened once, to be copied: making one takes ten times as long."""
     Machine(path, bucket, clock, grace_ms=GRACE_MS).close()
     (path / "ballast").unlink(missing_ok=True)
-
-
-Say = Callable[[str], None]

@@ -21,6 +21,11 @@ class Scenario:
     setup: Setup
     without: tuple[str, ...]  # rules: taken out together, the story breaks an invariant
 
+    def tell(self, script: Script) -> None:
+        """The story, and how everything settles after it. Raises Violation."""
+        self.story(script)
+        script.settle()
+
 
 SCENARIOS: dict[str, Scenario] = {}
 THREE = Setup((0, 0, 0))

@@ -101,6 +101,6 @@ class Script:
     def settle(self) -> None:
         """Everything is published and read, then garbage goes; all invariants hold."""
         self.world.settle()
-        self.world.check_end()
+        self.world.invariants.check_end()
         self.world.collect_garbage()
-        self.world.check_end(" after garbage collection")
+        self.world.invariants.check_end(" after garbage collection")

@@ -3,6 +3,7 @@
 `python -m tests.bucket.protocol.search SEED [RUNS]` looks and prints what it finds as a scenario that can be kept.
 """
 
+import logging
 import sys
 import tempfile
 import time
@@ -12,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from tests.bucket.protocol.names import DEEP_PATHS, JOBS, PATHS
 from tests.bucket.protocol.truth import Violation
-from tests.bucket.protocol.world import JOBS, MEMORY, PATHS, Decision, Setup, World, template_store
+from tests.bucket.protocol.world import MEMORY, Decision, Setup, World, template_store
 
 SKEWS = ((0, 0, 0), (900, 0, 0), (0, 180_000, -180_000), (1_200_000, 0, -1_200_000), (0, 5_400_000, 0))
 LENGTHS = (20, 40, 80, 120)
@@ -25,6 +27,7 @@ class Profile:
 
     minutes: tuple[int, ...]
     deletes_prefixes: bool = False
+    paths: tuple[str, ...] = PATHS
 
 
 PROFILES = (
@@ -32,6 +35,8 @@ PROFILES = (
     Profile((1, 5, 10, 25, 35, 61)),
     Profile((1, 5, 25, 61, 61, 700)),
     Profile((1, 5, 35, 61), deletes_prefixes=True),
+    Profile((1, 1, 5, 25, 61), paths=DEEP_PATHS),
+    Profile((1, 5, 61, 700), paths=DEEP_PATHS),
 )
 
 
@@ -72,7 +77,8 @@ class Decisions:
 
     def _action(self, job: str) -> tuple[object, ...]:
         r, y = self._random, self._random.random()
-        p, q, content = r.choice(PATHS), r.choice(PATHS), r.randrange(4)
+        paths = self._profile.paths
+        p, q, content = r.choice(paths), r.choice(paths), r.randrange(4)
         choices: Sequence[tuple[float, tuple[object, ...]]] = (
             (0.32, ("write", job, p, content)),
             (0.52, ("unlink", job, p)),
@@ -81,7 +87,8 @@ class Decisions:
             (0.84, ("restore", job, p, content)),
             (0.89, ("move", job, p, JOBS[1] if job == JOBS[0] else JOBS[0], q)),
             (0.93, ("expire", job)),
-            (0.97, ("chmod", job, p, r.randrange(2, 9))),
+            (0.96, ("chmod", job, p, r.randrange(2, 9))),
+            (0.97, ("rmdir", job, p)),
             (1.00, ("tag", job, p, r.randrange(9))),
         )
         return next(action for limit, action in choices if y <= limit)
@@ -136,9 +143,9 @@ def _failure(error: Exception, world: World) -> Failure:
 
 def _end(world: World) -> None:
     world.settle()
-    world.check_end()
+    world.invariants.check_end()
     world.collect_garbage()
-    world.check_end(" after garbage collection")
+    world.invariants.check_end(" after garbage collection")
 
 
 def play(setup: Setup, decisions: Sequence[Decision], template: Path) -> Failure | None:
@@ -190,6 +197,7 @@ def search(first: int, runs: int, template: Path, *, shrink_seconds: float = 60)
 
 
 def main() -> int:
+    logging.disable(logging.CRITICAL)
     first = int(sys.argv[1]) if len(sys.argv) > 1 else 0
     runs = int(sys.argv[2]) if len(sys.argv) > 2 else 100
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as directory:

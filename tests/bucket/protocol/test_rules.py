@@ -24,7 +24,5 @@ def test_an_invariant_breaks_without(
     for name in names:
         RULES[name](monkeypatch)
     scenario = SCENARIOS[number]
-    with World.made(scenario.setup, template) as world, pytest.raises(Violation, match="^I[1-9]"):
-        script = Script(world)
-        scenario.story(script)
-        script.settle()
+    with World.made(scenario.setup, template) as world, pytest.raises(Violation, match=r"^I[1-9]"):
+        scenario.tell(Script(world))

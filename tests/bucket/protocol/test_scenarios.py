@@ -17,6 +17,4 @@ def test_all_scenarios_of_the_model_are_there() -> None:
 def test_no_invariant_breaks_when(number: str, template: Path) -> None:
     scenario = SCENARIOS[number]
     with World.made(scenario.setup, template) as world:
-        script = Script(world)
-        scenario.story(script)
-        script.settle()
+        scenario.tell(Script(world))

@@ -141,4 +141,3 @@ def seen(state: PathState) -> dict[str, tuple[str, object]]:
 
 def existing(states: dict[bytes, PathState]) -> dict[bytes, PathState]:
     return {path: state for path, state in states.items() if state.exists}
-

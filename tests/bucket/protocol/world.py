@@ -10,48 +10,30 @@ I9 a tag set above every deletion is never lost.
 """
 
 import itertools
-import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 from types import SimpleNamespace
 
 import pytest
 
 from mountfs import objects
 from mountfs.bucket.requests import Copy, Delete, Pause, Put, PutLarge
-from mountfs.errors import MountfsError, RemoteUnavailable
-from mountfs.model import Digest
-from mountfs.records import PathState, Value, decode_record, fold
+from mountfs.errors import InvalidArgument, IsADirectory, MountfsError, NotADirectory, NotEmpty, RemoteUnavailable
+from mountfs.records import PathState, Value, decode_record
 from mountfs.store.outbox import Due
 from tests.bucket.machines import SetClock
-from tests.bucket.protocol.host import MINUTE, Host, make_template
+from tests.bucket.protocol.host import Host, make_template
+from tests.bucket.protocol.invariants import Invariants
+from tests.bucket.protocol.names import BEGIN_MS, JOBS, MINUTE, job_of, shown, told
+from tests.bucket.protocol.people import carry_out
 from tests.bucket.protocol.tasks import MAINTENANCE, Task, is_request, steps_of
-from tests.bucket.protocol.truth import (
-    Published,
-    Said,
-    Violation,
-    Word,
-    digest_in,
-    existing,
-    seen,
-    words_of,
-)
+from tests.bucket.protocol.truth import Published, Said, Violation, Word, digest_in, words_of
 from tests.bucket.simulated import SimulatedBucket
 
 Decision = tuple[object, ...]
-BEGIN_MS = 1_795_000_000_000
-JOBS = ("j", "k")
-PATHS = ("p", "q")
-CONTENTS = tuple(
-    Random(number).randbytes(40_000) if number % 2 else b"small content %d" % number for number in range(4)
-)
-"""What is written: odd ones are large."""
-
-DIGESTS = tuple(Digest.of(content) for content in CONTENTS)
 MOST_STEPS = 400  # of one run
 MEMORY = Path("/dev/shm")
 
@@ -71,11 +53,11 @@ class World:
         self.published = Published(self.bucket)
         self.said = Said()
         self.trace: list[str] = []
-        self.tainted: set[str] = set()
         self.hosts = [
             Host(n, directory / str(n), template, self.bucket, SetClock(self._now, skew_ms=skew_ms))
             for n, skew_ms in enumerate(setup.skews_ms)
         ]
+        self.invariants = Invariants(self.published, self.said, self.hosts)
         for host in self.hosts:
             self._watch(host)
 
@@ -166,17 +148,17 @@ class World:
         match request:
             case Put(key=key) | PutLarge(key=key) | Copy(key=key):
                 manifest = self.published.arrived(key)
-                job = _job_of(key)
+                job = job_of(key)
                 if manifest is not None and job is not None:
                     for record in manifest.records:
                         for word in words_of(job, record):
                             self.said.landed.add(word)
-                self.say(f"machine {host.number} puts {_shown(key)}", _told(manifest.records) if manifest else "")
-                self._check(job)
+                self.say(f"machine {host.number} puts {shown(key)}", told(manifest.records) if manifest else "")
+                self.invariants.check(job)
             case Delete(keys=keys):
-                self.say(f"machine {host.number} deletes {', '.join(map(_shown, keys))}")
+                self.say(f"machine {host.number} deletes {', '.join(map(shown, keys))}")
                 for key in keys:
-                    self._check(_job_of(key))
+                    self.invariants.check(job_of(key))
 
     def _run(self, host: Host, key: tuple[str, str]) -> None:
         for _ in range(MOST_STEPS):
@@ -214,7 +196,7 @@ class World:
 
     def _delete_prefix(self, job: str) -> None:
         prefix = objects.job_prefix(job.encode())
-        self.tainted.add(job)
+        self.invariants.tainted.add(job)
         for record in self.published.records(job):
             self.said.lost_with_prefix.update(words_of(job, record))
         for key in [key for key in self.bucket.objects if key.startswith(prefix)]:
@@ -227,51 +209,39 @@ class World:
 
     def _act(self, host: Host, action: tuple[object, ...]) -> None:
         before = host.owed()
-        known = {(job, path): self._knowledge(host, job, path) for job, path in _touched(action)}
-        if self._do(host, action):
-            self.say(f"machine {host.number}:", *(w.decode() if isinstance(w, bytes) else w for w in action))
-            self._note_words(host, before, is_act=True, known=known)
-
-    def _do(self, host: Host, action: tuple[object, ...]) -> bool:
-        """Whether it could be done."""
-        match action:
-            case ("write", str(job), str(path), int(content)):
-                host.write(f"{job}/{path}", CONTENTS[content])
-            case ("chmod", str(job), str(path), int(mode)) if host.has(f"{job}/{path}"):
-                host.chmod(f"{job}/{path}", 0o600 + mode)
-            case ("tag", str(job), str(path), int(value)) if host.has(f"{job}/{path}"):
-                host.tag(f"{job}/{path}", **{f"t{value % 2}": str(value)})
-            case ("unlink", str(job), str(path)) if host.has(f"{job}/{path}"):
-                host.unlink(f"{job}/{path}")
-            case ("rename", str(job), str(old), str(new)) if host.has(f"{job}/{old}") and old != new:
-                host.rename(f"{job}/{old}", f"{job}/{new}")
-            case ("move", str(job), str(old), str(other), str(new)) if host.has(f"{job}/{old}") and job != other:
-                if not self._is_here(host, f"{job}/{old}"):
-                    return False  # such a rename answers EXDEV
-                if not host.has(other):
-                    host.mkdir(other)
-                host.rename(f"{job}/{old}", f"{other}/{new}")
-            case ("restore", str(job), str(path), int(content)) if not host.has(f"{job}/{path}"):
-                return host.restore(f"{job}/{path}", DIGESTS[content])
-            case ("evict", int(content)):
-                return host.evict(DIGESTS[content])
-            case ("expire", str(job)) if host.has(job):
-                host.expire(job)
-            case _:
-                return False
-        return True
-
-    @staticmethod
-    def _is_here(host: Host, key: str) -> bool:
-        content = host.store.ledger.content(host.entry(key).content or 0)
-        return content is None or content.digest is None or host.holds(content.digest.hex())
+        known = {(job, path): self._knowledge(host, job, path) for job, path in self._touched(action)}
+        try:
+            done = carry_out(host, action)
+        except (NotADirectory, IsADirectory, NotEmpty, InvalidArgument):
+            done = False  # where something is a directory now that was none, or the other way round
+        if done:
+            self.say(f"machine {host.number}:", *action)
+        self._note_words(host, before, is_act=True, known=known)
 
     # -- what was said ----------------------------------------------------------------------------------------
+
+    def _touched(self, action: tuple[object, ...]) -> set[tuple[str, bytes]]:
+        """Paths that an action may say something of."""
+        match action:
+            case ("move", str(job), str(old), str(other), str(new)):
+                touched = {(job, old.encode()), (other, new.encode()), (other, b"")}
+            case ("rename", str(job), str(old), str(new)):
+                touched = {(job, old.encode()), (job, new.encode())}
+            case ("expire", str(job)):
+                touched = {(job, b"")}
+            case (_, str(job), str(path), *_):
+                touched = {(job, path.encode()), (job, b"")}
+            case _:
+                return set()
+        jobs = {job for job, _path in touched}
+        if action[0] in ("rename", "move", "expire"):  # of a directory: all that is below it too
+            touched |= {(word.job, word.path) for word in self.said.values if word.job in jobs}
+        return touched
 
     def _knowledge(self, host: Host, job: str, path: bytes) -> tuple[bool, set[str]]:
         """Of a path: whether registers of an earlier life are known that no clear voids; the contents ever known."""
         state = host.state(job, path)
-        stamps = {self.said.first.get((job, path, w.stamp), w.stamp) for w in host.owed() if (w.job, w.path) == (job, path)}
+        stamps = {self.said.first_stamp(word) for word in host.owed() if (word.job, word.path) == (job, path)}
         number = host.job(job)
         for key, manifest in self.published.of_job(job):
             if key.rpartition("/")[2] in host.ground.tables.bundles(number):
@@ -300,7 +270,7 @@ class World:
         for job, raw, reason in host.aside():
             for word in words_of(job, decode_record(raw.encode())):
                 self.said.withdrawn.add(word)
-                if "neither here" in reason and word in self.said.held and job not in self.tainted:
+                if "neither here" in reason and word in self.said.held and job not in self.invariants.tainted:
                     raise Violation(f"I4 the content of {word} was here when it was said, and is nowhere now")
 
     def _watch(self, host: Host) -> None:
@@ -317,9 +287,7 @@ class World:
 
     def _restamped(self, before: Mapping[Word, Value], after: Mapping[Word, Value]) -> None:
         for word in after.keys() - before.keys():
-            old = next(
-                (w for w in before if (w.job, w.path, w.register) == (word.job, word.path, word.register)), None
-            )
+            old = next((w for w in before if (w.job, w.path, w.register) == (word.job, word.path, word.register)), None)
             if old is None:
                 continue
             self.said.first[word.job, word.path, word.stamp] = self.said.first_stamp(old)
@@ -332,47 +300,6 @@ class World:
                 self.said.knew[word] = self.said.knew[old]
 
     # -- invariants ---------------------------------------------------------------------------------------------
-
-    def _check(self, job: str | None) -> None:
-        """After each change of the bucket: I2 and I5."""
-        if job is None:
-            return
-        for path, state in existing(fold(self.published.records(job))).items():
-            stamp, value = state.registers["content"]
-            digest = digest_in(value)
-            if job not in self.tainted and digest is not None and not self.published.has(job, digest):
-                if not self._is_still_owed(job, path, stamp):
-                    raise Violation(f"I2 {job}/{path.decode()} refers to {_content(digest)}, in no object of the job")
-            self._check_deletions(job, path, stamp)
-
-    def _check_deletions(self, job: str, path: bytes, stamp: str) -> None:
-        first = self.said.first.get((job, path, stamp), stamp)
-        for clear, stamps in self.said.knew.items():
-            if (clear.job, clear.path) == (job, path) and clear.stamp > first and first in stamps:
-                if clear in self.said.landed and clear not in self.said.lost_with_prefix:
-                    raise Violation(f"I5 {job}/{path.decode()} is back after its known deletion")
-
-    def _is_still_owed(self, job: str, path: bytes, stamp: str) -> bool:
-        return any(
-            (w.job, w.path) == (job, path)
-            and ((w.register == "content" and w.stamp == stamp) or (not w.register and w.stamp > stamp))
-            for host in self.hosts
-            for w in host.owed()
-        )
-
-    def check_reading(self, host: Host, job: str, old: dict[bytes, PathState], new: dict[bytes, PathState]) -> None:
-        """I8: a reading made nothing vanish, or go back, that the bucket has."""
-        if job in self.tainted:
-            return
-        there = fold(self.published.records(job))
-        owed = fold_owed(host, job)
-        for path, state in old.items():
-            stamp = state.registers["content"][0]
-            now = there.get(path, PathState())
-            now.merge(owed.get(path, PathState()))
-            if now.exists and now.registers["content"][0] == stamp:
-                if path not in new or new[path].registers["content"][0] < stamp:
-                    raise Violation(f"I8 machine {host.number}: {job}/{path.decode()} vanished or went back")
 
     # -- the end --------------------------------------------------------------------------------------------------
 
@@ -396,71 +323,6 @@ class World:
         self.apply(("start", number, kind, job) if part is None else ("start", number, kind, job, part))
         self.apply(("run", number, (kind, job)))
 
-    def check_end(self, when: str = "") -> None:
-        """I1, I4, I5x, I7 and I9, once everything has settled."""
-        for host in self.hosts:
-            left = [w for w in host.owed() if w.job in JOBS]
-            if left:
-                raise Violation(f"I4 machine {host.number} never gets rid of {left}{when}")
-        for job in JOBS:
-            views = [{p: seen(s) for p, s in host.states(job).items() if s.exists} for host in self.hosts]
-            for number, view in enumerate(views[1:], 1):
-                if view != views[0]:
-                    raise Violation(f"I1 machines 0 and {number} differ in {job}{when}: {_difference(views[0], view)}")
-            there = {p: seen(s) for p, s in existing(fold(self.published.records(job))).items()}
-            if there != views[0]:
-                raise Violation(f"I1 the bucket has another {job}{when}: {_difference(there, views[0])}")
-            if job in self.tainted:
-                self._check_gone(job, there)
-            else:
-                self._check_kept(job, there, when)
-        for host in self.hosts:
-            self._check_readable(host, when)
-
-    def _check_readable(self, host: Host, when: str) -> None:
-        """Whatever is not here can be fetched, whole."""
-        for job in JOBS:
-            for path, state in existing(host.states(job)).items():
-                digest = digest_in(state.value("content"))
-                if job in self.tainted or digest is None or host.holds(digest):
-                    continue
-                try:
-                    read = host.read(f"{job}/{path.decode()}")
-                except MountfsError as error:
-                    raise Violation(f"I4 machine {host.number} cannot read {job}/{path.decode()}{when}: {error}") from None
-                assert Digest.of(read).hex() == digest
-
-    def _check_gone(self, job: str, there: dict[bytes, dict[str, tuple[str, object]]]) -> None:
-        for path, shown in there.items():
-            if Word(job, path, "content", shown["content"][0]) in self.said.lost_with_prefix:
-                raise Violation(f"I5x {job}/{path.decode()} is back after its prefix was deleted")
-
-    def _check_kept(self, job: str, there: dict[bytes, dict[str, tuple[str, object]]], when: str) -> None:
-        want = {path: seen(state) for path, state in existing(self.said.fold(job)).items()}
-        for path in want.keys() | there.keys():
-            a, b = want.get(path), there.get(path)
-            name = f"{job}/{path.decode()}{when}"
-            if a is not None and b is None:
-                raise Violation(f"I4 {name} was acknowledged, and is lost")
-            if a is not None and b is not None and a["content"][0] > b["content"][0]:
-                raise Violation(f"I4 {name} shows an older content")
-            if a is not None and b is not None and a["content"][0] == b["content"][0] and a != b:
-                raise Violation(f"I7 {name}: {b} instead of {a}")
-            if b is not None:
-                self._check_tags(job, path, b, name)
-                digest = json.loads(str(b["content"][1])).get("digest")
-                if digest is not None and not self.published.has(job, digest):
-                    raise Violation(f"I4 {name}: {_content(digest)} cannot be read anywhere")
-
-    def _check_tags(self, job: str, path: bytes, shown: dict[str, tuple[str, object]], name: str) -> None:
-        words = [w for w in self.said.counting(job) if w.path == path]
-        top = max((w.stamp for w in words if w in self.said.legit), default="")
-        for tag in {w.register for w in words if w.register.startswith("tag:")}:
-            last = max((w for w in words if w.register == tag), key=lambda w: w.stamp)
-            value = self.said.values[last]
-            if last.stamp >= top and value is not None and shown.get(tag, ("", None))[1] != value:
-                raise Violation(f"I9 {name}: {tag}={value}, set above every deletion, is lost")
-
     def collect_garbage(self) -> None:
         """Maintenance by one machine until nothing is left to do; then I6."""
         self.say("-- garbage collection")
@@ -472,22 +334,7 @@ class World:
         for host, job in itertools.product(self.hosts, JOBS):
             self.do(host.number, "refresh", job)
         for job in JOBS:
-            self._check_garbage(job)
-
-    def _check_garbage(self, job: str) -> None:
-        live = {digest_in(s.value("content")) for s in existing(fold(self.published.records(job))).values()}
-        prefix = objects.job_prefix(job.encode())
-        keys = [key for key in self.bucket.objects if key.startswith(prefix)]
-        held = {place.digest.hex(): key for key, m in self.published.of_job(job) for place in m.places if not place.object}
-        for key in keys:
-            name = objects.parse_object(key.rpartition("/")[2])
-            if isinstance(name, objects.LargeName):
-                held[name.digest.hex()] = key
-        for digest, key in held.items():
-            if digest not in live:
-                raise Violation(f"I6 {_content(digest)} is dead and stays in {_shown(key)}")
-        if not live and keys:
-            raise Violation(f"I6 the empty job {job} keeps {', '.join(map(_shown, keys))}")
+            self.invariants.check_garbage(job)
 
     # -- life -------------------------------------------------------------------------------------------------
 
@@ -525,23 +372,10 @@ class _Applying(set[int]):
         old = self._old.pop(job, None) if isinstance(job, int) else None
         if old is not None and isinstance(job, int):
             name = self._host.ground.tables.job_name(job).decode()
-            self._world.check_reading(self._host, name, old, self._states(job))
+            self._world.invariants.check_reading(self._host, name, old, self._states(job))
 
     def _states(self, job: int) -> dict[bytes, PathState]:
         return self._host.states(self._host.ground.tables.job_name(job).decode())
-
-
-def fold_owed(host: Host, job: str) -> dict[bytes, PathState]:
-    states: dict[bytes, PathState] = {}
-    for word, value in host.owed().items():
-        if word.job != job:
-            continue
-        state = states.setdefault(word.path, PathState())
-        if word.register:
-            state.registers[word.register] = (word.stamp, value)
-        else:
-            state.clear = max(state.clear, word.stamp)
-    return states
 
 
 def template_store(path: Path) -> Path:
@@ -549,49 +383,3 @@ def template_store(path: Path) -> Path:
     bucket = SimulatedBucket(now_ms=BEGIN_MS)
     make_template(path, SetClock(lambda: BEGIN_MS), bucket)
     return path
-
-
-def _touched(action: tuple[object, ...]) -> Iterator[tuple[str, bytes]]:
-    match action:
-        case ("move", str(job), str(old), str(other), str(new)):
-            yield from [(job, old.encode()), (other, new.encode()), (other, b"")]
-        case ("rename", str(job), str(old), str(new)):
-            yield from [(job, old.encode()), (job, new.encode())]
-        case ("expire", str(job)):
-            yield from [(job, path.encode()) for path in PATHS] + [(job, b"")]
-        case (_, str(job), str(path), *_):
-            yield from [(job, path.encode()), (job, b"")]
-
-
-def _job_of(key: str) -> str | None:
-    part = objects.job_part(key)
-    return None if part is None else (objects.decode_name(part) or b"").decode()
-
-
-def _shown(key: str) -> str:
-    job, _, name = key.removeprefix(objects.JOBS).partition("/")
-    when, _, rest = name.partition("-")
-    ms = objects.parse_when(when)
-    return key if ms is None else f"{job}/{(ms - BEGIN_MS) // MINUTE}-{rest[9:17]}{_suffix(rest[17:])}"
-
-
-def _suffix(rest: str) -> str:
-    digest = rest.removeprefix("-").removesuffix(".zst")
-    return f"-{_content(digest)}" if len(digest) == 64 else rest
-
-
-def _content(digest: str) -> str:
-    return next((f"D{number}" for number, known in enumerate(DIGESTS) if known.hex() == digest), digest[:8])
-
-
-def _told(records: Iterable[object]) -> str:
-    said = []
-    for record in records:
-        path, clear = record.path.decode(), "clear " if record.clear else ""  # type: ignore[attr-defined]
-        named = digest_in(record.set.get("content"))  # type: ignore[attr-defined]
-        said.append(f"{path or '.'}: {clear}{_content(named) if named else ','.join(record.set)}")  # type: ignore[attr-defined]
-    return "; ".join(said)
-
-
-def _difference(a: Mapping[bytes, object], b: Mapping[bytes, object]) -> str:
-    return "; ".join(f"{p.decode()}: {a.get(p)} / {b.get(p)}" for p in sorted(a.keys() | b.keys()) if a.get(p) != b.get(p))
