@@ -14,7 +14,15 @@ from mountfs.bucket.ground import HOUR_MS, Ground
 from mountfs.bucket.requests import Delete, Get, List, Pause, Put, Request, Steps, Together, ask
 from mountfs.errors import MountfsError, ObjectMissing
 from mountfs.model import Entry, Kind
-from mountfs.records import RecordRefused, Value, bytes_of_field, bytes_of_value, field_of_bytes, parse_line, value_of_bytes
+from mountfs.records import (
+    RecordRefused,
+    Value,
+    bytes_of_field,
+    bytes_of_value,
+    field_of_bytes,
+    parse_line,
+    value_of_bytes,
+)
 from mountfs.remote.protocol import Answered, Fetched
 from mountfs.store.owing import Where
 

@@ -72,11 +72,12 @@ def show_jobs(ground: Ground, names: Collection[bytes]) -> Steps[Changes]:
     changes = Changes()
     wanted = list(names)
     for start in range(0, len(wanted), ground.piece):
-        missing = [n for n in wanted[start : start + ground.piece] if ground.catalog.child(ROOT_INO, n) is None]
-        if missing:
-            with ground.ledger.transaction():
-                for name in missing:
-                    ground.paths.imply_job(ground.tables.make_job(name), changes)
+        some = wanted[start : start + ground.piece]
+        if any(ground.ledger.child(ROOT_INO, name) is None for name in some):
+            with ground.ledger.transaction():  # what waits for the catalog is in it now
+                for name in some:
+                    if ground.catalog.child(ROOT_INO, name) is None:
+                        ground.paths.imply_job(ground.tables.make_job(name), changes)
         yield Pause()
     ground.ledger.changes += len(changes.names)
     for job, name in ground.tables.jobs():

@@ -273,10 +273,11 @@ def reconcile_paths(
     going = [path for path in reversed(todo) if path not in states or not states[path].exists]
     coming = [path for path in todo if path in states and states[path].exists]
     for number, path in enumerate([*going, *coming]):
-        if number % ground.piece == 0 and number:
-            yield Pause()
-        with ground.ledger.transaction():
-            _reconcile_path(ground, Where(job, path), states.get(path), changes)
+        if number % ground.piece == 0:
+            if number:
+                yield Pause()
+            ground.ledger.drain()
+        _reconcile_path(ground, Where(job, path), states.get(path), changes)
 
 
 def _reconcile_path(ground: Ground, where: Where, said: PathState | None, changes: Changes) -> None:
@@ -285,11 +286,15 @@ def _reconcile_path(ground: Ground, where: Where, said: PathState | None, change
     new = PathState(said.clear, dict(said.registers)) if said is not None else PathState()
     new.merge(ground.paths.owed_state(where, entry))
     if _stamps(old) != _stamps(new):
-        ground.paths.set(where, entry, old, new, changes)
+        with ground.ledger.transaction():
+            ground.paths.set(where, entry, old, new, changes)
 
 
 def _stamps(state: PathState) -> tuple[str, dict[str, str]]:
-    return state.clear, {name: stamp for name, (stamp, _value) in state.registers.items()}
+    stamps = {name: stamp for name, (stamp, _value) in state.registers.items()}
+    if "content" in stamps:  # a content has a time too: rows keep the later of the two words
+        stamps["mtime"] = max(stamps.get("mtime", ""), stamps["content"])
+    return state.clear, stamps
 
 
 def _paths_of(ground: Ground, job: int) -> list[bytes]:

@@ -181,9 +181,9 @@ def _look_at(ground: Ground, content: Content, lying: list[_Lies], done: Verifie
         return
     here = yield from _sum_here(ground, content)
     for lies in lying:
-        if here is not None and lies.place.codec == content.codec and lies.place.stored == content.stored:
-            if lies.place.sum != here:
-                done.problems.append(f"{lies.key}: the content {content.digest.hex()} has another checksum than here")
+        is_same_form = lies.place.codec == content.codec and lies.place.stored == content.stored
+        if here is not None and is_same_form and lies.place.sum != here:
+            done.problems.append(f"{lies.key}: the content {content.digest.hex()} has another checksum than here")
         if read_back and (yield from ask(_Hashed(lies))) != lies.place.sum:
             done.problems.append(f"{lies.key}: the content {content.digest.hex()} is not what its checksum says")
 

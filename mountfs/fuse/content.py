@@ -9,7 +9,7 @@ import trio
 from pyfuse3 import EntryAttributes, FileHandleT, FileInfo, FileNameT, FlagT, InodeT, ModeT, RequestContext
 
 from mountfs.codec import FRAME_BYTES
-from mountfs.contents import FramedReader
+from mountfs.contents import FramedReader, ReadsRanges
 from mountfs.errors import AlreadyExists, ContentLost, CorruptContent, MountfsError
 from mountfs.fuse.answering import Answering, answers
 from mountfs.fuse.handles import Handle
@@ -89,10 +89,9 @@ class ContentRequests(Answering):
                 if self.bucket is not None:
                     await self.bucket.arrive(live.acknowledged.content, reader, off, size)
                 self._read_ahead(handle, reader, off, size)
-            data = reader.read(off, size) if reader.at_hand(off, size) else None
-            if data is None:
-                data = await self.waiting.hop(lambda: reader.read(off, size))
-            return data
+            if reader.at_hand(off, size):
+                return reader.read(off, size)
+            return await self._read_settled(live, reader, off, size)
         except (CorruptContent, ContentLost) as error:
             sentence = self.store.report_damage(live, error)
             log.error("%s", sentence)
@@ -100,6 +99,18 @@ class ContentRequests(Answering):
                 raise
             healed = self._files.reader(live)
             return b"" if healed is None else await self.waiting.hop(lambda: healed.read(off, size))
+
+    async def _read_settled(self, live: LiveFile, reader: ReadsRanges, offset: int, size: int) -> bytes:
+        """Once more where a piece of it was damaged on its way here."""
+        try:
+            return await self.waiting.hop(lambda: reader.read(offset, size))
+        except CorruptContent:
+            content = live.acknowledged.content
+            if self.bucket is None or not isinstance(reader, FramedReader):
+                raise
+            if not await self.bucket.arrive_again(content, reader, offset, size):
+                raise
+            return await self.waiting.hop(lambda: reader.read(offset, size))
 
     async def _heal(self, live: LiveFile) -> bool:
         """Take the bucket's copy of what rotted here."""

@@ -207,7 +207,7 @@ class Paths:
         if not new.exists:
             self._end(where, entry, old, new, changes)
         elif entry is None:
-            self._begin(where, new, changes)
+            self._begin(where, new, self.owed_state(where, None), changes)
         else:
             self._change(where, entry, old, new, changes)
 
@@ -287,8 +287,7 @@ class Paths:
 
     # -- a path that is new -----------------------------------------------------------------------------------
 
-    def _begin(self, where: Where, new: PathState, changes: Changes) -> None:
-        owed = self.owed_state(where, None).registers
+    def _begin(self, where: Where, new: PathState, owed: PathState, changes: Changes) -> None:
         self._tables.drop_registers(where.job, where.path)
         names = self._names(where)
         parent = self._parents(names[:-1], changes)
@@ -299,7 +298,7 @@ class Paths:
         if taken is not None:  # a directory that something lies in: it keeps the name
             name = self._free_name(parent, name, writer_of(new.registers["content"][0]))
         ino = self._ledger.new_ino()
-        owing = {register for register, held in owed.items() if new.registers.get(register, ("", None))[0] == held[0]}
+        owing = {name for name, held in owed.registers.items() if new.registers.get(name, ("", None))[0] == held[0]}
         entry = self._entry(ino, parent, name, new, content)
         entry.owed |= sum(bit for bit, register in OWED_NAMES if register in owing)
         self._catalog.put_entries([entry])
@@ -421,9 +420,8 @@ class Paths:
         content = new.content()
         assert content is not None
         is_new_content = new.registers["content"][0] != old.registers.get("content", ("", None))[0]
-        if not entry.stamp:  # nobody had made it: what was said of it lies in `past`
-            self._tables.drop_registers(where.job, where.path)
-            old = PathState(old.clear)
+        if not entry.stamp:
+            entry, old = self._take_up(where, entry, old)
         if kind_of(content) == Kind.DIRECTORY and (directory := self._kept_its_name(entry)) is not None:
             self._trash.take(entry, "became a directory")
             self._tables.hand_registers(entry.ino, directory.ino)
@@ -433,8 +431,9 @@ class Paths:
             return
         if is_new_content and kind_of(content) != Kind.DIRECTORY and entry.kind == Kind.DIRECTORY:
             if self._catalog.has_children(entry.ino):  # the directory keeps the name
+                owed = self.owed_state(where, entry)
                 self._imply(entry)
-                self._begin(where, new, changes)
+                self._begin(where, new, owed, changes)
                 return
         elif is_new_content and self._is_written(entry):
             changes.postponed = True
@@ -445,6 +444,19 @@ class Paths:
             self._grow(entry, old, new, content, changes)
         else:
             self._replace(where, entry, old, new, content, changes)
+
+    def _take_up(self, where: Where, entry: Entry, old: PathState) -> tuple[Entry, PathState]:
+        """Nobody had made it, so that what was said of it lay in `past`: what is owed of that goes on with the entry."""
+        owed = self.owed_state(where, entry).registers
+        self._tables.drop_registers(where.job, where.path)
+        row = entry.copy()
+        row.owed |= sum(bit for bit, name in OWED_NAMES if name in owed)
+        for name, (stamp, value) in owed.items():
+            if name not in FIELDS:
+                self._put_register(entry.ino, name, stamp, value, owed=True)
+        if owed:
+            self._owing.fresh.add(entry.ino)
+        return row, PathState(old.clear, dict(owed))
 
     def _kept_its_name(self, entry: Entry) -> Entry | None:
         """The directory for which a file had to step aside."""

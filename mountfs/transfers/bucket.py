@@ -81,12 +81,12 @@ class Bucket:
         settle = Settle(manner.settle_seconds, manner.settle_max_seconds)
         self.tellings = Tellings(self.ground, self.carrier)
         self.uploads = Uploads(self.ground, self.carrier, settle, tell=self.tellings.tell)
-        self.downloads = Downloads(
-            self.ground, self.carrier, nursery, patience_seconds=manner.patience_seconds
-        )  # fmt: skip
         self.looks = Looks(
             self.ground, self.carrier, nursery, look_seconds=manner.look_seconds,
             refresh_seconds=manner.refresh_seconds, lazy=self._lacks_index, changed=changed,
+        )  # fmt: skip
+        self.downloads = Downloads(
+            self.ground, self.carrier, nursery, patience_seconds=manner.patience_seconds, read_job=self.looks.read
         )  # fmt: skip
         follower = Follower(
             self.ground, store.bulk, owner=store.options.owner, recorded_owner=store.options.recorded_owner
@@ -222,6 +222,13 @@ class Bucket:
     async def confirm(self, live: LiveFile) -> None:
         """`fsync: bucket`: return once the bucket has what was acknowledged. Raises RemoteUnavailable, RemoteDenied."""
         await self.growing.confirm(live)
+
+    async def arrive_again(self, content_id: int | None, reader: FramedReader, offset: int, length: int) -> bool:
+        """A read found damage in a large content that is still on its way here. Whether it may be tried once more."""
+        if content_id is None or not reader.arriving:
+            return False
+        log.warning("a piece of a large content was damaged on its way, and is fetched again")
+        return await self.downloads.arrive_again(content_id, offset, length)
 
     async def heal(self, content_id: int) -> bool:
         """A content rotted here: take it from the bucket, where the bucket has it. Whether it did."""

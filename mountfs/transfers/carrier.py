@@ -35,6 +35,7 @@ class Carrier:
         self.down: str | None = None
         self.answers = 0  # so far: who waits can tell whether any keep coming
         self._answered = trio.current_time()
+        self._asked: dict[object, float] = {}  # requests under way, and since when; the oldest first
         self._clock = clock
         self._look_seconds = look_seconds
         self._heard = heard
@@ -100,6 +101,7 @@ class Carrier:
         with trio.CancelScope() as scope:
             if urgent:
                 self._waiting.add(scope)
+            self._asked[scope] = trio.current_time()
             try:
                 answer = await trio.to_thread.run_sync(
                     request.run, self.remote, limiter=self._threads, abandon_on_cancel=True
@@ -109,6 +111,7 @@ class Carrier:
                 raise
             finally:
                 self._waiting.discard(scope)
+                del self._asked[scope]
             self.answers += 1
             self._answered = trio.current_time()
             server_ms = getattr(answer, "server_ms", None)
@@ -118,7 +121,10 @@ class Carrier:
         raise RemoteUnavailable(self.down or "the bucket does not answer")
 
     def seconds_since_answer(self) -> float:
-        return trio.current_time() - self._answered
+        """For how long it has been asked and has answered nobody. What we do with its answers is not its silence."""
+        if not self._asked:
+            return 0.0
+        return trio.current_time() - max(self._answered, next(iter(self._asked.values())))
 
     # -- is it there --------------------------------------------------------------------------------------
 

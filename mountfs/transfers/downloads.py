@@ -6,10 +6,11 @@ Who comes second to the same bundle brings all of it: a job of thousands of smal
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 import trio
 
-from mountfs.bucket.fetching import absent, fetch_bundle, fetch_content, is_large, whereabouts
+from mountfs.bucket.fetching import absent, fetch_bundle, fetch_content, is_large, jobs_naming, whereabouts
 from mountfs.bucket.ground import Ground
 from mountfs.contents import ReadsRanges
 from mountfs.errors import MountfsError, RemoteUnavailable
@@ -35,13 +36,17 @@ class _Flight:
 
 
 class Downloads:
-    """`settled(content_id)` is run after a content came here whole, so that readers go on from the file."""
+    """`read_job` reads a job whole."""
 
-    def __init__(self, ground: Ground, carrier: Carrier, nursery: trio.Nursery, *, patience_seconds: float) -> None:
+    def __init__(
+        self, ground: Ground, carrier: Carrier, nursery: trio.Nursery, *, patience_seconds: float,
+        read_job: Callable[[int], Awaitable[None]],
+    ) -> None:  # fmt: skip
         self._ground = ground
         self._carrier = carrier
         self._nursery = nursery
         self.patience_seconds = patience_seconds
+        self.read_job = read_job
         self._flights: dict[object, _Flight] = {}
         self._misses: dict[int, int] = {}
         self._large: dict[int, Large] = {}
@@ -69,6 +74,7 @@ class Downloads:
         if not is_large(content):
             await self.fetch(content_id)
             return
+        await self._know_places(content)
         await self._wait(("large", content_id), lambda: self._open_large(content))
 
     async def fetch(self, content_id: int) -> None:
@@ -82,11 +88,20 @@ class Downloads:
             if large is not None:
                 await self._wait(("whole", content_id), large.fetch_all)
             return
+        await self._know_places(content)
         bundle = self._bundle_to_fetch(content)
         if bundle is not None:
             await self._wait(("bundle", bundle), lambda: self._fetch_bundle(*bundle))
         if absent(self._ground, content_id) is not None:
             await self._wait(content_id, lambda: self._fetch_one(content_id))
+
+    async def _know_places(self, content: Content) -> None:
+        """A job of which only the feed told is read first, once for all who want something in it."""
+        if whereabouts(self._ground, content):
+            return
+        for job in jobs_naming(self._ground, content):
+            if not self._ground.tables.read_ms(job) or self._ground.catalog.feed.has_told(job):
+                await self._wait(("job", job), partial(self.read_job, job))
 
     async def arrive(self, content_id: int, offset: int, length: int) -> None:
         """Wait for the pieces of a large content that a read needs. Few may wait, so that others are served.
@@ -107,6 +122,15 @@ class Downloads:
             return
         raise RemoteUnavailable(f"not on this machine, and not here within {self.patience_seconds:g} seconds")
 
+    async def arrive_again(self, content_id: int, offset: int, length: int) -> bool:
+        """A read found these bytes damaged: ask for them once more, where they came in pieces. Whether they did."""
+        large = self._large.get(content_id)
+        if large is None:
+            return False
+        large.forget(offset, length)
+        await self.arrive(content_id, offset, length)
+        return True
+
     async def _take_slot(self) -> None:
         while True:
             with trio.move_on_after(SILENCE_SECONDS):
@@ -125,6 +149,8 @@ class Downloads:
             log.error("a large content of the bucket: %s", error)
         except Exception:  # a bug here must not take the mount away from its users
             log.exception("a bug in finishing a download")
+        finally:
+            large.finishing = False
 
     def _bundle_to_fetch(self, content: Content) -> tuple[int, int] | None:
         """(job, bundle) of the first place, when somebody missed another content of it before."""

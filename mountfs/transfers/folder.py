@@ -1,5 +1,6 @@
-"""The process that folds the feed: started when there is something to fold, ended when there was nothing for a while."""
+"""The process that folds the feed: started when there is something to fold, ended when it was idle for a minute."""
 
+import contextlib
 import marshal
 import os
 import subprocess
@@ -14,6 +15,7 @@ from mountfs.errors import MountfsError
 from mountfs.store.told import Piece, told_of
 
 IDLE_SECONDS = 60.0
+_OURS = str(Path(__file__).resolve().parents[2])  # its code is ours, whatever the working directory
 
 
 class Folder:
@@ -22,29 +24,42 @@ class Folder:
     def __init__(self) -> None:
         self._process: trio.Process | None = None
         self._used = 0.0
+        self._busy = False
 
     async def fold(self, parts: list[bytes], here: Here, take: Callable[[Piece], Awaitable[None]]) -> None:
-        """Have these folded, and hand over each piece. Raises what `take` does, MountfsError where the process ended."""
+        """Have these folded, and hand over each piece. Raises what `take` does, MountfsError when the process ended."""
+        self._busy = True
         process = await self._started()
-        assert process.stdin is not None
+        failure: Exception | None = None
         whole = False
+
+        async def send() -> None:
+            with contextlib.suppress(trio.BrokenResourceError):  # who reads the answers finds out
+                assert process.stdin is not None
+                await process.stdin.send_all(question(parts, here))
+
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(process.stdin.send_all, question(parts, here))
-                while (piece := await _next(process)) is not None:
-                    await take(piece)
-            whole = True
-        except (trio.BrokenResourceError, EOFError) as error:
-            raise MountfsError("the process that folds the feed has ended") from error
+                nursery.start_soon(send)
+                try:
+                    while (piece := await _next(process)) is not None:
+                        await take(piece)
+                    whole = True
+                except Exception as error:  # noqa: BLE001  # raised below: a nursery would wrap it
+                    failure = error
+                    nursery.cancel_scope.cancel()
         finally:
-            self._used = trio.current_time()
+            self._busy, self._used = False, trio.current_time()
             if not whole:  # it is in the middle of an answer
                 await self.end()
+        if isinstance(failure, EOFError):
+            raise MountfsError("the process that folds the feed has ended")
+        if failure is not None:
+            raise failure
 
     async def _started(self) -> trio.Process:
         if self._process is None:
-            ours = str(Path(__file__).resolve().parents[2])
-            path = os.pathsep.join([ours, *filter(None, [os.environ.get("PYTHONPATH")])])
+            path = os.pathsep.join([_OURS, *filter(None, [os.environ.get("PYTHONPATH")])])
             self._process = await trio.lowlevel.open_process(
                 [sys.executable, "-m", "mountfs.bucket.folding"], cwd="/", env={**os.environ, "PYTHONPATH": path},
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -52,7 +67,7 @@ class Folder:
         return self._process
 
     async def end_if_idle(self) -> None:
-        if trio.current_time() - self._used > IDLE_SECONDS:
+        if not self._busy and trio.current_time() - self._used > IDLE_SECONDS:
             await self.end()
 
     async def end(self) -> None:

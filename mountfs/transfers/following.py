@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SIDE_BY_SIDE = 8  # jobs that are read at the same time
+AT_ONCE = 128  # jobs, before whoever asked hears of it
 KEPT, HEADS_KEPT = "feed_kept", "heads_kept"  # server's time at which the feed, the heads, were last kept small
 
 
@@ -42,7 +43,7 @@ def _nobody(phase: str, done: int = 0, total: int = 0) -> None:
 
 
 class Following:
-    """See the module's docstring. `asked` counts requests to the mount; `changed` tells the kernel what it remembers."""
+    """See the module's docstring. `asked` counts requests to the mount; `changed` tells the kernel what changed."""
 
     def __init__(
         self, ground: Ground, follower: Follower, carrier: Carrier, *, sync_seconds: float, writes: bool,
@@ -144,12 +145,11 @@ class Following:
 
     async def _read_jobs(self, names: Sequence[bytes], tell: Tell, *, anew: bool) -> bool:
         """Whether all could be read; one that cannot keeps no other from it."""
-        todo, whole, done = iter(names), True, 0
+        todo, whole, done = iter(names[:0]), True, 0
 
         async def some() -> None:
             nonlocal whole, done
             for name in todo:
-                tell("reading jobs", done, len(names))
                 try:
                     self._changed(await self._steps(read_job(self._ground, name, anew=anew)))
                 except MountfsError as error:
@@ -157,9 +157,12 @@ class Following:
                     whole = False
                 done += 1
 
-        async with trio.open_nursery() as nursery:
-            for _ in range(SIDE_BY_SIDE):
-                nursery.start_soon(some)
+        for start in range(0, len(names), AT_ONCE):
+            tell("reading jobs", done, len(names))
+            todo = iter(names[start : start + AT_ONCE])
+            async with trio.open_nursery() as nursery:
+                for _ in range(SIDE_BY_SIDE):
+                    nursery.start_soon(some)
         return whole
 
     async def sync(self, tell: Tell) -> None:

@@ -58,6 +58,7 @@ class Large:
         self.finishing = False
         self._finishing = trio.Lock()
         self._finished = False
+        self._wrong: CorruptContent | None = None  # all of it is here, and it is another content
         self.reader: FramedReader | None = None
 
     @property
@@ -139,18 +140,29 @@ class Large:
 
     def needs(self, offset: int, length: int) -> list[int]:
         """Chunks that a read of plain bytes waits for."""
+        start, end = self._stored_range(offset, length)
+        if end <= len(self._head):
+            return []
+        return [number for number in _chunks_of(start, end) if number not in self._have]
+
+    def _stored_range(self, offset: int, length: int) -> tuple[int, int]:
+        """From where to where the frames lie that hold these plain bytes."""
         assert self.reader is not None
         table = self.reader.table
         first, last = offset // codec.FRAME_BYTES, (min(offset + length, self.reader.size) - 1) // codec.FRAME_BYTES
         if offset >= self.reader.size or last < first:
-            return []
-        start, end = table[first].stored_offset, table[last].stored_offset + table[last].stored_bytes
-        if end <= len(self._head):
-            return []
-        return [n for n in range(start // CHUNK_BYTES, (end - 1) // CHUNK_BYTES + 1) if n not in self._have]
+            return 0, 0
+        return table[first].stored_offset, table[last].stored_offset + table[last].stored_bytes
+
+    def forget(self, offset: int, length: int) -> None:
+        """These plain bytes were damaged on their way: what they lie in is asked for again."""
+        self._head = b""
+        self._have.difference_update(_chunks_of(*self._stored_range(offset, length)))
 
     async def arrive(self, offset: int, length: int, nursery: trio.Nursery) -> None:
         """Wait for what a read of plain bytes needs, and ask for what a sequential reader needs next."""
+        if self._wrong is not None:
+            raise self._wrong
         needed = self.needs(offset, length)
         self._look_ahead(offset, length, nursery)
         for number in needed:
@@ -209,13 +221,16 @@ class Large:
 
     async def fetch_all(self) -> None:
         """All of it, checked by its SHA-256, becomes a content of this machine."""
+        await self._bring_all()
+        await self.finish()
+
+    async def _bring_all(self) -> None:
         async with trio.open_nursery() as nursery:
             for number in range(self._chunks()):
                 self._ask(number, nursery)
         for number in range(self._chunks()):
             if number not in self._have:
                 raise self._errors.get(number) or CorruptContent("integrity check: a piece did not come")
-        await self.finish()
 
     @property
     def is_whole(self) -> bool:
@@ -224,11 +239,34 @@ class Large:
     async def finish(self) -> None:
         """All pieces are here: check the whole, and make it a content of this machine. Once."""
         async with self._finishing:
-            if not self._finished:
-                await self._finish()
-                self._finished = True
+            if self._finished:
+                return
+            damaged = await trio.to_thread.run_sync(self._damaged_frames)
+            if damaged:
+                for index in damaged:
+                    self.forget(index * codec.FRAME_BYTES, codec.FRAME_BYTES)
+                await self._bring_all()
+                damaged = await trio.to_thread.run_sync(self._damaged_frames)
+            if damaged:
+                raise CorruptContent(f"integrity check: {len(damaged)} pieces are damaged, also when fetched again")
+            await self._keep()
+            self._finished = True
 
-    async def _finish(self) -> None:
+    def _damaged_frames(self) -> list[int]:
+        """Frames that are not what their checksums say. Raises CorruptContent where all are, and the whole is not."""
+        assert self.reader is not None
+        total, damaged = hashlib.sha256(), []
+        for index in range(len(self.reader.table)):
+            try:
+                total.update(self.reader.decoded(index))
+            except CorruptContent:
+                damaged.append(index)
+        if not damaged and total.digest() != self._content.digest:
+            self._wrong = CorruptContent(f"integrity check: the bucket has other bytes than those of {self._key}")
+            raise self._wrong
+        return damaged
+
+    async def _keep(self) -> None:
         digest = Digest(self._content.digest or b"")
         ground, reader = self._ground, self.reader
         assert reader is not None
@@ -237,16 +275,7 @@ class Large:
         try:
             with ground.catalog.transaction():
                 ground.catalog.doom([name])
-
-            def work() -> None:
-                total = hashlib.sha256()
-                for index in range(len(reader.table)):
-                    total.update(reader.decoded(index))
-                if total.digest() != digest:
-                    raise CorruptContent(f"integrity check: the bucket has other bytes than those of {digest.hex()}")
-                ground.contents.adopt_quickly(self._path, digest, self._codec)
-
-            await trio.to_thread.run_sync(work)
+            await trio.to_thread.run_sync(lambda: ground.contents.adopt_quickly(self._path, digest, self._codec))
             with ground.ledger.transaction():
                 ground.catalog.bring(
                     self._content.id, self._codec, self._sums, self._stored, None, now_s=ground.ledger.now_s()
@@ -256,6 +285,11 @@ class Large:
             ground.contents.came([name])
         reader.arriving = False
         self._arrived(self._content.id)
+
+
+def _chunks_of(start: int, end: int) -> range:
+    """Chunks that hold these stored bytes."""
+    return range(start // CHUNK_BYTES, -(-end // CHUNK_BYTES))
 
 
 class _Scratch:

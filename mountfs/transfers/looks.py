@@ -40,7 +40,7 @@ class _Missed:
 
 
 class Looks:
-    """`changed` is told what the kernel may remember and no longer holds; `lazy` whether the rows lack the whole index."""
+    """`changed` is told what the kernel may remember and no longer holds; `lazy` tells whether the rows lack jobs."""
 
     def __init__(
         self, ground: Ground, carrier: Carrier, nursery: trio.Nursery, *, look_seconds: float, refresh_seconds: float,
@@ -200,6 +200,10 @@ class Looks:
     async def refresh_now(self, job: int) -> Refreshed:
         """Read a job again, for somebody who asked for it."""
         return await self._refresh(job, urgent=False)
+
+    async def read(self, job: int) -> None:
+        """Read a job for somebody who waits. Raises RemoteUnavailable, RemoteDenied."""
+        await self._refresh(job, urgent=True)
 
     async def run(self) -> None:
         """Refresh what somebody looks at."""

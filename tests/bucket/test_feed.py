@@ -8,6 +8,7 @@ from mountfs.bucket.ground import DAY_MS, HOUR_MS
 from mountfs.bucket.requests import drive
 from mountfs.bucket.telling import tell
 from mountfs.errors import CorruptContent, RemoteUnavailable
+from mountfs.records import parse_line
 from mountfs.remote.protocol import Answered
 from tests.bucket.machines import STORE_ID, Machine
 from tests.bucket.simulated import SimulatedBucket
@@ -46,14 +47,8 @@ def test_a_part_has_the_records_byte_for_byte_below_job_and_bundle(a: Machine, b
     (known,) = a.ground.tables.bundles(a.job("job")).values()
     manifest = bundle.read_manifest(a.ground.tables.manifest(known.id), store_id=STORE_ID, job=b"job", name=known.name)
     name, *records = lines_of(bucket, key)
-    assert feedtext.parse_section(_fields(name)) == (b"job", known.name)
+    assert feedtext.parse_section(parse_line(name)) == (b"job", known.name)
     assert records == [record.line for record in manifest.records]
-
-
-def _fields(line: bytes) -> dict[str, object]:
-    import json
-
-    return json.loads(line)  # type: ignore[no-any-return]
 
 
 def test_what_was_told_is_not_told_again_but_what_a_crash_left_untold_is(a: Machine, bucket: SimulatedBucket) -> None:

@@ -1,4 +1,4 @@
-"""`sync: full`: a machine that follows the feed has the rows of all jobs without reading any, and reads what it must."""
+"""`sync: full`: a machine that follows the feed has the rows of all jobs without reading any; it reads what it must."""
 
 import contextlib
 import itertools
@@ -9,14 +9,14 @@ from functools import partial
 import pytest
 
 from mountfs import objects
-from mountfs.bucket import feed, following, lease
-from mountfs.bucket.following import Follower, add_changes, follow, read_differing, scan
+from mountfs.bucket import feed, feedtext, following, lease
 from mountfs.bucket.folding import fold_parts
+from mountfs.bucket.following import Follower, add_changes, follow, read_differing, scan
 from mountfs.bucket.ground import DAY_MS, HOUR_MS
 from mountfs.bucket.heads import find_jobs
 from mountfs.bucket.reading import refresh
 from mountfs.bucket.rebuilding import rebuild_feed, rebuild_heads
-from mountfs.bucket.requests import drive
+from mountfs.bucket.requests import Steps, drive
 from mountfs.bucket.telling import tell
 from mountfs.errors import MountfsError
 from mountfs.model import ROOT_INO, Place
@@ -226,14 +226,17 @@ def test_what_is_told_while_a_job_is_read_is_read_after_it(a: Machine, full: Fol
     while not machine.ground.catalog.feed.heard():
         answer = steps.send(answer).run(machine.remote)
     assert names_in_root(machine) == []
-    with pytest.raises(StopIteration):
-        while True:
-            listed = reading.send(listed).run(machine.remote)  # type: ignore[attr-defined]
-    with pytest.raises(StopIteration):
-        while True:
-            answer = steps.send(answer).run(machine.remote)
+    go_on(reading, listed, machine)
+    go_on(steps, answer, machine)
     assert machine.view(job) == a.view(job)
     assert machine.ground.catalog.feed.heard() == []
+
+
+def go_on(steps: Steps[object], answer: object, machine: Machine) -> None:
+    """The rest of a run."""
+    with contextlib.suppress(StopIteration):
+        while True:
+            answer = steps.send(answer).run(machine.remote)
 
 
 def test_a_reading_judges_what_only_the_feed_told(a: Machine, full: Following, bucket: SimulatedBucket) -> None:
@@ -313,12 +316,11 @@ def test_a_damaged_part_costs_nothing_but_itself(a: Machine, full: Following, bu
 
 
 def test_lines_that_lie_are_refused_and_counted(full: Following, bucket: SimulatedBucket) -> None:
-    from mountfs.bucket import feedtext
-
     name = objects.bundle_name(bucket.now_ms, "a" * 8, "b" * 8)
     stamp = f"{bucket.now_ms:012x}-0000-aaaaaaaa"
     good = b'{"path":"ok","set":{"content":{"created_at":1,"kind":"directory"}},"stamp":"%s"}' % stamp.encode()
-    lines = (good, good.replace(b'"ok"', b'"../up"'), good.replace(b'"ok"', b'"a//b"'), b"[1]", good.replace(b":1,", b':"x",'))
+    climbs, double = good.replace(b'"ok"', b'"../up"'), good.replace(b'"ok"', b'"a//b"')
+    lines = (good, climbs, double, b"[1]", good.replace(b":1,", b':"x",'))
     sections = [feedtext.Section(b"job", name, lines), feedtext.Section(b".hidden", name, (good,))]
     (part,) = feedtext.packed(full.machine.ground.store_id, sections)
     drive(feed.put_part(full.machine.ground, part), bucket)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from mountfs.catalog import Catalog
 from tests.crash.writers import REMOVED, WRITERS
 from tests.mounting import REPOSITORY, Mounted
 
@@ -132,10 +133,20 @@ def digest_of(path: str) -> str:
 
 
 def assert_no_leftovers(mounted: Mounted) -> None:
-    """The state directory holds little more than what is alive, without anybody cleaning up."""
+    """The state directory holds little more than what is alive or in the trash, without anybody cleaning up."""
     live = sum(path.lstat().st_size for path in mounted.path.rglob("*") if path.is_file())
+    trash = trash_bytes(mounted.state / "catalog.db")
     held = sum(map(held_bytes, mounted.state.rglob("*")))
-    assert held <= live + SLACK_BYTES, f"{held} bytes held for {live} live ones"
+    assert held <= live + trash + SLACK_BYTES, f"{held} bytes held for {live} live ones and {trash} in the trash"
+
+
+def trash_bytes(catalog: Path) -> int:
+    """What the trash alone keeps."""
+    opened = Catalog.open(catalog, read_only=True)
+    try:
+        return opened.trash.totals()[1]
+    finally:
+        opened.close()
 
 
 def held_bytes(path: Path) -> int:

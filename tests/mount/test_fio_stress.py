@@ -34,6 +34,9 @@ NEEDS_ROOT = {"fanotify": "only root may watch whole mounts"}
 
 SLOW_TO_END = {"symlink": "each removes 16,384 names at its end, whether it made them or not"}
 
+ENDS_BY_COUNT = {"file-ioctl": "writes a file first, and takes one that the end of its time cut short for damage"}
+COUNT, COUNT_SECONDS = 400, 120
+
 FIO_JOBS = {
     "sequential": ["--ioengine=psync", "--rw=write", "--bs=64k"],
     "random": ["--ioengine=psync", "--rw=randwrite", "--bs=4k"],
@@ -77,12 +80,17 @@ def processes_of(name: str) -> int:
     return 1 if name in SLOW_TO_END and STRESS_SECONDS < 10 else 4
 
 
+def end_of(name: str) -> list[str]:
+    if name in ENDS_BY_COUNT:
+        return [f"--{name}-ops", str(COUNT * STRESS_SECONDS), "--timeout", f"{COUNT_SECONDS}s"]
+    return ["--timeout", f"{STRESS_SECONDS}s"]
+
+
 @pytest.mark.parametrize("name", stressors())
 def test_stressors_find_nothing_wrong(job: Path, name: str) -> None:
     if name in NEEDS_ROOT and os.geteuid() != 0:
         pytest.skip(NEEDS_ROOT[name])
-    processes, seconds = f"{processes_of(name)}", f"{STRESS_SECONDS}s"
-    words = ["--temp-path", str(job), f"--{name}", processes, "--timeout", seconds, "--verify"]
+    words = ["--temp-path", str(job), f"--{name}", str(processes_of(name)), *end_of(name), "--verify"]
     done = subprocess.run(["stress-ng", *words], capture_output=True, text=True, timeout=STRESS_SECONDS + 200)
     said = done.stdout + done.stderr
     assert done.returncode == 0, said

@@ -1,5 +1,6 @@
 """Large artifacts: up and down in pieces, in bounded memory, and on from where they were after a crash."""
 
+import contextlib
 import hashlib
 import os
 import random
@@ -7,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.proxy import Hang
-from tests.s3.two import Machine, Machines, Two
+from tests.faults.proxy import Corrupt, Hang
+from tests.s3.conftest import ExpectedLog
+from tests.s3.two import Machine, Machines, Two, wait_until
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
@@ -20,7 +22,7 @@ PIECE = MIB
 
 def write_noise(path: Path, mebibytes: int) -> str:
     """So many MiB that do not compress; their digest."""
-    rng, digest = random.Random(mebibytes), hashlib.sha256()
+    rng, digest = random.Random(str(path)), hashlib.sha256()
     with path.open("wb") as file:
         for _ in range(mebibytes):
             piece = rng.randbytes(PIECE)
@@ -32,6 +34,14 @@ def write_noise(path: Path, mebibytes: int) -> str:
 def digest_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def comes_back(path: Path, digest: str) -> bool:
+    """Whether it could be read; what was read was right."""
+    with contextlib.suppress(OSError):
+        assert digest_of(path) == digest
+        return True
+    return False
 
 
 def resident_mib(machine: Machine) -> float:
@@ -66,6 +76,33 @@ def test_any_part_of_a_large_artifact_can_be_read_without_the_rest(two: Two, job
             found.seek(offset)
             assert found.read(1000) == expected.read(1000)
     assert reader.proxy.counted()["GET", "range"] < 10, "the other 20 MiB stayed there"
+
+
+@pytest.mark.parametrize("skip", [0, 1, 2, 4], ids=["first", "second", "third", "fifth"])
+def test_a_bit_that_flips_on_the_way_is_never_served(two: Two, job: str, skip: int, expected_log: ExpectedLog) -> None:
+    expected_log(r"integrity check|damaged|corrupt")
+    writer, reader = two
+    (writer.path / job).mkdir()
+    digest = write_noise(writer.path / job / "video", 20)
+    writer.flush()
+    assert os.listdir(reader.path / job) == ["video"]
+    flipping = reader.proxy.rule(Corrupt(at=100_000), method="GET", kind="range", path="jobs/", skip=skip, times=1)
+    wait_until(lambda: comes_back(reader.path / job / "video", digest), "the right bytes come after all")
+    assert flipping.hits == 1
+
+
+def test_a_bit_that_flips_on_the_way_of_a_small_file_is_never_served(
+    two: Two, job: str, expected_log: ExpectedLog
+) -> None:
+    expected_log(r"integrity check|damaged|corrupt")
+    writer, reader = two
+    (writer.path / job).mkdir()
+    digest = write_noise(writer.path / job / "photo", 1)
+    writer.flush()
+    assert os.listdir(reader.path / job) == ["photo"]
+    flipping = reader.proxy.rule(Corrupt(at=1000), method="GET", kind="range|object", path="jobs/", times=1)
+    wait_until(lambda: comes_back(reader.path / job / "photo", digest), "the right bytes come after all")
+    assert flipping.hits == 1
 
 
 def test_an_upload_in_parts_goes_on_after_a_kill_where_it_was(beside: Machines, elsewhere: Machine, job: str) -> None:

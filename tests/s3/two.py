@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 POLL_SECONDS = 0.02
 COMMAND_SECONDS = 60
-DEADLINE_SECONDS = 120
+DEADLINE_SECONDS = float(os.environ.get("MACHINE_SECONDS", "120"))
 """Past this a daemon is aborted, so that no test waits in its mount for ever."""
 
 QUICK_SYNC: Mapping[str, object] = {
@@ -176,9 +176,10 @@ class Machines:
             machine.start()
         return machine
 
-    def remote(self) -> S3Remote:
-        """The bucket itself, without a proxy before it: for what happens there behind everybody's back."""
-        remote = S3Remote(self.bucket)
+    def remote(self, *, by: Proxy | None = None) -> S3Remote:
+        """The bucket itself, for what happens there behind everybody's back; by way of a proxy, or straight."""
+        changed = {} if by is None else {"endpoint_url": by.endpoint_url}
+        remote = S3Remote(self.bucket.model_copy(update=changed))
         self._stack.callback(remote.close)
         return remote
 

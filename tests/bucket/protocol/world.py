@@ -344,14 +344,14 @@ class World:
         """A world of its own, its names the same in every run; gone afterwards."""
         counter = itertools.count(1)
         fake = SimpleNamespace(token_hex=lambda size: f"{next(counter):0{2 * size}x}")
-        with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as directory:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setattr("mountfs.clock.secrets", fake)
-                world = World(setup, Path(directory), template)
-                try:
-                    yield world
-                finally:
-                    world.close()
+        memory = MEMORY if MEMORY.is_dir() else None
+        with tempfile.TemporaryDirectory(dir=memory) as directory, pytest.MonkeyPatch.context() as patch:
+            patch.setattr("mountfs.clock.secrets", fake)
+            world = World(setup, Path(directory), template)
+            try:
+                yield world
+            finally:
+                world.close()
 
 
 class _Applying(set[int]):

@@ -1,0 +1,105 @@
+"""What the random search found in the real code, each kept as a scenario by the name of what went wrong.
+
+They stand beside those of the model (`scenarios.py`) and are run by the same tests.
+"""
+
+from functools import partial
+
+from tests.bucket.protocol.scenarios import THREE, Scenario, Story
+from tests.bucket.protocol.script import Script
+from tests.bucket.protocol.world import Setup
+
+FOUND: dict[str, Scenario] = {}
+AHEAD = Setup((0, 90 * 60_000))
+"""The second machine's clock is far ahead, and nobody has told it yet."""
+
+
+def found(story: Story, *, setup: Setup = THREE) -> Story:
+    FOUND[story.__name__] = Scenario(story.__name__, story, setup, ())
+    return story
+
+
+@found
+def a_clear_voided_the_mode_of_its_own_file_once_the_file_was_written_again(s: Script) -> None:
+    """The clear of a rename that replaced went with the next content, above what had been said with the first."""
+    s.write(2, "j/p", 3)
+    s.publish(2)
+    s.write(2, "j/q", 3)
+    s.rename(2, "j/q", "p")
+    s.write(2, "j/p", 3)
+
+
+@found
+def a_file_removed_while_it_was_being_published_came_back(s: Script) -> None:
+    """From the moment its records are made a removal has to be told, not only from the PUT on."""
+    s.write(0, "j/p", 1)
+    s.begin(0, "publish", before="PutLarge")
+    s.unlink(0, "j/p")
+    s.go_on(0, "publish")
+
+
+@found
+def setting_aside_brought_back_an_older_reading(s: Script) -> None:
+    """Two runs of one machine brought the state of a job into its rows at once, one of them with an old fold."""
+    s.write(1, "j/p", 0)
+    s.publish(1)
+    s.write(0, "j/p", 1)
+    s.write(0, "j/p", 1)
+    s.unlink(1, "j/p")
+    s.minutes(700)
+    s.merge(0, part=5)
+    s.world.apply(("start", 0, "drop", "j"))
+    s.world.apply(("start", 0, "publish", "j"))
+    s.step(0, "publish")
+    s.publish(1)
+    s.step(0, "publish")
+
+
+@found
+def a_mode_set_on_a_file_that_went_elsewhere_was_never_told(s: Script) -> None:
+    """It counts: somebody else may have made the path again without knowing that it was gone."""
+    s.write(2, "j/q", 3)
+    s.write(0, "j/q", 3)
+    s.begin(0, "publish", before="PutLarge")
+    s.publish(2)
+    s.world.apply(("start", 1, "refresh", "j"))
+    s.rename(2, "j/q", "p")
+    s.go_on(1, "refresh")
+    s.minutes(5)
+    s.publish(2)
+    s.write(1, "j/q", 2)
+    s.chmod(0, "j/q", 3)
+    s.world.apply(("start", 0, "drop", "j"))
+
+
+@found
+def a_tag_on_a_directory_whose_name_a_file_took_was_never_told(s: Script) -> None:
+    """The file steps aside, and the path is the file's: so is the tag."""
+    s.write(0, "j/d", 0)
+    s.write(1, "j/d/e/p", 0)
+    s.minutes(700)
+    s.tag(1, "j/d", 2)
+
+
+@found
+def a_tag_on_a_directory_that_was_cleared_and_made_again_elsewhere_was_never_told(s: Script) -> None:
+    """In between it was a directory that nobody had made."""
+    s.write(0, "j/d", 3)
+    s.minutes(700)
+    s.network(1)
+    s.publish(0)
+    s.unlink(0, "j/d")
+    s.publish(0)
+    s.write(0, "j/d/e/p", 0)
+    s.write(1, "j/d/e", 0)
+    s.tag(1, "j/d", 2)
+
+
+@partial(found, setup=AHEAD)
+def a_machine_whose_clock_is_ahead_took_a_fresh_upload_for_left_over(s: Script) -> None:
+    """Ages are never measured before the server has told its time."""
+    s.write(0, "j/q", 3)
+    s.begin(0, "publish", before="Put")
+    s.world.apply(("start", 1, "maintain", "j"))
+    s.go_on(1, "maintain")
+    s.go_on(0, "publish")
