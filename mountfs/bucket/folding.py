@@ -6,12 +6,14 @@ no bucket: it is given parts, and what of this machine shows in rows.
 
 import marshal
 import os
+import re
 import signal
 import struct
 import sys
+from binascii import unhexlify
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import IO
+from typing import IO, TypeAlias
 
 from mountfs.bucket.feedtext import parse_section, read_lines
 from mountfs.clock import milliseconds_of, writer_of
@@ -26,10 +28,12 @@ from mountfs.records import (
     SymlinkContent,
     Value,
     content_of,
+    decode_record,
+    match_usual_file,
     parse_line,
     record_of,
 )
-from mountfs.store.registers import FIELDS, MODES, NEVER, beside, beside_mtime, kind_of, register_of_value
+from mountfs.store.registers import FIELDS, MODES, beside, beside_mtime, kind_of, register_of_value
 from mountfs.store.told import CTIME, KIND, MTIME, SHORT, STAMP, Other, Piece, Register, Row, Told
 
 CHUNK_RECORDS = 4_000  # folded together; what comes later folds in the catalog
@@ -53,6 +57,10 @@ class Here:
     latest_ms: int
 
 
+Usual: TypeAlias = re.Match[bytes]
+"""A line as `match_usual_file` knows it."""
+
+
 @dataclass(slots=True)
 class _Job:
     """What a chunk says of a job."""
@@ -60,7 +68,7 @@ class _Job:
     name: bytes
     sources: list[str] = field(default_factory=list)
     complete: list[str] = field(default_factory=list)
-    paths: dict[bytes, Record | PathState] = field(default_factory=dict)
+    paths: dict[bytes, Usual | Record | PathState] = field(default_factory=dict)
 
 
 def fold_parts(parts: Iterable[bytes], here: Here) -> Iterator[Piece]:
@@ -86,18 +94,23 @@ class _Reading:
         self._here = here
         self._jobs: dict[bytes, _Job] = {}
         self.section: tuple[bytes, str] | None = None
-        self._paths: dict[bytes, Record | PathState] | None = None
+        self._paths: dict[bytes, Usual | Record | PathState] | None = None
         self.records = 0
         self.refused: list[str] = []
         self._top = ""
         self._limit = f"{here.latest_ms:012x}-~"
 
     def take(self, line: bytes) -> None:
+        """Take in a line, whatever it says."""
         try:
+            usual = match_usual_file(line)
+            if usual is not None:
+                self._take_usual(usual)
+                return
             fields = parse_line(line)
             if "stamp" in fields:
                 if self._paths is not None:
-                    self._take_record(record_of(fields, line))
+                    self._take_record(self._paths, record_of(fields, line))
             elif "bundle" in fields:
                 self.end_section()
                 self._begin_section(*parse_section(fields))
@@ -123,20 +136,30 @@ class _Reading:
             self._jobs[name].complete.append(bundle)
         self.section = self._paths = None
 
-    def _take_record(self, record: Record) -> None:
-        assert self._paths is not None
-        self.records += 1
-        if self._top < record.stamp <= self._limit:
-            self._top = record.stamp
-        before = self._paths.get(record.path)
-        if before is None:
-            self._paths[record.path] = record
+    def _take_usual(self, usual: Usual) -> None:
+        if self._paths is None:
             return
-        if isinstance(before, Record):
-            state = self._paths[record.path] = PathState()
-            state.apply(before)
-            before = state
+        path = usual[1]
+        if path in self._paths:
+            self._take_record(self._paths, decode_record(usual.string))
+            return
+        self._count(usual[10].decode())
+        self._paths[path] = usual
+
+    def _take_record(self, paths: dict[bytes, Usual | Record | PathState], record: Record) -> None:
+        self._count(record.stamp)
+        before = paths.get(record.path)
+        if before is None:
+            paths[record.path] = record
+            return
+        if not isinstance(before, PathState):
+            before = paths[record.path] = _state(before)
         before.apply(record)
+
+    def _count(self, stamp: str) -> None:
+        self.records += 1
+        if self._top < stamp <= self._limit:
+            self._top = stamp
 
     def pieces(self) -> Iterator[Piece]:
         """What was read so far; a section that is not at its end goes on."""
@@ -160,6 +183,12 @@ class _Reading:
         return piece
 
 
+def _state(said: Usual | Record) -> PathState:
+    state = PathState()
+    state.apply(said if isinstance(said, Record) else decode_record(said.string))
+    return state
+
+
 def _told(job: _Job, here: Here, *, room: int) -> Iterator[Told]:
     """A job in pieces that are small enough; the last one says which bundles are complete."""
     rows = _Rows(job, here)
@@ -170,8 +199,10 @@ def _told(job: _Job, here: Here, *, room: int) -> Iterator[Told]:
         said = job.paths[path]
         if isinstance(said, Record):
             rows.add_record(path, said)
-        else:
+        elif isinstance(said, PathState):
             rows.add_state(path, said)
+        else:
+            rows.add_usual(path, said)
     yield rows.told(job.complete)
 
 
@@ -230,8 +261,22 @@ class _Rows:
             self._newest[parent] = max(self._newest.get(parent, ""), stamp)
         return self._add(path, row)
 
+    def add_usual(self, path: bytes, usual: Usual) -> None:
+        """A file of which one record tells, as nearly all do."""
+        place = self._place(path)
+        if place is None:
+            self._add_other(path, _state(usual))
+            return
+        _path, created, digest, size, stored, mode, mtime, uid, gid, stamp = usual.groups()
+        said, time_ns = stamp.decode(), int(mtime)
+        owner = (int(uid), int(gid)) if self._keeps_owner(said) else self._here.owner
+        self._put(path, (
+            *place, 1, int(mode), *owner, int(size), time_ns, max(time_ns, int(stamp[:12], 16) * 1_000_000),
+            int(created), None, said, None, None, None, unhexlify(digest), int(stored), "zstd",
+        ))  # fmt: skip
+
     def add_record(self, path: bytes, record: Record) -> None:
-        """A path of which one record tells: nearly every one."""
+        """Any other path of which one record tells."""
         said, stamp = record.set, record.stamp
         content = said.get("content")
         place = self._place(path) if isinstance(content, dict) and content.keys() <= _SAID else None
@@ -240,24 +285,9 @@ class _Rows:
             state.apply(record)
             self._add_other(path, state)
             return
-        mtime = said.get("mtime", content.get("mtime", 0))
-        kind, size, target, digest = Kind.FILE, 0, None, None
-        if content["kind"] == "file":
-            size, digest = content["size"], content.get("digest")  # type: ignore[assignment]
-        else:
-            value = content_of(content)
-            kind = kind_of(value)
-            if isinstance(value, SymlinkContent):
-                target, size = value.target, len(value.target)
-        uid, gid = self._owner(said.get("owner"), stamp)
-        row = (
-            *place, int(kind), said.get("mode", MODES[kind]), uid, gid, size, mtime,
-            max(mtime, int(stamp[:12], 16) * 1_000_000),  # type: ignore[type-var]
-            content["created_at"], target, stamp, None if "mode" in said else NEVER, None if "owner" in said else NEVER,
-            None, bytes.fromhex(str(digest)) if digest else None, content.get("stored", 0),
-            content.get("codec", "none"),
-        )  # fmt: skip
-        number = self._put(path, row)  # type: ignore[arg-type]
+        value = content_of(content)
+        registers = {name: (stamp, held) for name, held in said.items()}
+        number = self._put(path, self._row(place, PathState("", registers), value))
         if record.clear:
             self._clears.append((path, stamp))
         if not said.keys() <= FIELDS:
@@ -295,9 +325,12 @@ class _Rows:
             file.stored if file is not None else 0, str(file.codec) if file is not None else "none",
         )  # fmt: skip
 
-    def _owner(self, said: Value, stamp: str) -> tuple[int, int]:
+    def _keeps_owner(self, stamp: str) -> bool:
         """What this machine wrote keeps its numbers; a stranger's mean nothing here, unless asked for."""
-        if isinstance(said, list) and (self._here.recorded_owner or writer_of(stamp) in self._here.own):
+        return self._here.recorded_owner or writer_of(stamp) in self._here.own
+
+    def _owner(self, said: Value, stamp: str) -> tuple[int, int]:
+        if isinstance(said, list) and self._keeps_owner(stamp):
             uid, gid = said
             return uid, gid  # type: ignore[return-value]
         return self._here.owner

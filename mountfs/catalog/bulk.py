@@ -11,7 +11,7 @@ Value = int | str | bytes | None
 Row = tuple[Value, ...]
 
 WIDTH = 64
-ROWS = 20
+WIDTHS = (64, 16, 4, 1)  # rows of a statement, so that there are few statements
 _MARKS = ",".join("?" * WIDTH)
 
 
@@ -57,12 +57,13 @@ class BulkTables:
     # -- what comes ---------------------------------------------------------------------------------------
 
     def _insert(self, sql: str, values: str, rows: Sequence[Row]) -> None:
-        """Twenty rows a statement: each statement opens the table with all its indexes."""
-        whole = len(rows) - len(rows) % ROWS
-        for start in range(0, whole, ROWS):
-            self._run(sql + ",".join([values] * ROWS), [value for row in rows[start : start + ROWS] for value in row])
-        if whole < len(rows):
-            self._many(sql + values, rows[whole:])
+        """Many rows a statement: each statement opens the table with all its indexes."""
+        start = 0
+        for width in WIDTHS:
+            while len(rows) - start >= width:
+                some = rows[start : start + width]
+                self._run(sql + ",".join([values] * width), [value for row in some for value in row])
+                start += width
 
     def add_jobs(self, rows: Sequence[tuple[int, bytes]]) -> None:
         """(id, name)."""

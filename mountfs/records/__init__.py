@@ -17,7 +17,15 @@ from mountfs.records.contents import (
     content_of,
 )
 from mountfs.records.fold import PathState, Win, fold, winning
-from mountfs.records.record import MOST_PATH_BYTES, MOST_REGISTERS, STAMP, Record, decode_record, record_of
+from mountfs.records.record import (
+    MOST_PATH_BYTES,
+    MOST_REGISTERS,
+    STAMP,
+    Record,
+    decode_record,
+    match_usual_file,
+    record_of,
+)
 from mountfs.records.registers import MOST_TEXT, check_register, xattr_name, xattr_register
 from mountfs.records.values import (
     MOST_DEPTH,
@@ -43,6 +51,6 @@ __all__ = [
     "MOST_DEPTH", "MOST_LINE_BYTES", "MOST_PATH_BYTES", "MOST_REGISTERS", "MOST_TARGET_BYTES", "MOST_TEXT", "STAMP",
     "ContentValue", "DirectoryContent", "Fields", "FileContent", "PathState", "Record", "RecordRefused",
     "SymlinkContent", "Value", "Win", "bytes_of_field", "bytes_of_value", "canonical", "check_register", "content_of",
-    "decode_record", "field_of_bytes", "fold", "from_base64", "parse_line", "record_of", "take_codec", "take_digest",
+    "decode_record", "field_of_bytes", "fold", "from_base64", "match_usual_file", "parse_line", "record_of", "take_codec", "take_digest",
     "take_hash", "take_int", "to_base64", "value_of_bytes", "winning", "xattr_name", "xattr_register",
 ]  # fmt: skip

@@ -96,3 +96,26 @@ def _check_names(path: bytes) -> None:
 def _check_job(content: Value) -> None:
     if isinstance(content, dict) and content.get("kind") != "directory":
         raise RecordRefused("a job that is no directory")
+
+
+_NS: Final = rb"(0|[1-9][0-9]{0,17}|1[0-9]{18})"
+_SIZE: Final = rb"([1-9][0-9]{0,17})"
+_ID: Final = rb"(0|[1-9][0-9]{0,8})"
+_NAME: Final = rb"[A-Za-z0-9_-][ !#-.0-\[\]-~]{0,254}"
+_USUAL_FILE: Final = re.compile(
+    rb'\{"path":"(' + _NAME + rb"(?:/" + _NAME + rb')*)","set":\{"content":\{"codec":"zstd","created_at":' + _NS
+    + rb',"digest":"([0-9a-f]{64})","kind":"file","mtime":(?:0|[1-9][0-9]{0,17}|1[0-9]{18}),"size":' + _SIZE + rb',"stored":' + _SIZE
+    + rb'\},"mode":([0-9]|[1-9][0-9]{1,2}|[1-3][0-9]{3}),"mtime":' + _NS + rb',"owner":\[' + _ID + rb"," + _ID
+    + rb'\]\},(?:"sig":"[^"\\\x00-\x1f\x7f-\xff]{0,1000}",)?"stamp":"(' + STAMP.pattern.encode() + rb')"\}'
+)  # fmt: skip
+"""A compressed file as `Record.encoded` writes it: nearly every line of most jobs."""
+
+
+def match_usual_file(line: bytes) -> re.Match[bytes] | None:
+    """(path, created_at, digest, size, stored, mode, mtime, uid, gid, stamp) of a line that tells of a file and nothing
+    unusual; None says nothing: `decode_record` judges then.
+
+    For whoever reads hundreds of thousands: what it matches `decode_record` accepts, in five times the time.
+    """
+    found = _USUAL_FILE.fullmatch(line)
+    return found if found is not None and found.end(1) - found.start(1) <= MOST_PATH_BYTES else None

@@ -26,7 +26,7 @@ class _New:
     """Rows that go in together."""
 
     entries: list[tuple[int, int, Row]] = field(default_factory=list)  # (ino, parent, row)
-    implied: list[Row] = field(default_factory=list)
+    implied: list[Row] = field(default_factory=list)  # as they are inserted
     registers: list[tuple[int, str, bytes, str, int]] = field(default_factory=list)
     clears: list[tuple[int, bytes, str]] = field(default_factory=list)
     fresh: set[int] = field(default_factory=set)  # directories that nobody can have written into yet
@@ -58,35 +58,54 @@ class Bulk:
 
     def take(self, told: list[Told], changes: Changes) -> set[int]:
         """Bring these into the rows; jobs of which something has to wait, because somebody is writing it."""
-        jobs = self.jobs([one.job for one in told])
-        roots = self._bulk.children(ROOT_INO, [one.job for one in told])
-        new = _New()
-        late = [self._plan(one, jobs[one.job], roots.get(one.job), new, changes) for one in told]
+        names = [one.job for one in told]
+        known = self._bulk.jobs(names)
+        roots = self._bulk.children(ROOT_INO, names)
+        jobs = {**known, **self._add_jobs([name for name in names if name not in known])}
+        new, late = _New(), []
+        for one in told:
+            if one.job in known or one.job in roots or one.others:
+                late.append(self._plan(one, jobs[one.job], roots.get(one.job), new, changes))
+            else:
+                self._plan_all(one, jobs[one.job], new)
         self._insert(new)
         postponed = set()
         for found in late:
             if found.states and self._fold(found, changes):
                 postponed.add(found.job)
-        self._catalog.feed.add_told((jobs[one.job], name) for one in told for name in one.complete)
+        self._note_told(told, jobs)
         self._ledger.changes += len(new.entries) + len(new.implied)
         return postponed
 
-    def jobs(self, names: list[bytes]) -> dict[bytes, int]:
-        """Their ids, made where there are none."""
-        known = self._bulk.jobs(names)
-        missing = [name for name in dict.fromkeys(names) if name not in known]
-        if missing:
-            first = self._bulk.last_job() + 1
-            made = {name: first + number for number, name in enumerate(missing)}
-            self._bulk.add_jobs([(number, name) for name, number in made.items()])
-            known.update(made)
-        return known
+    def _add_jobs(self, names: list[bytes]) -> dict[bytes, int]:
+        first = self._bulk.last_job() + 1
+        made = {name: first + number for number, name in enumerate(names)}
+        self._bulk.add_jobs([(number, name) for name, number in made.items()])
+        return made
 
     def children(self, parent: int, names: list[bytes]) -> dict[bytes, tuple[int, int]]:
         """By name: (ino, kind) of what a directory has of these."""
         return self._bulk.children(parent, names)
 
+    def _note_told(self, told: list[Told], jobs: dict[bytes, int]) -> None:
+        self._catalog.feed.add_told([(jobs[one.job], name) for one in told for name in one.complete])
+
     # -- what is new --------------------------------------------------------------------------------------
+
+    def _plan_all(self, told: Told, job: int, new: _New) -> None:
+        """All rows of a job that nobody here has heard of are new."""
+        first = self._ledger.new_inos(len(told.rows))
+        for ino, row in enumerate(told.rows, first):
+            above = row[PARENT]
+            assert isinstance(above, int)
+            parent = ROOT_INO if above < 0 else first + above
+            if len(row) == SHORT:
+                new.implied.append(self._implied(ino, parent, row))
+            else:
+                new.entries.append((ino, parent, row))
+        for number, register, value, stamp in told.registers:
+            new.registers.append((first + number, register, value or b"", stamp, value is None))
+        new.clears += [(job, path, stamp) for path, stamp in told.clears]
 
     def _plan(self, told: Told, job: int, root: tuple[int, int] | None, new: _New, changes: Changes) -> _Late:
         """Decide which rows are new; the others are left to be folded."""
@@ -120,21 +139,23 @@ class Bulk:
 
     def imply(self, parent: int, row: Row, new: _New) -> int:
         """A directory that something new lies in, and nobody made as far as is known."""
-        ino, name, time_ns = self._ledger.new_ino(), row[NAME], row[2]
-        facts = (name, Kind.DIRECTORY, MODES[Kind.DIRECTORY], *self._owner, 0, time_ns, time_ns, time_ns)
-        new.implied.append((ino, parent, 0, time_ns, None, *facts, None, "", None, None, None))
+        ino = self._ledger.new_ino()
+        new.implied.append(self._implied(ino, parent, row))
         new.fresh.add(ino)
         return ino
 
+    def _implied(self, ino: int, parent: int, row: Row) -> Row:
+        name, time_ns = row[NAME], row[2]
+        facts = (name, 2, MODES[Kind.DIRECTORY], *self._owner, 0, time_ns, time_ns, time_ns)
+        return ino, parent, 0, time_ns, None, *facts, None, "", None, None, None
+
     def _insert(self, new: _New) -> None:
         known, made, links = self._contents([row for _ino, _parent, row in new.entries if row[DIGEST] is not None])
-        self._bulk.add_entries(new.implied)
-        self._bulk.add_entries(
-            [
-                (ino, parent, Owed.KNOWN, row[MTIME], known.get(row[DIGEST]), *row[NAME:DIGEST])  # type: ignore[arg-type]
-                for ino, parent, row in new.entries
-            ]
-        )
+        entries: list[Row] = [
+            (ino, parent, Owed.KNOWN, row[MTIME], known.get(row[DIGEST]), *row[NAME:DIGEST])  # type: ignore[arg-type]
+            for ino, parent, row in new.entries
+        ]
+        self._bulk.add_entries(new.implied + entries)
         self._bulk.add_contents(
             [(known[d], d, row[SIZE], row[STORED], row[CODEC], links[d]) for d, row in made.items()]
         )

@@ -64,6 +64,11 @@ class Ledger:
         self._next_ino += 1
         return self._next_ino - 1
 
+    def new_inos(self, count: int) -> int:
+        """The first of so many in a row."""
+        self._next_ino += count
+        return self._next_ino - count
+
     def new_content_id(self) -> int:
         self._next_content += 1
         return self._next_content - 1

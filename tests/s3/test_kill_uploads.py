@@ -14,6 +14,7 @@ import pytest
 
 from mountfs import bundle, objects
 from mountfs.bucket.connecting import connect, connected, ground_of
+from mountfs.bucket.dropping import drop_leftovers
 from mountfs.bucket.ground import Ground
 from mountfs.bucket.maintaining import maintain
 from mountfs.bucket.naming import jobs_in_bucket
@@ -23,7 +24,7 @@ from mountfs.remote.protocol import Remote
 from mountfs.store.options import Options
 from mountfs.store.store import Store
 from tests.crash.test_kill import judged, written_until_killed
-from tests.faults.proxy import ShiftDate, SlowRequest
+from tests.faults.proxy import Hang, ShiftDate, SlowRequest
 from tests.s3.conftest import ExpectedLog
 from tests.s3.two import Machine, Machines, seen_in
 
@@ -65,9 +66,39 @@ def test_kill_in_the_middle_of_uploads_loses_nothing_and_leaves_nothing(
     assert_no_orphan_past_the_grace(make_machine, machine)
 
 
+def test_what_an_interrupted_upload_left_goes_after_the_grace(
+    make_machine: Machines, expected_log: ExpectedLog
+) -> None:
+    expected_log(r"does not answer|is not in the bucket|without the bucket")
+    machine = make_machine(settings=AN_HOUR)
+    job, remote = machine.path / "job", make_machine.remote()
+    job.mkdir()
+    (job / "kept").write_bytes(b"kept")
+    machine.flush()
+    no_bundle = machine.proxy.rule(Hang(), method="PUT", path=r"\.zip")
+    (job / "whole").write_bytes(random.Random(1).randbytes(6 << 20))
+    assert no_bundle.reached.wait(20), "a large content is there that no manifest names"
+    no_parts = machine.proxy.rule(Hang(), kind="part", skip=1)
+    (machine.path / "parts").mkdir()
+    (machine.path / "parts/large").write_bytes(random.Random(2).randbytes(24 << 20))
+    assert no_parts.reached.wait(20), "an upload in parts is under way"
+    machine.kill()
+    machine.proxy.clear()
+    machine.also = {"MOUNTFS_SYNC__SETTLE_SECONDS": "60s", "MOUNTFS_SYNC__SETTLE_MAX_SECONDS": "60s"}
+    machine.start()
+    (job / "whole").unlink()
+    (machine.path / "parts/large").unlink()
+    said = machine.mountfs("flush")
+    assert said.returncode == 0, said.stderr
+    assert orphans(remote) != []
+    assert remote.unfinished("") != []
+    assert_no_orphan_past_the_grace(make_machine, machine)
+    assert (make_machine(settings=AN_HOUR).path / "job/kept").read_bytes() == b"kept"
+
+
 def assert_no_orphan_past_the_grace(machines: Machines, machine: Machine) -> None:
     """Two hours pass by the server's clock between one round of maintenance and the next."""
-    with maintainer(machines, machine) as ground, closing(machines.remote(by=machine.proxy)) as remote:
+    with maintainer(machines) as ground, closing(machines.remote(by=machine.proxy)) as remote:
         for _ in range(MAINTENANCE_ROUNDS):
             machine.proxy.rule(ShiftDate(PAST_THE_GRACE_SECONDS))
             heard(ground, remote)
@@ -75,13 +106,14 @@ def assert_no_orphan_past_the_grace(machines: Machines, machine: Machine) -> Non
                 with ground.catalog.transaction():
                     job = ground.tables.make_job(name)
                 drive(maintain(ground, job), remote)
+            drive(drop_leftovers(ground), remote)
         assert orphans(remote) == []
-        assert remote.unfinished("").uploads == ()
+        assert remote.unfinished("") == []
     machine.proxy.clear()
 
 
 @contextmanager
-def maintainer(machines: Machines, machine: Machine) -> Iterator[Ground]:
+def maintainer(machines: Machines) -> Iterator[Ground]:
     """A machine that only maintains, without a mount."""
     store = Store.open(machines.folder / "maintainer", Options(has_bucket=True, owner=(os.getuid(), os.getgid())))
     try:

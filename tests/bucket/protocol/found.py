@@ -45,14 +45,13 @@ def setting_aside_brought_back_an_older_reading(s: Script) -> None:
     s.publish(1)
     s.write(0, "j/p", 1)
     s.write(0, "j/p", 1)
-    s.unlink(1, "j/p")
     s.minutes(700)
-    s.merge(0, part=5)
-    s.world.apply(("start", 0, "drop", "j"))
-    s.world.apply(("start", 0, "publish", "j"))
-    s.step(0, "publish")
+    s.unlink(1, "j/p")
+    s.refresh(0)
+    s.begin(0, "publish", before="Work")
     s.publish(1)
-    s.step(0, "publish")
+    s.refresh(0)
+    s.go_on(0, "publish")
 
 
 @found
@@ -75,10 +74,13 @@ def a_mode_set_on_a_file_that_went_elsewhere_was_never_told(s: Script) -> None:
 @found
 def a_tag_on_a_directory_whose_name_a_file_took_was_never_told(s: Script) -> None:
     """The file steps aside, and the path is the file's: so is the tag."""
-    s.write(0, "j/d", 0)
     s.write(1, "j/d/e/p", 0)
-    s.minutes(700)
+    s.minutes(1)
+    s.write(0, "j/d", 0)
+    s.publish(0)
+    s.minutes(1)
     s.tag(1, "j/d", 2)
+    s.refresh(1)
 
 
 @found
@@ -93,6 +95,9 @@ def a_tag_on_a_directory_that_was_cleared_and_made_again_elsewhere_was_never_tol
     s.write(0, "j/d/e/p", 0)
     s.write(1, "j/d/e", 0)
     s.tag(1, "j/d", 2)
+    s.publish(0)
+    s.network(1)
+    s.refresh(1)
 
 
 @partial(found, setup=AHEAD)

@@ -16,23 +16,23 @@ class Script:
 
     def write(self, machine: int, key: str, content: int) -> None:
         """Contents with an odd number are large."""
-        self.act(machine, "write", *key.split("/"), content)
+        self.act(machine, "write", *key.split("/", 1), content)
 
     def unlink(self, machine: int, key: str) -> None:
-        self.act(machine, "unlink", *key.split("/"))
+        self.act(machine, "unlink", *key.split("/", 1))
 
     def rename(self, machine: int, key: str, name: str) -> None:
-        self.act(machine, "rename", *key.split("/"), name)
+        self.act(machine, "rename", *key.split("/", 1), name)
 
     def restore(self, machine: int, key: str, content: int) -> None:
-        self.act(machine, "restore", *key.split("/"), content)
+        self.act(machine, "restore", *key.split("/", 1), content)
 
     def chmod(self, machine: int, key: str, mode: int) -> None:
-        self.act(machine, "chmod", *key.split("/"), mode)
+        self.act(machine, "chmod", *key.split("/", 1), mode)
 
     def tag(self, machine: int, key: str, value: int) -> None:
         """One of two tags: that of even or of odd values."""
-        self.act(machine, "tag", *key.split("/"), value)
+        self.act(machine, "tag", *key.split("/", 1), value)
 
     def evict(self, machine: int, content: int) -> None:
         self.act(machine, "evict", content)
