@@ -82,7 +82,8 @@ class FileSource:
 
 def checked_sum(content: Content, contents: ContentFiles) -> bytes:
     """SHA-256 of the stored bytes of a large content, after each of its frames was checked. Takes as long as it is."""
-    assert content.digest is not None and content.place == Place.FILE
+    assert content.digest is not None
+    assert content.place == Place.FILE
     reader = contents.open(content)
     for index in range(len(reader.table)):
         reader.check(index)

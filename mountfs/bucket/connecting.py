@@ -4,6 +4,7 @@ A machine connects to the store that it knows and to no other: an empty or forei
 error, never "all was deleted".
 """
 
+import contextlib
 import json
 import logging
 import secrets
@@ -105,10 +106,8 @@ def _create(*, trash_days: int, versions: bool, where: str) -> Steps[Store]:
             " empty prefix"
         )
     made = Store(secrets.token_hex(STORE_ID_BYTES), max(trash_days * DAY_MS, LEAST_GRACE_MS), versions)
-    try:
+    with contextlib.suppress(PutRefused):  # another machine was quicker: its word counts
         yield from ask(Put(objects.MOUNTFS_JSON, made.to_json(), content_type="application/json", if_absent=True))
-    except PutRefused:
-        pass  # another machine was quicker: its word counts
     return (yield from _read())
 
 

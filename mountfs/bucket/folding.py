@@ -37,7 +37,7 @@ from mountfs.store.registers import FIELDS, MODES, beside, beside_mtime, kind_of
 from mountfs.store.told import CTIME, KIND, MTIME, SHORT, STAMP, Other, Piece, Register, Row, Told
 
 CHUNK_RECORDS = 4_000  # folded together; what comes later folds in the catalog
-PIECE_ROWS = 100  # rows and registers of a piece: 3 ms of the loop
+PIECE_ROWS = 160  # rows and registers of a piece: 3 ms of the loop
 MOST_REFUSED = 20  # sentences of a piece
 NICE = 5
 

@@ -172,7 +172,7 @@ def is_young(ground: Ground, began_ms: int) -> bool:
 def _referred(
     ground: Ground, job: int, load: _Load, contents: Mapping[Digest, Content]
 ) -> Steps[set[Digest]]:
-    """Case (c) of BUCKET.md: of these contents, those that a record in the last reading refers to, another than ours."""
+    """Case (c) of BUCKET.md: of these contents, those to which a record of the last reading refers, not ours."""
     inos = load.inos()
     found = {digest for digest in contents if refers_in_rows(ground, job, digest, inos)}
     if all(digest in found or is_here(content) for digest, content in contents.items()):

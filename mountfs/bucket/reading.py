@@ -199,8 +199,9 @@ def _add(ground: Ground, job: int, read: Iterable[_Read]) -> list[int]:
             if r.manifest is None:
                 continue
             number = ground.tables.add_bundle(
-                job, r.name, bytes=r.object_bytes, modified_ms=r.modified_ms, manifest=r.stored, standing="applying", told=True
-            )
+                job, r.name, bytes=r.object_bytes, modified_ms=r.modified_ms, manifest=r.stored, standing="applying",
+                told=True,
+            )  # fmt: skip
             ground.tables.add_places(job, number, map(place_row, r.manifest.places))
             added.append(number)
     return added

@@ -60,7 +60,8 @@ def together(batch: Sequence[Due], paths: set[bytes]) -> list[Due]:
 
 def was_tried(ground: Ground, job: int, stale: Iterable[Due]) -> bool:
     """◆ Whether a PUT of any of these was begun and never answered: it may have landed, and been cleared since."""
-    said = {(path, stamp) for *_, raw in ground.tables.attempts(job) for path, stamp in json.loads(zlib.decompress(raw))}
+    tried = (json.loads(zlib.decompress(raw)) for *_, raw in ground.tables.attempts(job))
+    said = {(path, stamp) for records in tried for path, stamp in records}
     return any((record.path.hex(), record.stamp) in said for due in stale for record in due.records)
 
 

@@ -65,9 +65,17 @@ class BulkTables:
                 self._run(sql + ",".join([values] * width), [value for row in some for value in row])
                 start += width
 
-    def add_jobs(self, rows: Sequence[tuple[int, bytes]]) -> None:
-        """(id, name)."""
-        self._insert("INSERT INTO job (id, name) VALUES ", "(?,?)", rows)
+    def add_jobs(self, rows: Sequence[tuple[int, bytes, bool]]) -> None:
+        """(id, name, whether another machine wrote there)."""
+        self._insert("INSERT INTO job (id, name, shared) VALUES ", "(?,?,?)", rows)
+
+    def share_jobs(self, jobs: Iterable[int]) -> None:
+        """Another machine wrote there."""
+        self._many("UPDATE job SET shared = 1 WHERE id = ? AND shared = 0", ((job,) for job in jobs))
+
+    def add_told(self, rows: Sequence[tuple[int, str]]) -> None:
+        """(job, bundle)."""
+        self._insert("INSERT OR IGNORE INTO told VALUES ", "(?,?)", rows)
 
     def add_entries(self, rows: Sequence[Row]) -> None:
         """Of entries that are new: (ino, parent, owed, atime_ns, content, name, kind, mode, uid, gid, size, mtime_ns,

@@ -49,6 +49,8 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
         connection.execute(f"PRAGMA journal_size_limit = {LOG_KEPT_BYTES}")
+        # What a statement over many rows would undo is noted apart; in a file that is a quarter of its time.
+        connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA cache_size = -16384")
     connection.execute("PRAGMA trusted_schema = OFF")
     return connection

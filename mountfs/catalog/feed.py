@@ -37,10 +37,6 @@ class FeedTables:
     def told_names(self, job: int) -> list[str]:
         return [name for (name,) in self._run("SELECT name FROM told WHERE job = ?", (job,))]
 
-    def add_told(self, rows: Iterable[tuple[int, str]]) -> None:
-        """(job, bundle)."""
-        self._many("INSERT OR IGNORE INTO told VALUES (?,?)", rows)
-
     def drop_told(self, job: int) -> None:
         """The job was read: what its bundles say is in the rows by them."""
         self._run("DELETE FROM told WHERE job = ?", (job,))

@@ -231,7 +231,7 @@ CREATE TABLE job (                              -- jobs that the bucket knows, o
     read_ms INTEGER NOT NULL DEFAULT 0,         -- server's time at which the last complete reading began; 0: never read
     maintained_ms INTEGER NOT NULL DEFAULT 0,   -- and of the last after which maintenance had nothing more to do
     adopted INTEGER NOT NULL DEFAULT 0 CHECK (adopted IN (0, 1)), -- what others wrote there may be removed here
-    shared  INTEGER NOT NULL DEFAULT 0 CHECK (shared IN (0, 1)),  -- a bundle of another machine was seen there, ever
+    shared  INTEGER NOT NULL DEFAULT 0 CHECK (shared IN (0, 1)),  -- a bundle of another machine was seen there, or heard of
     refold  INTEGER NOT NULL DEFAULT 0 CHECK (refold IN (0, 1)),  -- something read was not shown yet: somebody wrote it
     heard   INTEGER NOT NULL DEFAULT 0          -- how often the feed told of something that is left to a reading
 ) STRICT;
@@ -327,10 +327,6 @@ CREATE TABLE listed (                           -- large objects in the last com
 ) STRICT, WITHOUT ROWID;
 CREATE TRIGGER bundle_came AFTER INSERT ON bundle
 WHEN substr(new.name, 21, 8) NOT IN (SELECT writer FROM writer) BEGIN  -- <when>-<writer>-<n>.zip
-    UPDATE job SET shared = 1 WHERE id = new.job;
-END;
-CREATE TRIGGER told_came AFTER INSERT ON told
-WHEN substr(new.name, 21, 8) NOT IN (SELECT writer FROM writer) BEGIN
     UPDATE job SET shared = 1 WHERE id = new.job;
 END;
 CREATE TRIGGER bundle_gone AFTER DELETE ON bundle BEGIN

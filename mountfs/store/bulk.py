@@ -61,7 +61,7 @@ class Bulk:
         names = [one.job for one in told]
         known = self._bulk.jobs(names)
         roots = self._bulk.children(ROOT_INO, names)
-        jobs = {**known, **self._add_jobs([name for name in names if name not in known])}
+        jobs = {**known, **self._add_jobs(told, known)}
         new, late = _New(), []
         for one in told:
             if one.job in known or one.job in roots or one.others:
@@ -73,22 +73,29 @@ class Bulk:
         for found in late:
             if found.states and self._fold(found, changes):
                 postponed.add(found.job)
-        self._note_told(told, jobs)
+        self._bulk.add_told([(jobs[one.job], name) for one in told for name in one.complete])
         self._ledger.changes += len(new.entries) + len(new.implied)
         return postponed
 
-    def _add_jobs(self, names: list[bytes]) -> dict[bytes, int]:
-        first = self._bulk.last_job() + 1
-        made = {name: first + number for number, name in enumerate(names)}
-        self._bulk.add_jobs([(number, name) for name, number in made.items()])
+    def _add_jobs(self, told: list[Told], known: dict[bytes, int]) -> dict[bytes, int]:
+        """Jobs that are not known get a row; the others learn that somebody else wrote in them."""
+        made: dict[bytes, int] = {}
+        rows: list[tuple[int, bytes, bool]] = []
+        next_job = self._bulk.last_job() + 1
+        for one in told:
+            if one.job not in known and one.job not in made:
+                made[one.job] = next_job + len(rows)
+                rows.append((made[one.job], one.job, self._is_shared(one)))
+        self._bulk.add_jobs(rows)
+        self._bulk.share_jobs(known[one.job] for one in told if one.job in known and self._is_shared(one))
         return made
+
+    def _is_shared(self, told: Told) -> bool:
+        return not all(self._owing.is_own_writer(source[20:28]) for source in told.sources)  # <when>-<writer>-<n>.zip
 
     def children(self, parent: int, names: list[bytes]) -> dict[bytes, tuple[int, int]]:
         """By name: (ino, kind) of what a directory has of these."""
         return self._bulk.children(parent, names)
-
-    def _note_told(self, told: list[Told], jobs: dict[bytes, int]) -> None:
-        self._catalog.feed.add_told([(jobs[one.job], name) for one in told for name in one.complete])
 
     # -- what is new --------------------------------------------------------------------------------------
 
@@ -157,7 +164,7 @@ class Bulk:
         ]
         self._bulk.add_entries(new.implied + entries)
         self._bulk.add_contents(
-            [(known[d], d, row[SIZE], row[STORED], row[CODEC], links[d]) for d, row in made.items()]
+            [(known[d], d, row[SIZE], row[STORED], row[CODEC], links[d]) for d, row in sorted(made.items())]
         )
         if new.registers:
             self._bulk.add_registers(new.registers)

@@ -116,6 +116,8 @@ class Outbox:
             entry = self._catalog.entry(ino)
             if entry is None or self._owing.where(ino).job != job:
                 rested.add(ino)
+                if entry is not None:
+                    self._owing.fresh.add(ino)  # it went to another job: that one owes it now
                 continue
             found = self._due(entry)
             if found is not None:
@@ -248,7 +250,8 @@ class Outbox:
         self._tables.confirm_registers(
             (due.entry.ino, name, stamp) for due in sent if due.entry is not None for name, stamp in due.registers
         )
-        self._tables.confirm_past(job, ((due.path, due.register, due.records[0].stamp) for due in sent if due.entry is None))
+        past = [due for due in sent if due.entry is None]
+        self._tables.confirm_past(job, ((due.path, due.register, due.records[0].stamp) for due in past))
         self._owing.forget_bases(entries)
         for entry in entries:
             self._tables.drop_snapshot(entry.ino)

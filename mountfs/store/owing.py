@@ -193,7 +193,7 @@ class Owing:
                 entry.owed |= Owed.ALL
 
     def _part_with_clear(self, entry: Entry) -> None:
-        """The clear that was to go with the content keeps its stamp: under a later one it would void what was set since."""
+        """The clear that was to go with the content keeps its stamp: a later one would void what was set since."""
         where = self.where(entry.ino)
         with self._catalog.transaction():
             self._tables.put_past(where.job, where.path, "", entry.stamp, owed=True, base=self.base_of(entry))
@@ -344,7 +344,7 @@ class Owing:
         return True
 
     def carrying(self, ino: int) -> Iterator[None]:
-        """Give all below a renamed directory what they owe at their new paths; one entry a step, any number of times."""
+        """Give all below a renamed directory what they owe at their new paths; one entry a step, repeatable."""
         stack = [ino]
         while stack:
             directory = stack.pop()
@@ -366,7 +366,10 @@ class Owing:
     def _carry(self, child: Entry) -> None:
         with self._ledger.transaction():
             entry = self._ledger.entry(child.ino)
-            if entry is None or not entry.owed & Owed.KNOWN:
+            if entry is None:
+                return
+            self.fresh.add(entry.ino)  # it may belong to another job now
+            if not entry.owed & Owed.KNOWN:
                 return
             self._clear(self.origin(entry.ino), entry, pair=entry.ino)
             self._moves_to(entry, self.where(entry.ino), None)
@@ -397,7 +400,7 @@ class Owing:
         return self._stamps_text(entry)
 
     def may_have_landed(self, ino: int) -> None:
-        """Nobody knows whether the bucket has an entry: what it had of the path before stays as it was. In a transaction."""
+        """The bucket may have an entry by now: what it had of the path before stays on record. In a transaction."""
         entry = self._catalog.entry(ino)
         if entry is None or entry.owed & Owed.KNOWN:
             return

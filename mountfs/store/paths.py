@@ -446,7 +446,7 @@ class Paths:
             self._replace(where, entry, old, new, content, changes)
 
     def _take_up(self, where: Where, entry: Entry, old: PathState) -> tuple[Entry, PathState]:
-        """Nobody had made it, so that what was said of it lay in `past`: what is owed of that goes on with the entry."""
+        """Nobody had made it, and what was said of it lay in `past`: what of that is owed goes on with the entry."""
         owed = self.owed_state(where, entry).registers
         self._tables.drop_registers(where.job, where.path)
         row = entry.copy()

@@ -26,6 +26,8 @@ WATCHED_SECONDS = 120.0  # after the last look a job is still refreshed, rarer a
 MOST_WATCHED = 256  # jobs that are refreshed: those that were looked at last
 SIDE_BY_SIDE = 8
 REFUSED_SHOWN = 3
+MOST_SECONDS = 9.0  # a look may keep a handler waiting: just below its deadline
+POLL_SECONDS = 0.05
 INOS_KEPT = 20_000
 FORGET_SECONDS = 30.0  # directories move between jobs
 NAMES_KEPT = 10_000  # names that were looked for in vain
@@ -77,10 +79,19 @@ class Looks:
         if event is None:
             event = self._looking[name] = trio.Event()
             self._nursery.start_soon(self._first_look, name, event)
-        with trio.move_on_after(self._look_seconds) as waited:
-            await event.wait()
-        if waited.cancelled_caught:
-            self._too_long()
+        await self._wait_for(event)
+
+    async def _wait_for(self, event: trio.Event) -> bool:
+        """Wait for a look: `look_seconds` where the bucket is silent, longer while it answers and there is much to read."""
+        began = trio.current_time()
+        while trio.current_time() - began < MOST_SECONDS:
+            with trio.move_on_after(POLL_SECONDS):
+                await event.wait()
+                return True
+            if trio.current_time() - began >= self._look_seconds <= self._carrier.seconds_since_answer():
+                self._too_long()
+                return False
+        return False
 
     def _too_long(self) -> None:
         if self._carrier.seconds_since_answer() >= self._look_seconds:
@@ -128,7 +139,7 @@ class Looks:
         if missing is None:
             self._watch(job, trio.current_time())
         else:
-            self._missed[ino, missing] = _Missed(job, trio.current_time())
+            self._missed.setdefault((ino, missing), _Missed(job, trio.current_time()))  # the first time counts
         if ino in self._jobs:
             return
         if not self._ground.tables.read_ms(job) and self._is_only_named(job):
@@ -176,11 +187,8 @@ class Looks:
         if event is None:
             event = self._looking[name] = trio.Event()
             self._nursery.start_soon(self._first_look, name, event)
-        with trio.move_on_after(self._look_seconds):
-            await event.wait()
-            return
-        self._too_long()
-        raise RemoteUnavailable(f"nothing is known of this job here: no answer within {self._look_seconds:g} seconds")
+        if not await self._wait_for(event):
+            raise RemoteUnavailable("nothing is known of this job here yet: the bucket takes too long")
 
     def _is_only_named(self, job: int) -> bool:
         entry = self._ground.paths.find(Where(job, b""))

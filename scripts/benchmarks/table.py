@@ -59,8 +59,8 @@ def failed(row: str, problem: str) -> Result:
 
 
 def _told(value: float, unit: str) -> str:
-    digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 3
-    return f"{value:,.{digits}f} {unit}"
+    digits = 0 if value >= 100 or value.is_integer() else 1 if value >= 10 else 2 if value >= 1 else 3
+    return f"{value:,.{digits}f} {unit}".rstrip()
 
 
 def as_text(results: Sequence[Result]) -> str:

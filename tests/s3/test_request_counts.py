@@ -22,7 +22,15 @@ DOWN_REQUESTS = 40
 SMALL_JOB_REQUESTS = 8
 OTHERS = 30
 FIRST_BYTE_REQUESTS = 4
-PATIENT = {"sync": {"settle_seconds": "2s", "settle_max_seconds": "60s", "refresh_seconds": "2s", "look_seconds": "3s"}}
+PATIENT = {
+    "sync": {
+        "settle_seconds": "2s",
+        "settle_max_seconds": "60s",
+        "refresh_seconds": "2s",
+        "look_seconds": "3s",
+        "patience_seconds": "30s",
+    }
+}
 
 
 @pytest.fixture

@@ -51,6 +51,15 @@ def test_a_job_being_looked_at_is_refreshed_in_a_while(skewed_two: Two, job: str
     eventually((other / "more/new").read_bytes, b"new")
 
 
+def test_who_asks_again_and_again_for_a_name_sees_it_come(two: Two, job: str) -> None:
+    here, there = two
+    write(here, f"{job}/first", b"first")
+    here.flush()
+    write(there, f"{job}/second", b"second")
+    there.flush()
+    eventually((here.path / job / "second").read_bytes, b"second")
+
+
 def test_the_later_change_wins_whatever_the_clocks_say(skewed_two: Two, job: str) -> None:
     here, there = skewed_two
     path = write(here, f"{job}/file", b"first")

@@ -108,3 +108,53 @@ def a_machine_whose_clock_is_ahead_took_a_fresh_upload_for_left_over(s: Script) 
     s.world.apply(("start", 1, "maintain", "j"))
     s.go_on(1, "maintain")
     s.go_on(0, "publish")
+
+
+@found
+def an_emptied_job_took_a_fresh_upload_along(s: Script) -> None:
+    """Only its last bundle goes, and large objects by the rule for large objects (the model's own sweep takes both)."""
+    s.write(0, "j/p", 0)
+    s.publish(0)
+    s.refresh(1)
+    s.remove_job(1)
+    s.publish(1)
+    s.merge(1)
+    s.minutes(661)
+    s.merge(1)
+    s.sweep(1)
+    s.minutes(61)
+    s.write(0, "j/p", 1)
+    s.begin(0, "publish", before="Put")
+    s.sweep(1)
+    s.go_on(0, "publish")
+
+
+@found
+def a_reading_that_came_later_made_an_older_one_look_young(s: Script) -> None:
+    """What is relied on is as old as the reading by which it was decided, whoever has read the job since."""
+    s.write(1, "j/p", 1)
+    s.write(1, "j/c", 0)
+    s.publish(1)
+    s.refresh(0)
+    s.unlink(1, "j/c")
+    s.publish(1)
+    s.refresh(0)
+    s.rename(0, "j/p", "q")
+    s.restore(0, "j/c", 0)
+    s.begin(0, "publish", before="Range")
+    s.unlink(1, "j/p")
+    s.publish(1)
+    s.drop(2)
+    s.minutes(35)
+    s.refresh(0)
+    s.minutes(26)
+    s.drop(2)
+    s.go_on(0, "publish")
+
+
+@found
+def what_was_not_published_yet_was_forgotten_when_its_directory_went_to_another_job(s: Script) -> None:
+    """What is owed is owed by the job that it lies in now."""
+    s.write(1, "j/d/p", 0)
+    s.begin(1, "publish", before="Put")
+    s.act(1, "move", "j", "d", "k", "d")
