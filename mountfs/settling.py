@@ -375,7 +375,8 @@ class Behind:
                     _pwrite(fd, stored, position)
                 position += len(stored)
                 sizes.append((len(stored), len(plain), codec.frame_checksum(stored)))
-            table = FrameTable.from_sizes((s for s, _p, _c in sizes), (p for _s, p, _c in sizes), (c for *_, c in sizes))
+            stored_sizes, plain_sizes, checksums = zip(*sizes, strict=True)
+            table = FrameTable.from_sizes(stored_sizes, plain_sizes, checksums)
             with full_disk():
                 _pwrite(fd, codec.seek_table(table), position)
             with self._draft_lock:

@@ -129,7 +129,7 @@ def read_manifest(
 
 
 def job_named(stored: bytes) -> bytes:
-    """The job that a manifest says it is of, for whoever knows only the name of its prefix, cut. Raises CorruptContent."""
+    """The job that a manifest says it is of, for whoever knows only its prefix, cut. Raises CorruptContent."""
     lines = codec.unpack_lines(stored, most_bytes=MOST_MANIFEST_BYTES, most_line_bytes=MOST_LINE_BYTES)
     header = _parsed_header(next(lines, b""))
     try:

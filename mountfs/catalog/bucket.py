@@ -234,7 +234,8 @@ class BucketTables:
     def add_places(self, job: int, bundle: int, places: Iterable[Row]) -> None:
         """Rows of (digest, object, codec, size, stored, offset, sum, sums, dead_ms)."""
         self._many(
-            "INSERT OR REPLACE INTO placed (job, bundle, digest, object, codec, size, stored, offset, sum, sums, dead_ms)"
+            "INSERT OR REPLACE INTO placed"
+            " (job, bundle, digest, object, codec, size, stored, offset, sum, sums, dead_ms)"
             " VALUES (?,?,?,?,?,?,?,?,?,?,?)",
             ((job, bundle, *row) for row in places),
         )
@@ -274,7 +275,7 @@ class BucketTables:
         return {content for (content,) in rows}
 
     def wanted_by_trash(self, contents: Sequence[int]) -> list[tuple[int, int]]:
-        """(content, job) of those that the trash of a job may bring back; job 0: the bucket knows nothing of that one."""
+        """(content, job) of those that the trash of a job may bring back; job 0: the bucket knows nothing of it."""
         rows = self._run(
             "SELECT DISTINCT t.content, coalesce(j.id, 0) FROM trash t LEFT JOIN job j ON j.name = t.job"
             f" WHERE t.content IN ({_marks(contents)})",
@@ -315,7 +316,8 @@ class BucketTables:
         owed: bool = False, pair: int | None = None, base: str | None = None,
     ) -> None:  # fmt: skip
         self._run(
-            "INSERT OR REPLACE INTO past VALUES (?,?,?,?,?,?,?,?)", (job, path, register, stamp, value, owed, pair, base)
+            "INSERT OR REPLACE INTO past VALUES (?,?,?,?,?,?,?,?)",
+            (job, path, register, stamp, value, owed, pair, base),
         )
 
     def drop_past(self, job: int, path: bytes, register: str | None = None) -> None:
@@ -336,7 +338,8 @@ class BucketTables:
     def confirm_past(self, job: int, rows: Iterable[tuple[bytes, str, str]]) -> None:
         """(path, register, stamp): the bucket has these."""
         self._many(
-            "UPDATE past SET owed = 0, pair = NULL, base = NULL WHERE job = ? AND path = ? AND register = ? AND stamp = ?",
+            "UPDATE past SET owed = 0, pair = NULL, base = NULL"
+            " WHERE job = ? AND path = ? AND register = ? AND stamp = ?",
             ((job, *row) for row in rows),
         )
 
@@ -479,7 +482,8 @@ class BucketTables:
         self._run(
             f"INSERT OR REPLACE INTO upload (job, {_UPLOAD}) VALUES (?,?,?,?,?,?,?,?,?)",
             (
-                job, upload.digest, upload.codec, upload.object, upload.began_ms, upload.sum, upload.upload_id, upload.part_bytes,
+                job, upload.digest, upload.codec, upload.object, upload.began_ms, upload.sum, upload.upload_id,
+                upload.part_bytes,
                 upload.done,
             ),
         )  # fmt: skip
@@ -551,7 +555,8 @@ class BucketTables:
 
     def set_found_dead(self, job: int, found: dict[bytes, tuple[int, str]]) -> None:
         self._run("DELETE FROM found_dead WHERE job = ?", (job,))
-        self._many("INSERT INTO found_dead VALUES (?,?,?,?)", ((job, d, since, seen) for d, (since, seen) in found.items()))
+        rows = ((job, digest, since, seen) for digest, (since, seen) in found.items())
+        self._many("INSERT INTO found_dead VALUES (?,?,?,?)", rows)
 
     # -- trash --------------------------------------------------------------------------------------------
 

@@ -164,7 +164,8 @@ class Catalog:
     def others_at(self, ino: int) -> bytes | None:
         """The name of an entry, this one or one below it, that was written by none of this machine's writers."""
         row = self._run(
-            f"{_BELOW} SELECT name FROM below WHERE stamp <> '' AND substr(stamp, 19) NOT IN (SELECT writer FROM writer)"
+            f"{_BELOW} SELECT name FROM below"
+            " WHERE stamp <> '' AND substr(stamp, 19) NOT IN (SELECT writer FROM writer)"
             " LIMIT 1",
             (ino,),
         ).fetchone()
@@ -173,7 +174,8 @@ class Catalog:
     def absent_at(self, ino: int) -> bytes | None:
         """The name of an entry, this one or one below it, whose content is in the bucket alone."""
         row = self._run(
-            f"{_BELOW} SELECT b.name FROM below b CROSS JOIN content c ON c.id = b.content WHERE c.place = 'bucket' LIMIT 1",
+            f"{_BELOW} SELECT b.name FROM below b CROSS JOIN content c ON c.id = b.content"
+            " WHERE c.place = 'bucket' LIMIT 1",
             (ino,),
         ).fetchone()
         return None if row is None else bytes(row[0])
@@ -182,7 +184,8 @@ class Catalog:
         """(content, entry) for every entry whose content has the digest of one of these, in whatever form."""
         marks = ",".join("?" * len(contents))
         rows = self._run(
-            f"SELECT d.id, {_ENTRY} FROM content d JOIN content c ON c.digest = d.digest JOIN entry e ON e.content = c.id"
+            f"SELECT d.id, {_ENTRY} FROM content d"
+            " JOIN content c ON c.digest = d.digest JOIN entry e ON e.content = c.id"
             f" WHERE d.id IN ({marks})",
             contents,
         )
@@ -249,7 +252,10 @@ class Catalog:
         self._many(
             "INSERT INTO content (id, place, digest, size, stored, codec, sums, segment, offset, read_s)"
             " VALUES (?,?,?,?,?,?,?,?,?,?)",
-            ((c.id, c.place, c.digest, c.size, c.stored, c.codec, c.sums, c.segment, c.offset, now_s) for c in contents),
+            (
+                (c.id, c.place, c.digest, c.size, c.stored, c.codec, c.sums, c.segment, c.offset, now_s)
+                for c in contents
+            ),
         )
         self._many("INSERT INTO stored VALUES (?,?)", data)
 
@@ -320,7 +326,8 @@ class Catalog:
     def dead(self, limit: int) -> list[Content]:
         """Contents that nothing needs any more. CROSS JOIN: else the planner scans all contents for the few dead."""
         columns = ", ".join(f"c.{name.strip()}" for name in _CONTENT.split(","))
-        sql = f"SELECT {columns} FROM dead d CROSS JOIN content c ON c.id = d.content WHERE c.links = 0 AND c.kept = 0 LIMIT ?"
+        dead = "FROM dead d CROSS JOIN content c ON c.id = d.content WHERE c.links = 0 AND c.kept = 0"
+        sql = f"SELECT {columns} {dead} LIMIT ?"
         return [_content(row) for row in self._run(sql, (limit,))]
 
     def forget_contents(self, ids: Iterable[int]) -> None:
@@ -411,7 +418,8 @@ class Catalog:
         jobs, files, contents, stored = self._run(
             "WITH RECURSIVE t (ino, job, kind, content, owed) AS ("
             " SELECT ino, ino, kind, content, owed FROM entry WHERE parent = 1 AND ino <> 1 UNION ALL"
-            " SELECT e.ino, t.job, e.kind, e.content, e.owed FROM t CROSS JOIN entry e ON e.parent = t.ino WHERE t.kind = 2),"
+            " SELECT e.ino, t.job, e.kind, e.content, e.owed FROM t"
+            " CROSS JOIN entry e ON e.parent = t.ino WHERE t.kind = 2),"
             f" lacking AS MATERIALIZED (SELECT job, kind, content FROM t WHERE {owed})"
             " SELECT (SELECT count(DISTINCT job) FROM lacking), (SELECT count(*) FROM lacking WHERE kind <> 2),"
             " count(*), coalesce(sum(stored), 0) FROM content WHERE id IN (SELECT content FROM lacking)"

@@ -162,7 +162,7 @@ CREATE TABLE content_new (
                                                 -- a foreign key would scan all entries when a content goes
     kept    INTEGER NOT NULL DEFAULT 0 CHECK (kept >= 0),   -- the same for trash and what was set aside
     damaged INTEGER NOT NULL DEFAULT 0 CHECK (damaged IN (0, 1)),  -- an integrity check failed here
-    read_s  INTEGER NOT NULL DEFAULT 0,         -- seconds since the epoch: when it came or was last opened, to the minute
+    read_s  INTEGER NOT NULL DEFAULT 0,         -- seconds since the epoch: when it came or was last opened
     CHECK ((place IN ('catalog', 'file', 'bucket')) = (digest IS NOT NULL))
 ) STRICT;
 INSERT INTO content_new (id, place, digest, size, stored, codec, sums, segment, offset, links, damaged)
@@ -221,7 +221,7 @@ CREATE INDEX register_codec ON register (ino) WHERE name = '@codec';
 ALTER TABLE entry ADD COLUMN owed INTEGER NOT NULL DEFAULT 0;   -- bits of model.Owed
 CREATE INDEX entry_owed ON entry (ino) WHERE owed & 31;
 ALTER TABLE register ADD COLUMN owed INTEGER NOT NULL DEFAULT 0 CHECK (owed IN (0, 1));
-ALTER TABLE register ADD COLUMN gone INTEGER NOT NULL DEFAULT 0 CHECK (gone IN (0, 1)); -- removed: only its stamp counts
+ALTER TABLE register ADD COLUMN gone INTEGER NOT NULL DEFAULT 0 CHECK (gone IN (0, 1)); -- only its stamp counts
 CREATE INDEX register_owed ON register (ino) WHERE owed = 1;
 CREATE INDEX register_pinned ON register (ino) WHERE name = 'pinned';
 
@@ -231,13 +231,13 @@ CREATE TABLE job (                              -- jobs that the bucket knows, o
     read_ms INTEGER NOT NULL DEFAULT 0,         -- server's time at which the last complete reading began; 0: never read
     maintained_ms INTEGER NOT NULL DEFAULT 0,   -- and of the last after which maintenance had nothing more to do
     adopted INTEGER NOT NULL DEFAULT 0 CHECK (adopted IN (0, 1)), -- what others wrote there may be removed here
-    shared  INTEGER NOT NULL DEFAULT 0 CHECK (shared IN (0, 1)),  -- a bundle of another machine was seen there, or heard of
+    shared  INTEGER NOT NULL DEFAULT 0 CHECK (shared IN (0, 1)),  -- another machine has a bundle there
     refold  INTEGER NOT NULL DEFAULT 0 CHECK (refold IN (0, 1)),  -- something read was not shown yet: somebody wrote it
     heard   INTEGER NOT NULL DEFAULT 0          -- how often the feed told of something that is left to a reading
 ) STRICT;
 CREATE INDEX job_heard ON job (id) WHERE heard > 0;
 
-CREATE TABLE told (                             -- bundles whose records are in the rows by the feed, and that were not read
+CREATE TABLE told (                             -- bundles known by the feed alone
     job  INTEGER NOT NULL,
     name TEXT NOT NULL,
     PRIMARY KEY (job, name)

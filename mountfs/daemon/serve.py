@@ -225,7 +225,7 @@ def _end_with_requests_under_way() -> None:
 
 
 def sole(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """What ended a nursery, where that is one thing: trio puts it into a group for each nursery that it went through."""
+    """What ended a nursery, where that is one thing: trio puts it into a group for each nursery on its way."""
     found: BaseException = group
     while isinstance(found, BaseExceptionGroup) and len(found.exceptions) == 1:
         found = found.exceptions[0]

@@ -116,7 +116,7 @@ class Answering(pyfuse3.Operations):
 
     async def _locked_with_room(self, live: LiveFile, prepare: Callable[[], None]) -> None:
         """Run `prepare` with the lock of a file, and keep the lock. Where it finds no room, what the bucket has makes
-        room, or an upload that ends, within our deadline; nobody else waits for the file meanwhile. Raises CacheFull."""
+        room, or an upload that ends, within our deadline; nobody else waits for the file. Raises CacheFull."""
         until = trio.current_time() + self.waiting.seconds
         while True:
             await self.waiting.lock(live.lock)

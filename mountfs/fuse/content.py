@@ -66,7 +66,7 @@ class ContentRequests(Answering):
         return self._handle(live, write=write, pid=ctx.pid)
 
     async def _bring(self, bucket: Bucket, entry: Entry, *, whole: bool) -> None:
-        """What is not here comes from the bucket in `open`, which is not one of the kernel's few background requests."""
+        """What is not here comes from the bucket in `open`: that is none of the kernel's few background requests."""
         await bucket.into(entry.parent)
         live = self._files.live.get(entry.ino)
         if live is None or not live.changed:

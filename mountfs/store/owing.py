@@ -369,7 +369,7 @@ class Owing:
             if entry is None:
                 return
             self.fresh.add(entry.ino)  # it may belong to another job now
-            if not entry.owed & Owed.KNOWN:
+            if not self.known(entry):
                 return
             self._clear(self.origin(entry.ino), entry, pair=entry.ino)
             self._moves_to(entry, self.where(entry.ino), None)

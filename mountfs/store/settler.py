@@ -354,7 +354,9 @@ class Settler:
         names = [
             entry.file
             for entry in leftovers
-            if entry.file is not None and entry.file not in self._adopting and not self._contents.is_expected(entry.file)
+            if entry.file is not None
+            and entry.file not in self._adopting
+            and not self._contents.is_expected(entry.file)
         ]
         if names:
             with self._catalog.transaction():

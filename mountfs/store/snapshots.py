@@ -75,7 +75,8 @@ class Snapshots:
     def _extends(taken: Taken, last: _Last, live: LiveFile) -> bool:
         if taken.plain is not None:
             return last.plain is not None and taken.plain.startswith(last.plain)
-        assert taken.state is not None and live.draft is not None
+        assert taken.state is not None
+        assert live.draft is not None
         if last.state is None:
             return last.plain is not None and live.draft.read(0, len(last.plain)) == last.plain
         return last.draft_id == live.draft.content_id and taken.state.extends(last.state, live.draft)
@@ -86,7 +87,8 @@ class Snapshots:
         if taken.plain is not None:
             small = Small(taken.content_id, taken.ino, taken.plain, Digest.of(taken.plain))
             return settle_small([small], level=3, compress=True, incoming=incoming)[0]
-        assert taken.behind is not None and taken.state is not None
+        assert taken.behind is not None
+        assert taken.state is not None
         try:
             return taken.behind.snapshot(taken.ino, taken.content_id, taken.state, incoming)
         except Abandoned:

@@ -1,4 +1,4 @@
-"""Open files that are published while they grow: by name every so often (`live`), or because somebody waits (`fsync`)."""
+"""Open files, published while they grow: by name every so often (`live`), or because somebody waits (`fsync`)."""
 
 import fnmatch
 import logging

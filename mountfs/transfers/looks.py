@@ -82,7 +82,7 @@ class Looks:
         await self._wait_for(event)
 
     async def _wait_for(self, event: trio.Event) -> bool:
-        """Wait for a look: `look_seconds` where the bucket is silent, longer while it answers and there is much to read."""
+        """Wait for a look: `look_seconds` where the bucket is silent, longer while it answers."""
         began = trio.current_time()
         while trio.current_time() - began < MOST_SECONDS:
             with trio.move_on_after(POLL_SECONDS):

@@ -158,3 +158,13 @@ def what_was_not_published_yet_was_forgotten_when_its_directory_went_to_another_
     s.write(1, "j/d/p", 0)
     s.begin(1, "publish", before="Put")
     s.act(1, "move", "j", "d", "k", "d")
+
+
+@found
+def what_was_in_flight_counted_as_published_where_its_directory_had_gone_to(s: Script) -> None:
+    """It arrives in the old job: there it has to be cleared, and in the new one to be published."""
+    s.write(1, "j/d/p", 0)
+    s.begin(1, "publish", before="Put")
+    s.act(1, "move", "j", "d", "k", "d")
+    s.publish(1, "k")
+    s.go_on(1, "publish")

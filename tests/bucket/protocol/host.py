@@ -10,8 +10,9 @@ from mountfs.bucket.ground import Ground
 from mountfs.bucket.recovering import finish_interrupted
 from mountfs.bucket.requests import drive
 from mountfs.errors import NotADirectory, NotFound
-from mountfs.model import ROOT_INO, Digest, Owed, Place
+from mountfs.model import ROOT_INO, Digest, Owed, Place, Standing
 from mountfs.records import PathState, Value
+from mountfs.store.live import LiveFile
 from mountfs.store.owing import Where
 from tests.bucket.machines import Machine, SetClock
 from tests.bucket.protocol.names import MINUTE
@@ -31,6 +32,7 @@ class Host(Machine):
         self.number = number
         self.is_online = True
         self.tasks: dict[tuple[str, str], Task] = {}
+        self.held: dict[str, LiveFile] = {}
         self._names = 0
         shutil.copytree(template, path)
         super().__init__(path, bucket, clock, grace_ms=GRACE_MS, protect_others=False)
@@ -51,6 +53,7 @@ class Host(Machine):
         for task in self.tasks.values():
             task.close()
         self.tasks.clear()
+        self.held.clear()
         self.store.catalog.close()
         super().killed()
 
@@ -131,6 +134,26 @@ class Host(Machine):
     def expire(self, job: str) -> None:
         self.store.tree.remove_tree(self.entry(job))
         self.store.settler.reclaim()
+
+    def exchange(self, a: str, b: str) -> None:
+        self.store.tree.rename(*self._place(a), *self._place(b), exchange=True)
+
+    def hold(self, key: str, data: bytes) -> None:
+        """Write into a file, and go on having it open."""
+        files = self.store.files
+        live = self.held[key] = files.open(self.entry(key), write=True, truncate=True)
+        with live.lock:
+            files.prepare_write(live, 0, len(data))
+            files.write(live, 0, data)
+
+    def let_go(self, key: str) -> None:
+        """Close it."""
+        live = self.held.pop(key)
+        with live.lock:
+            self.store.files.publish(live, Standing.CLOSED)
+            self.store.files.release(live, write=True)
+        self.store.settler.settle_all()
+        self.store.ledger.drain()
 
     def restore(self, key: str, digest: bytes) -> bool:
         """The newest piece of trash of that path that has this content."""

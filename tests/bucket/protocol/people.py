@@ -30,6 +30,15 @@ def carry_out(host: Host, action: tuple[object, ...]) -> bool:
             if not host.has(other):
                 host.mkdir(other)
             host.rename(f"{job}/{old}", f"{other}/{new}")
+        case ("exchange", str(job), str(a), str(b)) if host.has(f"{job}/{a}") and host.has(f"{job}/{b}") and a != b:
+            host.exchange(f"{job}/{a}", f"{job}/{b}")
+        case ("hold", str(job), str(path), int(content)) if host.has(f"{job}/{path}"):
+            key = f"{job}/{path}"
+            if key in host.held or host.entry(key).kind != Kind.FILE:
+                return False
+            host.hold(key, CONTENTS[content])
+        case ("let go", str(job), str(path)) if f"{job}/{path}" in host.held:
+            host.let_go(f"{job}/{path}")
         case ("rmdir", str(job), str(path)) if host.has(f"{job}/{path}"):
             host.rmdir(f"{job}/{path}")
         case ("restore", str(job), str(path), int(content)) if not host.has(f"{job}/{path}"):

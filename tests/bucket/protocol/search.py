@@ -65,6 +65,9 @@ class Decisions:
             return self._go_on(*r.choice(tasks))
         job = JOBS[0] if r.random() < 0.75 else JOBS[1]
         if x < 0.62:
+            held = [key.split("/", 1) for key in world.hosts[number].held]
+            if held and r.random() < 0.3:
+                return ("act", number, ("let go", *r.choice(held)))
             return ("act", number, self._action(job))
         if x < 0.90:
             return self._start(number, job)
@@ -87,6 +90,8 @@ class Decisions:
             (0.84, ("restore", job, p, content)),
             (0.89, ("move", job, p, JOBS[1] if job == JOBS[0] else JOBS[0], q)),
             (0.93, ("expire", job)),
+            (0.94, ("exchange", job, p, q)),
+            (0.95, ("hold", job, p, content)),
             (0.96, ("chmod", job, p, r.randrange(2, 9))),
             (0.97, ("rmdir", job, p)),
             (1.00, ("tag", job, p, r.randrange(9))),

@@ -225,7 +225,7 @@ class World:
         match action:
             case ("move", str(job), str(old), str(other), str(new)):
                 touched = {(job, old.encode()), (other, new.encode()), (other, b"")}
-            case ("rename", str(job), str(old), str(new)):
+            case ("rename" | "exchange", str(job), str(old), str(new)):
                 touched = {(job, old.encode()), (job, new.encode())}
             case ("expire", str(job)):
                 touched = {(job, b"")}
@@ -234,7 +234,7 @@ class World:
             case _:
                 return set()
         jobs = {job for job, _path in touched}
-        if action[0] in ("rename", "move", "expire"):  # of a directory: all that is below it too
+        if action[0] in ("rename", "exchange", "move", "expire"):  # of a directory: all that is below it too
             touched |= {(word.job, word.path) for word in self.said.values if word.job in jobs}
         return touched
 
@@ -308,6 +308,8 @@ class World:
         self.say("-- everything settles")
         for host in self.hosts:
             host.is_online = True
+            for held in list(host.held):
+                self.apply(("act", host.number, ("let go", *held.split("/", 1))))
             for key in list(host.tasks):
                 self._run(host, key)
         for host, job in itertools.product(self.hosts, JOBS):
