@@ -42,9 +42,7 @@ class Store:
         return json.dumps(said, indent=2).encode() + b"\n"
 
 
-def connect(
-    *, known: str | None, trash_days: int, versions: bool, where: str, read_only: bool = False
-) -> Steps[Store]:
+def connect(*, known: str | None, trash_days: int, versions: bool, where: str, read_only: bool = False) -> Steps[Store]:
     """The store in the bucket; made where the prefix is empty and this machine (`known` None) has none yet.
 
     Raises ConfigError for another store, a newer format or a prefix that holds something else; CorruptContent for a

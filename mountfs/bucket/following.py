@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 
 from mountfs import objects
 from mountfs.bucket import feed
+from mountfs.bucket.dropping import say_gone
 from mountfs.bucket.feed import CLOSED_MS, SIDE_BY_SIDE
 from mountfs.bucket.folding import Here, fold_parts
 from mountfs.bucket.ground import DAY_MS, Ground
-from mountfs.bucket.naming import is_job_name, long_name
+from mountfs.bucket.naming import hidden_jobs, is_job_name, long_name
 from mountfs.bucket.reading import refresh
 from mountfs.bucket.requests import List, Pause, Steps, ask
 from mountfs.clock import RUNS_AHEAD_MS
@@ -54,27 +55,20 @@ class Plan:
 class Follower:
     """The cursor of one machine, and what it has seen behind it."""
 
-    def __init__(
-        self, ground: Ground, bulk: Bulk, *, owner: tuple[int, int], recorded_owner: bool
-    ) -> None:
+    def __init__(self, ground: Ground, bulk: Bulk, *, owner: tuple[int, int], recorded_owner: bool) -> None:
         self._ground = ground
         self._bulk = bulk
         self._owner = owner
         self._recorded_owner = recorded_owner
         self._seen: dict[str, int] = {}  # parts that were read, with the time in their names
         self.followed = Followed()
+        self.cursor_ms = self._noted(CURSOR)  # server's time up to which the feed was followed; 0: never
+        self.scanned_ms = self._noted(SCANNED)  # and of the last complete listing of `jobs/`
 
     # -- where we are -------------------------------------------------------------------------------------
 
-    @property
-    def cursor_ms(self) -> int:
-        """Server's time up to which the feed was followed; 0: never."""
-        return int(self._ground.catalog.meta(CURSOR) or 0)
-
-    @property
-    def scanned_ms(self) -> int:
-        """Server's time of the last complete listing of `jobs/`; 0: never."""
-        return int(self._ground.catalog.meta(SCANNED) or 0)
+    def _noted(self, name: str) -> int:
+        return int(self._ground.catalog.meta(name) or 0)
 
     @property
     def is_complete(self) -> bool:
@@ -87,23 +81,23 @@ class Follower:
 
     def advance(self, plan: Plan) -> None:
         """Everything of a plan is in the rows."""
-        self._note(CURSOR, plan.began_ms)
-        keep = plan.began_ms - OVERLAP_MS
         if plan.began_ms - self.cursor_ms <= CLOSED_MS:
+            keep = plan.began_ms - OVERLAP_MS
             self._seen = {key: when_ms for key, when_ms in self._seen.items() if when_ms >= keep}
+        self.cursor_ms = self._note(CURSOR, plan.began_ms)
 
     def scanned(self, began_ms: int) -> None:
-        self._note(SCANNED, began_ms)
+        self.scanned_ms = self._note(SCANNED, began_ms)
 
     def forget(self) -> None:
         """Begin anew, as a machine that never followed."""
         self._seen = {}
-        self._note(CURSOR, 0)
-        self._note(SCANNED, 0)
+        self.cursor_ms, self.scanned_ms = self._note(CURSOR, 0), self._note(SCANNED, 0)
 
-    def _note(self, name: str, ms: int) -> None:
+    def _note(self, name: str, ms: int) -> int:
         with self._ground.catalog.transaction():
             self._ground.catalog.set_meta(name, str(ms))
+        return ms
 
     # -- what there is to read ----------------------------------------------------------------------------
 
@@ -157,17 +151,18 @@ class Follower:
 
     # -- into the rows ------------------------------------------------------------------------------------
 
-    def take(self, piece: Piece) -> Changes:
-        """Bring a piece into the rows: a few milliseconds of the loop."""
+    def take(self, *pieces: Piece) -> Changes:
+        """Bring pieces into the rows, in one transaction: each is a few milliseconds of the loop."""
         changes = Changes()
-        self.followed.records += piece.records
-        self.followed.refusals += len(piece.refused)
-        self.followed.refused = [*self.followed.refused, *piece.refused][-20:]
-        self._ground.stamps.observe(piece.stamp)
         with self._ground.ledger.transaction():
-            told, heard = self._sorted(piece.told)
-            heard |= self._bulk.take(told, changes)
-            self._ground.catalog.feed.hear(heard)
+            for piece in pieces:
+                self.followed.records += piece.records
+                self.followed.refusals += len(piece.refused)
+                self.followed.refused = [*self.followed.refused, *piece.refused][-20:]
+                self._ground.stamps.observe(piece.stamp)
+                told, heard = self._sorted(piece.told)
+                heard |= self._bulk.take(told, changes)
+                self._ground.catalog.feed.hear(heard)
         return changes
 
     def _sorted(self, told: Sequence[Told]) -> tuple[list[Told], set[int]]:
@@ -313,6 +308,15 @@ def read_job(ground: Ground, name: bytes, *, anew: bool = False) -> Steps[Change
         with ground.catalog.transaction():
             ground.tables.forget_job(job)
     return found.changes
+
+
+def show_again(ground: Ground) -> Steps[None]:
+    """Jobs that are hidden from those that list names only, and have something to see: somebody did not know of it."""
+    for part in (yield from hidden_jobs()):
+        name = objects.decode_name(part)
+        job = ground.tables.job_id(name) if name is not None else None
+        if job is not None and ground.paths.find(Where(job, b"")) is not None and ground.catalog.feed.known(job):
+            yield from say_gone(ground, job, is_gone=False)
 
 
 def read_differing(ground: Ground, found: Scan, *, anew: bool = False) -> Steps[Changes]:

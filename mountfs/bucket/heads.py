@@ -198,9 +198,7 @@ def _parsed(keys: Iterable[str]) -> Iterator[tuple[objects.Head, str]]:
             yield head, key
 
 
-def _each_once(
-    heads: Iterable[tuple[objects.Head, str]], seen: set[str]
-) -> Iterator[tuple[objects.Head, str]]:
+def _each_once(heads: Iterable[tuple[objects.Head, str]], seen: set[str]) -> Iterator[tuple[objects.Head, str]]:
     """The first head of each job."""
     for head, key in heads:
         if head.job not in seen:

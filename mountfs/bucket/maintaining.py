@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from mountfs import objects
 from mountfs.bucket.dropping import clear_away, drop
 from mountfs.bucket.ground import Ground
 from mountfs.bucket.merging import finish, merge
@@ -86,10 +87,17 @@ def due_jobs(ground: Ground) -> Steps[list[int]]:
 
 
 def facts_of(ground: Ground, job: int) -> JobFacts:
-    """What the catalog knows of a job, for the decision."""
-    found: Sequence[tuple[int, int]] = ground.tables.bundle_sizes(job)
+    """What the catalog knows of a job, for the decision; of bundles that only the feed told of, when they were put."""
+    found: Sequence[tuple[int, int]] = ground.tables.bundle_sizes(job) or _told_of(ground, job)
     return JobFacts(
         job, [size for size, _ms in found], max((ms for _size, ms in found), default=0),
         ground.tables.maintained_ms(job), is_merging=ground.tables.merge_of(job) is not None,
         has_dead=bool(ground.tables.has_dead(job)),
     )  # fmt: skip
+
+
+def _told_of(ground: Ground, job: int) -> list[tuple[int, int]]:
+    """Nothing of a job that was published once can be merged or dropped: it is not read for that."""
+    named = [objects.parse_object(name) for name in ground.catalog.feed.told_names(job)]
+    told = [(0, name.when_ms) for name in named if isinstance(name, objects.BundleName)]
+    return told if len(told) > 1 else []

@@ -22,7 +22,7 @@ def jobs_in_bucket() -> Steps[set[bytes]]:
         if page.token is None:
             break
         token = page.token
-    hidden = yield from _hidden()
+    hidden = yield from hidden_jobs()
     names: set[bytes | None] = set()
     for part in sorted(parts - hidden):
         names.add((yield from long_name(part)) if objects.is_cut(part) else objects.decode_name(part))
@@ -46,7 +46,7 @@ def long_name(part: str) -> Steps[bytes | None]:
     return None
 
 
-def _hidden() -> Steps[set[str]]:
+def hidden_jobs() -> Steps[set[str]]:
     """Jobs of which nothing is left to see: `gone/<job>` of 0 bytes, not of 1 (it is back)."""
     hidden: set[str] = set()
     token: str | None = None

@@ -169,9 +169,7 @@ def is_young(ground: Ground, began_ms: int) -> bool:
     return ground.now_ms() - began_ms < ground.half_ms
 
 
-def _referred(
-    ground: Ground, job: int, load: _Load, contents: Mapping[Digest, Content]
-) -> Steps[set[Digest]]:
+def _referred(ground: Ground, job: int, load: _Load, contents: Mapping[Digest, Content]) -> Steps[set[Digest]]:
     """Case (c) of BUCKET.md: of these contents, those to which a record of the last reading refers, not ours."""
     inos = load.inos()
     found = {digest for digest in contents if refers_in_rows(ground, job, digest, inos)}
@@ -429,4 +427,3 @@ def _mark(ground: Ground, job: int, load: _Load, packed: Packed, server_ms: int)
     with ground.catalog.transaction():
         ground.tables.set_standing(landed, "whole")
     return len(manifest.records), landed
-

@@ -75,9 +75,7 @@ def refresh(ground: Ground, job: int) -> Steps[Refreshed]:
         ground.reading[job] -= 1
 
 
-def _apply(
-    ground: Ground, job: int, began_ms: int, before: set[str], listed: Sequence[Listed]
-) -> Steps[Refreshed]:
+def _apply(ground: Ground, job: int, began_ms: int, before: set[str], listed: Sequence[Listed]) -> Steps[Refreshed]:
     length = len(ground.prefix(job))
     names = {found.key[length:]: found for found in listed}
     bundles = {n: f for n, f in names.items() if isinstance(objects.parse_object(n), objects.BundleName)}

@@ -83,9 +83,7 @@ def set_aside(ground: Ground, job: int, dues: Sequence[Due], reason: str) -> Ste
         give_back_rows(ground, job)
 
 
-def _give_up(
-    ground: Ground, job: int, dues: Sequence[Due], states: dict[bytes, PathState], reason: str
-) -> Steps[None]:
+def _give_up(ground: Ground, job: int, dues: Sequence[Due], states: dict[bytes, PathState], reason: str) -> Steps[None]:
     for due in dues:
         where = Where(job, due.path)
         with ground.ledger.transaction():

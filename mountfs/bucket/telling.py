@@ -72,7 +72,7 @@ def _tell_gone(ground: Ground, job: int) -> Steps[None]:
         yield from refresh(ground, job)  # others may have written there
         if ground.paths.find(where) is None:
             yield from say_gone(ground, job, is_gone=True)
-    elif is_hidden or ((yield from _was_removed(ground, job))):
+    elif is_hidden or (yield from _was_removed(ground, job)):
         yield from say_gone(ground, job, is_gone=False)
 
 

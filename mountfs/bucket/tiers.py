@@ -89,6 +89,8 @@ class JobFacts:
 
 def is_due(facts: JobFacts, *, now_ms: int, grace_ms: int) -> bool:
     """Whether maintenance of a job is worth its requests now."""
+    if not facts.sizes:
+        return facts.is_merging or facts.has_dead
     changed = facts.changed_ms + RESOLUTION_MS > facts.maintained_ms
     if facts.is_merging or (changed and _is_crowded(facts.sizes)):
         return True

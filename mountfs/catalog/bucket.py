@@ -103,9 +103,7 @@ class NotedUpload:
 
 _PLACED = "digest, bundle, object, codec, size, stored, offset, sum, sums, dead_ms"
 _PAST = "path, register, stamp, value, owed, pair, base"
-TRASHED = (
-    "id, job, path, kind, mode, uid, gid, size, mtime_ns, birth_ns, content, target, registers, gone_ms, reason"
-)
+TRASHED = "id, job, path, kind, mode, uid, gid, size, mtime_ns, birth_ns, content, target, registers, gone_ms, reason"
 _UPLOAD = "digest, codec, object, began_ms, sum, upload_id, part_bytes, done"
 
 
@@ -523,9 +521,7 @@ class BucketTables:
         row = self._run("SELECT name, sources, phase FROM merging WHERE job = ?", (job,)).fetchone()
         return (row[0], row[1], row[2]) if row else None
 
-    def set_aside(
-        self, job: int, path: bytes, *, set_ms: int, reason: str, record: str, content: int | None
-    ) -> None:
+    def set_aside(self, job: int, path: bytes, *, set_ms: int, reason: str, record: str, content: int | None) -> None:
         self._run(
             "INSERT INTO aside (job, path, set_ms, reason, record, content) VALUES (?,?,?,?,?,?)",
             (job, path, set_ms, reason, record, content),

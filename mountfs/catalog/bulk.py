@@ -91,7 +91,9 @@ class BulkTables:
         """(id, digest, size, stored, codec, links) of contents in the bucket alone, behind the entries that name them:
         their triggers would count each link by itself."""
         self._insert(
-            "INSERT INTO content (id, digest, size, stored, codec, links, place) VALUES ", "(?,?,?,?,?,?,'bucket')", rows
+            "INSERT INTO content (id, digest, size, stored, codec, links, place) VALUES ",
+            "(?,?,?,?,?,?,'bucket')",
+            rows,
         )
         self._run("UPDATE usage SET stored = stored + ?", (sum(int(row[3] or 0) for row in rows),))
 

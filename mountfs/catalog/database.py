@@ -265,7 +265,13 @@ class Catalog:
             "UPDATE content SET place = ?, digest = ?, size = ?, stored = ?, codec = ?, sums = ?,"
             " segment = 0, offset = 0, read_s = ? WHERE id = ?",
             (
-                content.place, content.digest, content.size, content.stored, content.codec, content.sums, now_s,
+                content.place,
+                content.digest,
+                content.size,
+                content.stored,
+                content.codec,
+                content.sums,
+                now_s,
                 content.id,
             ),
         )

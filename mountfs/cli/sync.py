@@ -12,9 +12,7 @@ from mountfs.errors import DeadlineExceeded
 @click.option(
     "--rebuild", is_flag=True, help="Read the whole bucket: catalog, feed and heads are made anew from the jobs alone."
 )
-@click.option(
-    "--timeout", type=Duration(), default="1h", show_default=True, help="How long to wait: 90s, 10m, 1h."
-)
+@click.option("--timeout", type=Duration(), default="1h", show_default=True, help="How long to wait: 90s, 10m, 1h.")
 @json_option
 @WHERE
 def sync_command(*, rebuild: bool, timeout: float, as_json: bool, where: Where) -> None:

@@ -14,9 +14,7 @@ UNSETTLED_SECONDS = 1.0  # what it costs on disk is not known yet
 BLOCK_BYTES = 4096
 
 
-def to_kernel(
-    entry: Entry, *, links: int, owner: tuple[int, int], cached_seconds: float
-) -> pyfuse3.EntryAttributes:
+def to_kernel(entry: Entry, *, links: int, owner: tuple[int, int], cached_seconds: float) -> pyfuse3.EntryAttributes:
     """A stat structure. `owner` is that of the root; `cached_seconds` how long the kernel may remember attributes."""
     attributes = pyfuse3.EntryAttributes()
     attributes.st_ino = pyfuse3.InodeT(entry.ino)

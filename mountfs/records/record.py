@@ -104,7 +104,8 @@ _ID: Final = rb"(0|[1-9][0-9]{0,8})"
 _NAME: Final = rb"[A-Za-z0-9_-][ !#-.0-\[\]-~]{0,254}"
 _USUAL_FILE: Final = re.compile(
     rb'\{"path":"(' + _NAME + rb"(?:/" + _NAME + rb')*)","set":\{"content":\{"codec":"zstd","created_at":' + _NS
-    + rb',"digest":"([0-9a-f]{64})","kind":"file","mtime":(?:0|[1-9][0-9]{0,17}|1[0-9]{18}),"size":' + _SIZE + rb',"stored":' + _SIZE
+    + rb',"digest":"([0-9a-f]{64})","kind":"file","mtime":(?:0|[1-9][0-9]{0,17}|1[0-9]{18}),"size":' + _SIZE
+    + rb',"stored":' + _SIZE
     + rb'\},"mode":([0-9]|[1-9][0-9]{1,2}|[1-3][0-9]{3}),"mtime":' + _NS + rb',"owner":\[' + _ID + rb"," + _ID
     + rb'\]\},(?:"sig":"[^"\\\x00-\x1f\x7f-\xff]{0,1000}",)?"stamp":"(' + STAMP.pattern.encode() + rb')"\}'
 )  # fmt: skip

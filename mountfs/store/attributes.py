@@ -32,9 +32,7 @@ CODEC = "@codec"  # what was asked for on this machine, before the first write: 
 class Attributes:
     """Extended attributes by inode number and full name (`user.branch`, `user.mountfs.sha256`)."""
 
-    def __init__(
-        self, ledger: Ledger, owing: Owing, tree: Tree, files: Files, facts: Facts, options: Options
-    ) -> None:
+    def __init__(self, ledger: Ledger, owing: Owing, tree: Tree, files: Files, facts: Facts, options: Options) -> None:
         self._ledger = ledger
         self._owing = owing
         self._tree = tree

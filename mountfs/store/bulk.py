@@ -44,9 +44,7 @@ class _Late:
 class Bulk:
     """See the module's docstring."""
 
-    def __init__(
-        self, ledger: Ledger, owing: Owing, paths: Paths, files: Files, *, owner: tuple[int, int]
-    ) -> None:
+    def __init__(self, ledger: Ledger, owing: Owing, paths: Paths, files: Files, *, owner: tuple[int, int]) -> None:
         self._ledger = ledger
         self._catalog = ledger.catalog
         self._tables = ledger.catalog.bucket

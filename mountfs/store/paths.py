@@ -463,9 +463,7 @@ class Paths:
         name = self._owing.alias_of(entry.ino)
         return None if name is None else self._catalog.child(entry.parent, name)
 
-    def _alter(
-        self, entry: Entry, old: PathState, new: PathState, content: ContentValue, changes: Changes
-    ) -> None:
+    def _alter(self, entry: Entry, old: PathState, new: PathState, content: ContentValue, changes: Changes) -> None:
         """The same file under the same number, with other attributes."""
         row = self._entry(entry.ino, entry.parent, entry.name, new, content)
         row.content, row.size, row.target, row.standing = entry.content, entry.size, entry.target, entry.standing

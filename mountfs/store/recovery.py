@@ -139,7 +139,13 @@ def _until(*, closed: bool, has_base: bool, same_boot: bool) -> Until:
 
 
 def _lose_draft(
-    catalog: Catalog, files: Files, content_id: int, base: int | None, owner: Entry, error: Exception, *,
+    catalog: Catalog,
+    files: Files,
+    content_id: int,
+    base: int | None,
+    owner: Entry,
+    error: Exception,
+    *,
     same_boot: bool,
 ) -> None:
     """A draft that cannot be opened is damaged; after power loss it was never synced, and its base is back."""

@@ -13,7 +13,7 @@ import trio
 import trio.lowlevel
 
 from mountfs.bucket import feed, heads, lease
-from mountfs.bucket.following import ROUNDS, Follower, Plan, read_heard, read_job, scan
+from mountfs.bucket.following import ROUNDS, Follower, Plan, read_heard, read_job, scan, show_again
 from mountfs.bucket.ground import DAY_MS, HOUR_MS, Ground
 from mountfs.bucket.rebuilding import rebuild_feed, rebuild_heads
 from mountfs.bucket.requests import Steps
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SIDE_BY_SIDE = 8  # jobs that are read at the same time
+TOGETHER = 3  # pieces of one transaction while nobody uses the mount: a third of the pages are written
 AT_ONCE = 128  # jobs, before whoever asked hears of it
 KEPT, HEADS_KEPT = "feed_kept", "heads_kept"  # server's time at which the feed, the heads, were last kept small
 
@@ -59,6 +60,7 @@ class Following:
         self._asked_before = 0
         self._lock = trio.Lock()
         self._folder = Folder()
+        self._waiting: list[Piece] = []
         self._complaint = ""
 
     async def run(self) -> None:
@@ -110,19 +112,28 @@ class Following:
 
     async def _read(self, plan: Plan, tell: Tell) -> bool:
         """Whether all parts were there; what was merged meanwhile is looked for again."""
-        whole, done = True, 0
+        whole, done, self._waiting = True, 0, []
         for group in self.follower.groups(plan):
             tell("reading the feed", done, len(plan.parts))
             got, vanished = await self._steps(feed.fetch(group))
             whole = whole and not vanished
             await self._folder.fold([data for _part, data in got], self.follower.here(), self._take)
+            await self._take_waiting()
             self.follower.have_read(part for part, _data in got)
             done += len(group)
         return whole
 
     async def _take(self, piece: Piece) -> None:
+        self._waiting.append(piece)
+        if len(self._waiting) >= TOGETHER or self.asked() != self._asked_before:
+            await self._take_waiting()
+
+    async def _take_waiting(self) -> None:
+        if not self._waiting:
+            return
         began = time.perf_counter()
-        self._changed(self.follower.take(piece))
+        pieces, self._waiting = self._waiting, []
+        self._changed(self.follower.take(*pieces))
         took = time.perf_counter() - began
         await trio.lowlevel.checkpoint()
         asked = self.asked()
@@ -140,7 +151,10 @@ class Following:
     async def _scan(self, tell: Tell, *, anew: bool) -> None:
         tell("listing all jobs")
         found = await self._steps(scan(self._ground, everything=anew))
-        if await self._read_jobs(found.differ, tell, anew=anew):
+        whole = await self._read_jobs(found.differ, tell, anew=anew)
+        if self._writes:
+            await self._steps(show_again(self._ground))
+        if whole:
             self.follower.scanned(found.began_ms)
 
     async def _read_jobs(self, names: Sequence[bytes], tell: Tell, *, anew: bool) -> bool:

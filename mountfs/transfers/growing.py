@@ -86,4 +86,3 @@ class Growing:
                 await self._uploads.next_done(0.25)
             return
         raise RemoteUnavailable(f"the bucket has not confirmed it within {self._patience_seconds:g} seconds")
-

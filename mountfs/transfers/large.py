@@ -319,4 +319,3 @@ class _Into(Request[Fetched]):
         with full_disk():
             os.pwrite(self._fd, fetched.data, self._at)
         return fetched
-

@@ -297,4 +297,3 @@ class Looks:
         finally:
             self._listing = None
             event.set()
-

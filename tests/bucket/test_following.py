@@ -11,9 +11,10 @@ import pytest
 from mountfs import objects
 from mountfs.bucket import feed, feedtext, following, lease
 from mountfs.bucket.folding import fold_parts
-from mountfs.bucket.following import Follower, add_changes, follow, read_differing, scan
+from mountfs.bucket.following import Follower, add_changes, follow, read_differing, scan, show_again
 from mountfs.bucket.ground import DAY_MS, HOUR_MS
 from mountfs.bucket.heads import find_jobs
+from mountfs.bucket.maintaining import due_jobs
 from mountfs.bucket.reading import refresh
 from mountfs.bucket.rebuilding import rebuild_feed, rebuild_heads
 from mountfs.bucket.requests import Steps, drive
@@ -122,9 +123,7 @@ def test_changes_come_by_the_feed_too(a: Machine, full: Following) -> None:
     assert full.machine.view(job) == a.view(job)
 
 
-def test_what_was_told_here_already_is_not_taken_in_again(
-    a: Machine, full: Following, bucket: SimulatedBucket
-) -> None:
+def test_what_was_told_here_already_is_not_taken_in_again(a: Machine, full: Following, bucket: SimulatedBucket) -> None:
     publish(a, *some_jobs(a))
     full.follow()
     records = full.follower.followed.records
@@ -269,6 +268,19 @@ def test_the_daily_listing_finds_a_job_without_feed_and_one_whose_prefix_was_del
     assert not full.follower.is_scan_due()
 
 
+def test_the_daily_listing_shows_what_somebody_hid_who_did_not_know_of_it(
+    a: Machine, full: Following, bucket: SimulatedBucket
+) -> None:
+    (job,) = some_jobs(a, 1)
+    publish(a, job)
+    bucket.put(objects.gone_key(job.encode()), b"")
+    bucket.put(objects.gone_key(b"never-heard-of"), b"")
+    full.follow()
+    drive(show_again(full.machine.ground), bucket)
+    assert len(bucket.objects[objects.gone_key(job.encode())][0]) == 1
+    assert bucket.objects[objects.gone_key(b"never-heard-of")][0] == b""
+
+
 def test_the_daily_listing_reads_nothing_where_the_feed_told_all(
     a: Machine, full: Following, bucket: SimulatedBucket
 ) -> None:
@@ -328,6 +340,15 @@ def test_lines_that_lie_are_refused_and_counted(full: Following, bucket: Simulat
     assert set(full.machine.view("job")) == {"", "/ok"}
     assert names_in_root(full.machine) == ["job"]
     assert full.follower.followed.refusals == 5
+
+
+def test_a_job_that_was_published_once_is_not_read_for_its_maintenance(a: Machine, full: Following) -> None:
+    jobs = some_jobs(a, 2)
+    publish(a, *jobs)
+    a.write(f"{jobs[0]}/more", b"more")
+    publish(a, jobs[0])
+    full.follow()
+    assert drive(due_jobs(full.machine.ground), full.machine.remote) == [full.machine.job(jobs[0])]
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -256,6 +256,9 @@ class World:
     ) -> None:  # fmt: skip
         """Take down what a machine says now and did not say before, and what it no longer says."""
         now = host.owed()
+        for word in now.keys() & self.said.values.keys():
+            if digest_in(self.said.values[word]) is None:  # its content was not settled yet
+                self.said.values[word] = now[word]
         for word in now.keys() - self.said.values.keys():
             self.said.values[word] = now[word]
             if word.register == "content" and (digest := digest_in(now[word])) is not None and host.holds(digest):
