@@ -91,6 +91,7 @@ def installed(clone: Clone) -> Clone:
     """A clone whose machine has every package, and whose Python writes down each call of pip."""
     for name in PROGRAMS_OF_PACKAGES:
         clone.program(name)
+    clone.program("gcc", "cat >/dev/null")  # one that leaves its input unread would fail the pipe, now and then
     clone.file(clone.root / ".venv/bin/python", f'[ "$1" != -m ] || echo "$@" >>{clone.root}/pip-calls')
     return clone
 

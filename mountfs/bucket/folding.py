@@ -36,7 +36,7 @@ from mountfs.records import (
 from mountfs.store.registers import FIELDS, MODES, beside, beside_mtime, kind_of, register_of_value
 from mountfs.store.told import CTIME, KIND, MTIME, SHORT, STAMP, Other, Piece, Register, Row, Told
 
-CHUNK_RECORDS = 4_000  # folded together; what comes later folds in the catalog
+CHUNK_RECORDS = 1_000  # folded together; what comes later folds in the catalog
 PIECE_ROWS = 160  # rows and registers of a piece: 3 ms of the loop
 MOST_REFUSED = 20  # sentences of a piece
 NICE = 5

@@ -66,7 +66,17 @@ def _bucket_fields(bucket: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     refused = int(_number(bucket["refused_lines"]))
     yield "refused", f"{refused} bundles or lines of the bucket that cannot be right" if refused else ""
     yield "feed", f"not told yet: {bucket['untold']}" if bucket.get("untold") else ""
+    index = bucket.get("index")
+    yield "index", _index(index) if isinstance(index, dict) else ""
     yield "cache", f"{shown_size(here)} of {shown_size(most)}" if most else shown_size(here)
+
+
+def _index(index: Mapping[str, object]) -> str:
+    """How much of the bucket's jobs this machine knows without asking."""
+    if not index["complete"]:
+        return f"being read, {index['records']} changes so far: until it is whole, `ls` asks the bucket for names"
+    refused = f", {index['refused']} lines refused" if index["refused"] else ""
+    return f"whole, followed until {shown_time(_number(index['followed_until_ms']) / 1000)}{refused}"
 
 
 def _bucket_lines(bucket: Mapping[str, object]) -> Iterator[str]:

@@ -137,6 +137,11 @@ class Owing:
         """The file whose path this is, where a directory has the name."""
         return self._aliased.get((parent, name)) if self._aliased else None
 
+    def aside_for(self, parent: int, name: bytes) -> Entry | None:
+        """The file that shows under another name because a directory has this one."""
+        ino = self.alias_at(parent, name)
+        return None if ino is None else self._catalog.entry(ino)
+
     def alias_of(self, ino: int) -> bytes | None:
         """The name in its records of a file that shows under another."""
         return self._aliases[ino][1] if ino in self._aliases else None
@@ -238,7 +243,7 @@ class Owing:
         """An entry goes: a clear tells the bucket, where it may know of it."""
         if not self.active:
             return
-        if self.known(entry):
+        if self.known(entry) and entry.stamp:  # a directory that exists only so leaves no word
             where = self.origin(entry.ino)
             self._clear(where, entry, pair=None)
         self.forget_alias(entry.ino)
@@ -260,7 +265,7 @@ class Owing:
         if not self.active:
             return None
         old, new = self.origin(source.ino), self.below(parent, name)
-        if self.known(source):
+        if self.known(source) and source.stamp:
             self._clear(old, source, pair=source.ino)
         self.forget_alias(source.ino)
         said = self._moves_to(source, new, target)
@@ -275,11 +280,12 @@ class Owing:
         if not self.active:
             return None
         places = self.origin(a.ino), self.origin(b.ino)
-        here = self.where(a.ino), self.where(b.ino)
+        here = self.below(a.parent, a.name), self.below(b.parent, b.name)
         bases = self.base_of(a), self.base_of(b)
         for entry, origin, now in ((a, places[0], here[0]), (b, places[1], here[1])):
-            if self.known(entry) and origin != now:
+            if self.known(entry) and entry.stamp and origin != now:
                 self._clear(origin, entry, pair=entry.ino)
+            self.forget_alias(entry.ino)
             if entry.kind == Kind.DIRECTORY and entry.ino not in self._moved:
                 self._note_moved(entry.ino, origin)
         said = self._moves_to(a, here[1], b), self._moves_to(b, here[0], a)
@@ -369,7 +375,7 @@ class Owing:
             if entry is None:
                 return
             self.fresh.add(entry.ino)  # it may belong to another job now
-            if not self.known(entry):
+            if not self.known(entry) or not entry.stamp:
                 return
             self._clear(self.origin(entry.ino), entry, pair=entry.ino)
             self._moves_to(entry, self.where(entry.ino), None)

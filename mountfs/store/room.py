@@ -77,6 +77,7 @@ class Room:
             return
         if self.quota_bytes and self.used_bytes() + growth > self.quota_bytes:
             self.reclaim()
+            self.stored_changed()  # what went into the trash counts no more
             if self.used_bytes() + growth > self.quota_bytes:
                 raise QuotaExceeded(
                     f"the quota of {self.quota_bytes} bytes is used up ({self.used_bytes()} bytes): remove something"

@@ -232,6 +232,25 @@ class Tree:
         self._ledger.catalog.delete_entry(entry.ino)
         self._ledger.forget_time(entry.ino)
         self._ledger.touch_directory(entry.parent)
+        self._settle_alias(entry.parent, entry.name)
+
+    def _settle_alias(self, parent: int, name: bytes) -> None:
+        """A file that had stepped aside for a directory gets its name back, or goes where another has taken it. In a
+        transaction."""
+        aside = self._owing.aside_for(parent, name)
+        if aside is None:
+            return
+        taken = self._ledger.catalog.child(parent, name)
+        if taken is None:
+            self._ledger.catalog.move_entry(aside.ino, parent=parent, name=name, ctime_ns=aside.ctime_ns)
+            self._owing.forget_alias(aside.ino)
+            self._renamed(aside.ino, parent, name, aside.ctime_ns, None)
+        elif taken.kind != Kind.DIRECTORY:
+            self._trash.take(self._acknowledged(aside), "replaced")
+            self._owing.forget_alias(aside.ino)
+            self._ledger.catalog.delete_entry(aside.ino)
+            self.let_go(aside.ino)
+        self._ledger.changes += 1
 
     def _acknowledged(self, entry: Entry) -> Entry:
         """As it was closed last, where it is being written."""
@@ -358,6 +377,8 @@ class Tree:
                 self._ledger.catalog.delete_entry(target.ino)
                 self._ledger.forget_time(target.ino)
             self._ledger.catalog.move_entry(source.ino, parent=parent, name=name, ctime_ns=now)
+            self._settle_alias(source.parent, source.name)
+            self._settle_alias(parent, name)
             self._ledger.touch_directory(source.parent)
             self._ledger.touch_directory(parent)
         self._ledger.changes += 1
@@ -371,6 +392,8 @@ class Tree:
         with self._ledger.transaction():
             said = self._owing.exchanged(a, b) or (None, None)
             self._ledger.catalog.exchange_entries(a, b, ctime_ns=now)
+            self._settle_alias(*place_a)
+            self._settle_alias(*place_b)
             self._ledger.touch_directory(a.parent)
             self._ledger.touch_directory(b.parent)
         self._ledger.changes += 1

@@ -1,6 +1,7 @@
 """The process that folds the feed: started when there is something to fold, ended when it was idle for a minute."""
 
 import contextlib
+import fcntl
 import marshal
 import os
 import subprocess
@@ -15,6 +16,7 @@ from mountfs.errors import MountfsError
 from mountfs.store.told import Piece, told_of
 
 IDLE_SECONDS = 60.0
+PIPE_BYTES = 1 << 20  # pieces that are ready while the next ones are folded: with 64 KiB both waited for each other
 _OURS = str(Path(__file__).resolve().parents[2])  # its code is ours, whatever the working directory
 
 
@@ -64,6 +66,8 @@ class Folder:
                 [sys.executable, "-m", "mountfs.bucket.folding"], cwd="/", env={**os.environ, "PYTHONPATH": path},
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             )  # fmt: skip
+            with contextlib.suppress(OSError):  # it works with any
+                fcntl.fcntl(self._process.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)  # type: ignore[union-attr]
         return self._process
 
     async def end_if_idle(self) -> None:

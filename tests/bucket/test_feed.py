@@ -1,6 +1,8 @@
 """The feed: each publishing is told once, in the hour in which it landed, and nothing rests on it."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mountfs import bundle, codec, objects
 from mountfs.bucket import feed, feedtext
@@ -8,7 +10,7 @@ from mountfs.bucket.ground import DAY_MS, HOUR_MS
 from mountfs.bucket.requests import drive
 from mountfs.bucket.telling import tell
 from mountfs.errors import CorruptContent, RemoteUnavailable
-from mountfs.records import parse_line
+from mountfs.records import Record, decode_record, match_usual_file, parse_line
 from mountfs.remote.protocol import Answered
 from tests.bucket.machines import STORE_ID, Machine
 from tests.bucket.simulated import SimulatedBucket
@@ -154,3 +156,41 @@ def test_a_feed_older_than_thirty_days_goes(a: Machine, bucket: SimulatedBucket)
     tell_of(a, "job")
     drive(feed.keep(a.ground), bucket)
     assert [objects.parse_feed(key).period for key in feed_keys(bucket)] == [objects.hour(bucket.now_ms)]  # type: ignore[union-attr]
+
+
+def usual_line() -> bytes:
+    content = {
+        "kind": "file", "codec": "zstd", "created_at": 1_795_000_000_000_000_000, "digest": "ab" * 32,
+        "mtime": 1_795_000_000_000_000_001, "size": 12, "stored": 34,
+    }  # fmt: skip
+    said = {"content": content, "mode": 0o644, "mtime": 1_795_000_000_000_000_002, "owner": [1000, 1001]}
+    return Record(b"dir/file.xml", f"{1_795_000_000_000:012x}-0000-abcdef01", False, said).encoded()  # type: ignore[arg-type]
+
+
+def test_a_usual_line_is_read_at_a_glance_and_means_the_same() -> None:
+    found = match_usual_file(usual_line())
+    assert found is not None
+    path, created, digest, size, stored, mode, mtime, uid, gid, stamp = found.groups()
+    record = decode_record(usual_line())
+    content = record.set["content"]
+    assert isinstance(content, dict)
+    assert (path, stamp.decode(), [int(uid), int(gid)]) == (record.path, record.stamp, record.set["owner"])
+    assert (int(mode), int(mtime)) == (record.set["mode"], record.set["mtime"])
+    assert (int(created), int(size), int(stored)) == (content["created_at"], content["size"], content["stored"])
+    assert digest.decode() == content["digest"]
+
+
+@settings(max_examples=500)
+@given(data=st.data())
+def test_what_is_read_at_a_glance_is_never_what_would_be_refused(data: st.DataObject) -> None:
+    line = bytearray(usual_line())
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(line) - 1))
+        line[at : at + data.draw(st.integers(0, 2))] = data.draw(
+            st.sampled_from([b"", b"0", b"9", b"9" * 10, b"/", b"//", b".", b"..", b'"', b"\\", b"-", b"\xff", b"\n"])
+        )
+    found = match_usual_file(bytes(line))
+    if found is not None:
+        record = decode_record(bytes(line))
+        assert (record.path, record.stamp, record.clear) == (found[1], found[10].decode(), False)
+        assert record.set.keys() == {"content", "mode", "mtime", "owner"}

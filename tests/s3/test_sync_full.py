@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mountfs.bucket.requests import drive, listing
@@ -72,6 +73,22 @@ def test_what_others_do_is_seen_within_sync_seconds(make_machine: MachineFactory
     writer.flush()
     eventually(lambda: (full.path / "build-0" / "junit.xml").read_text(), "changed")
     eventually(lambda: sorted(os.listdir(full.path / "build-1")), ["htmlcov"])
+
+
+def test_many_who_open_files_of_a_job_known_by_the_feed_alone_share_one_reading(make_machine: MachineFactory) -> None:
+    writer = make_machine()
+    (writer.path / "job").mkdir()
+    for number in range(12):
+        (writer.path / "job" / f"file-{number}").write_bytes(b"%d" % number * 100)
+    writer.flush()
+    full = make_machine(settings={"sync": {"mode": "full", "sync_seconds": "300ms", "refresh_seconds": "1m"}})
+    wait_until(lambda: has_index(full), "the index is complete")
+    full.proxy.forget()
+    with ThreadPoolExecutor(12) as threads:
+        read = list(threads.map(lambda number: (full.path / "job" / f"file-{number}").read_bytes(), range(12)))
+    assert read == [b"%d" % number * 100 for number in range(12)]
+    listings = [asked for asked in full.proxy.asked if "list-type" in asked.target and "jobs%2Fjob%2F" in asked.target]
+    assert len(listings) == 1
 
 
 def test_a_restart_during_an_outage_shows_the_whole_index(

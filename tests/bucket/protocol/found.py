@@ -168,3 +168,15 @@ def what_was_in_flight_counted_as_published_where_its_directory_had_gone_to(s: S
     s.act(1, "move", "j", "d", "k", "d")
     s.publish(1, "k")
     s.go_on(1, "publish")
+
+
+@found
+def a_file_that_had_stepped_aside_kept_that_name_once_the_directory_had_gone(s: Script) -> None:
+    """Somebody made another one of its path, and both were published under it."""
+    s.write(1, "j/d", 0)
+    s.write(0, "j/d/p", 0)
+    s.publish(0)
+    s.refresh(1)
+    s.rename(1, "j/d", "c")
+    s.write(1, "j/d", 2)
+    s.write(0, "j/d/e/p", 3)

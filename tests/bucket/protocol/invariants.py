@@ -46,7 +46,7 @@ class Invariants:
         """A content that is nowhere is none of ours while its author sends it again, or somebody clears its path."""
         words = [word for host in self.hosts for word in host.owed() if (word.job, word.path) == (job, path)]
         if not any(
-            (word.register == "content" and word.stamp == stamp) or (not word.register and word.stamp > stamp)
+            (word.register == "content" and word.stamp >= stamp) or (not word.register and word.stamp > stamp)
             for word in words
         ):
             raise Violation(f"I2 {job}/{path.decode()} refers to {content_name(digest)}, in no object of the job")

@@ -13,11 +13,11 @@ from tests.bucket.protocol.search import search
 
 SEEDS = int(os.environ.get("PROTOCOL_SEEDS", "300"))
 FIRST = int(os.environ.get("PROTOCOL_SEED", "0"))
-AT_A_TIME = 25
+AT_A_TIME = 10
 
 
 @pytest.mark.parametrize("first", range(FIRST, FIRST + SEEDS, AT_A_TIME))
 def test_no_invariant_breaks_in_random_runs_from_seed(first: int, template: Path) -> None:
     runs = min(AT_A_TIME, FIRST + SEEDS - first)
-    found = search(first, runs, template, shrink_seconds=60)
+    found = search(first, runs, template, shrink_seconds=30)
     assert found is None, found
