@@ -673,8 +673,7 @@ def test_a_daemon_that_hangs_is_named_and_hangs_nobody(mounts: Program, here: Pa
         assert f"the daemon of {here}/.artifacts (pid {pid}) does not answer" in saw
         assert f"the daemon (pid {pid}) does not answer: " in mounts("list", "--mount", ".artifacts", code=5)
         before = time.monotonic()
-        said = mounts("umount", ".artifacts", "--timeout", "8", code=5)
-        assert f"process {pid} is still busy" in said or "its daemon does not answer" in said
+        assert f"process {pid} is still busy" in mounts("umount", ".artifacts", "--timeout", "8", code=5)
         assert time.monotonic() - before < 8 + SLACK_SECONDS
         assert time.monotonic() - began < 40 + SLACK_SECONDS
     finally:
