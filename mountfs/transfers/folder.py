@@ -66,8 +66,9 @@ class Folder:
                 [sys.executable, "-m", "mountfs.bucket.folding"], cwd="/", env={**os.environ, "PYTHONPATH": path},
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             )  # fmt: skip
-            with contextlib.suppress(OSError):  # it works with any
-                fcntl.fcntl(self._process.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)  # type: ignore[union-attr]
+            assert self._process.stdout is not None
+            with contextlib.suppress(OSError, AttributeError):  # only Linux knows it, and any size works
+                fcntl.fcntl(self._process.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         return self._process
 
     async def end_if_idle(self) -> None:
