@@ -66,7 +66,7 @@ class Folder:
                 [sys.executable, "-m", "mountfs.bucket.folding"], cwd="/", env={**os.environ, "PYTHONPATH": path},
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             )  # fmt: skip
-            assert self._process.stdout is not None
+            assert isinstance(self._process.stdout, trio.lowlevel.FdStream)
             with contextlib.suppress(OSError, AttributeError):  # only Linux knows it, and any size works
                 fcntl.fcntl(self._process.stdout.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         return self._process
