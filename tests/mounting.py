@@ -385,8 +385,17 @@ def _wait_for_end(pid: int, *, timeout_seconds: float) -> None:
             os.close(process)
 
 
-def _session_left(session: int) -> list[int]:
-    """Living processes of the daemon's own session: children it forgot."""
+def _session_left(session: int, *, timeout_seconds: float = 2) -> list[int]:
+    """Living processes of the daemon's own session: children it forgot, and that do not notice its end themselves."""
+    deadline = time.monotonic() + timeout_seconds
+    while left := _in_session(session):
+        if time.monotonic() > deadline:
+            break
+        _wait_for_end(left[0], timeout_seconds=deadline - time.monotonic())
+    return left
+
+
+def _in_session(session: int) -> list[int]:
     left = []
     for pid, _ in _processes():
         with contextlib.suppress(OSError):
