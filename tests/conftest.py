@@ -6,6 +6,7 @@ it runs, no other process runs a test.
 
 import contextlib
 import fcntl
+import gc
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from tests.servers import Weed
 
 _DOOR = Path(__file__)
 _ROOM = Path(__file__).parent
+_FORGOTTEN_DESCRIPTORS = 30
 
 # The gate tries the same examples each time, however slow the machine is; scripts/soak makes up others, and more.
 _SLOW = [HealthCheck.too_slow]
@@ -52,6 +54,20 @@ def _in_the_room(*, alone: bool) -> Iterator[None]:
     finally:
         os.close(door)
         os.close(room)
+
+
+@pytest.fixture(autouse=True)
+def few_descriptors_forgotten() -> Iterator[None]:
+    """Thousands of tests run in one process: what they leave open adds up to its limit, in a test of somebody else."""
+    before = _descriptors()
+    yield
+    if _descriptors() - before > _FORGOTTEN_DESCRIPTORS:
+        gc.collect()
+        assert _descriptors() - before <= _FORGOTTEN_DESCRIPTORS
+
+
+def _descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

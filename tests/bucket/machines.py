@@ -15,6 +15,7 @@ from mountfs.remote.protocol import Remote
 from mountfs.store.options import Options
 from mountfs.store.store import Store
 from mountfs.store.tree import Owner
+from tests.dying import die
 
 STORE_ID = "0123456789abcdef0123456789abcdef"
 OWNER = Owner(1000, 1000)
@@ -56,7 +57,7 @@ class Machine:
 
     def killed(self) -> None:
         """The process dies, and the next one starts."""
-        self.store.state.unlock()
+        die(self.store)
         self.open()
 
     def close(self) -> None:

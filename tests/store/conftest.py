@@ -11,6 +11,7 @@ from mountfs.store.options import Options
 from mountfs.store.store import Store
 from mountfs.store.tree import Owner
 from tests.crash.invariants import read_file
+from tests.dying import die
 
 OWNER = Owner(1000, 1000)
 
@@ -26,7 +27,7 @@ class Bench:
 
     def killed(self) -> None:
         """The daemon dies, and the next one starts."""
-        self.store.state.unlock()
+        die(self.store)
         self.store = Store.open(self.path, self.options)
 
     def restarted(self) -> None:

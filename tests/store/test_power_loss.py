@@ -8,6 +8,7 @@ import pytest
 
 from mountfs import drafts
 from mountfs.model import Standing
+from tests.dying import die
 from tests.store.conftest import Bench
 
 SYNCED = os.urandom(300_000)
@@ -21,7 +22,7 @@ def sync(bench: Bench) -> None:
 
 def lose_power(bench: Bench, *, drafts_too: bool) -> None:
     """The machine goes down and comes up; `drafts_too`: drafts that were never synced are empty files without a log."""
-    bench.store.state.unlock()
+    die(bench.store)
     with contextlib.closing(sqlite3.connect(bench.path / "catalog.db")) as db, db:
         db.execute("UPDATE meta SET value = 'an earlier boot' WHERE key = 'boot_id'")
     for path in (bench.path / "drafts").iterdir() if drafts_too else ():

@@ -19,6 +19,7 @@ from tests.bucket.protocol.names import MINUTE
 from tests.bucket.protocol.tasks import Task
 from tests.bucket.protocol.truth import STORE_ID, Word
 from tests.bucket.simulated import SimulatedBucket
+from tests.dying import die
 
 GRACE_MS = 60 * MINUTE
 CLEARS_STAY_MS = 600 * MINUTE
@@ -54,14 +55,12 @@ class Host(Machine):
             task.close()
         self.tasks.clear()
         self.held.clear()
-        self.store.catalog.close()
         super().killed()
 
     def close(self) -> None:
         for task in self.tasks.values():
             task.close()
-        self.store.catalog.close()
-        self.store.state.unlock()
+        die(self.store)
 
     def heard(self, server_ms: int) -> None:
         now = self.clock.now_ns() // 1_000_000
