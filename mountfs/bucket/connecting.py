@@ -12,10 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mountfs import objects
-from mountfs.bucket.ground import DAY_MS, HOUR_MS, Ground
+from mountfs.bucket.ground import DAY_MS, HOUR_MS, Ground, nobody
 from mountfs.bucket.recovering import finish_interrupted
 from mountfs.bucket.requests import Get, List, Put, Steps, ask
 from mountfs.errors import ConfigError, CorruptContent, ObjectMissing, PutRefused
+from mountfs.store.paths import Changes
 from mountfs.store.store import Store as LocalStore
 
 log = logging.getLogger(__name__)
@@ -99,8 +100,9 @@ def parsed(data: bytes, *, server_ms: int) -> Store:
 def _create(*, trash_days: int, versions: bool, where: str) -> Steps[Store]:
     page = yield from ask(List(""))
     if page.objects or page.prefixes:
+        first = page.objects[0].key if page.objects else page.prefixes[0]
         raise ConfigError(
-            f"{where} holds other things ({(page.objects or page.prefixes)[0]}), and no store of mountfs: choose an"
+            f"{where} holds other things ({first}), and no store of mountfs: choose an"
             " empty prefix"
         )
     made = Store(secrets.token_hex(STORE_ID_BYTES), max(trash_days * DAY_MS, LEAST_GRACE_MS), versions)
@@ -113,14 +115,15 @@ def _create(*, trash_days: int, versions: bool, where: str) -> Steps[Store]:
 
 
 def ground_of(
-    store: LocalStore, *, trash_days: int, heads: tuple[str, ...], on_loop: Callable[[Callable[[], None]], None]
-) -> Ground:
+    store: LocalStore, *, trash_days: int, heads: tuple[str, ...], on_loop: Callable[[Callable[[], None]], None],
+    changed: Callable[[Changes], None] = nobody,
+) -> Ground:  # fmt: skip
     """What protocol runs over this store stand on; of the bucket what was known of it the last time."""
     known = store.catalog.meta("store_id") or ""
     grace_ms = int(store.catalog.meta("grace_ms") or trash_days * DAY_MS)
     return Ground(
         store.ledger, store.owing, store.paths, store.outbox, store.contents, known, grace_ms, on_loop=on_loop,
-        heads=heads, types=store.options.types,
+        heads=heads, types=store.options.types, changed=changed,
     )  # fmt: skip
 
 

@@ -51,7 +51,7 @@ def clear_away(ground: Ground, job: int, seen: Survey, *, hidden: bool | None = 
     known = ground.tables.found_dead(job)
     is_hidden = HIDDEN in known if hidden is None else hidden
     if not seen.bundles and not seen.large:
-        if is_hidden:
+        if is_hidden or hidden is None:  # another machine may have hidden it
             yield from ask(Delete((objects.gone_key(ground.tables.job_name(job)),)))
         _forget_dead(ground, job)
         return True

@@ -1,32 +1,29 @@
 """Following the feed, for machines that want the whole index: what was told since, taken into the rows.
 
 What it keeps true: the cursor moves on only when everything before it is in the rows, or noted to be read. What the
-feed missed (a runner that died between bundle and feed, a prefix deleted by hand) the daily listing finds.
+feed missed the daily listing finds (`scanning.py`).
 """
 
 import logging
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mountfs import objects
 from mountfs.bucket import feed
-from mountfs.bucket.dropping import say_gone
 from mountfs.bucket.feed import CLOSED_MS, SIDE_BY_SIDE
 from mountfs.bucket.folding import Here, fold_parts
 from mountfs.bucket.ground import DAY_MS, Ground
-from mountfs.bucket.naming import hidden_jobs, is_job_name, long_name
 from mountfs.bucket.reading import refresh
-from mountfs.bucket.requests import List, Pause, Steps, ask
+from mountfs.bucket.requests import Pause, Steps
+from mountfs.bucket.scanning import OVERLAP_MS
 from mountfs.clock import RUNS_AHEAD_MS
 from mountfs.remote.protocol import Listed
 from mountfs.store.bulk import Bulk
-from mountfs.store.owing import Where
 from mountfs.store.paths import Changes
 from mountfs.store.told import Piece, Told
 
 log = logging.getLogger(__name__)
 
-OVERLAP_MS = 120_000  # so far a follower looks back for parts that landed late
 BEHIND_MS = 25 * DAY_MS  # who is further behind cannot trust the feed to have all of it
 SCAN_MS = DAY_MS
 GROUP_BYTES = 16 << 20  # stored bytes of parts that are read at a time
@@ -151,7 +148,7 @@ class Follower:
 
     # -- into the rows ------------------------------------------------------------------------------------
 
-    def take(self, *pieces: Piece) -> Changes:
+    def take(self, *pieces: Piece) -> None:
         """Bring pieces into the rows, in one transaction: each is a few milliseconds of the loop."""
         changes = Changes()
         with self._ground.ledger.transaction():
@@ -163,7 +160,7 @@ class Follower:
                 told, heard = self._sorted(piece.told)
                 heard |= self._bulk.take(told, changes)
                 self._ground.catalog.feed.hear(heard)
-        return changes
+        self._ground.changed(changes)
 
     def _sorted(self, told: Sequence[Told]) -> tuple[list[Told], set[int]]:
         """(what goes into the rows, jobs that have to be read because a reading is under way that may not know it)."""
@@ -187,9 +184,8 @@ class Follower:
             self.followed.parts += 1
 
 
-def follow(follower: Follower, ground: Ground) -> Steps[Changes]:
+def follow(follower: Follower, ground: Ground) -> Steps[None]:
     """Follow the feed to its end, and read the jobs of which it told while they were being read."""
-    changes = Changes()
     for _ in range(ROUNDS):
         plan = yield from follower.look()
         vanished = False
@@ -197,131 +193,18 @@ def follow(follower: Follower, ground: Ground) -> Steps[Changes]:
             got, gone = yield from feed.fetch(group)
             vanished |= gone
             for piece in fold_parts([data for _part, data in got], follower.here()):
-                add_changes(changes, follower.take(piece))
+                follower.take(piece)
                 yield Pause()
             follower.have_read(part for part, _data in got)
         if not vanished:
             follower.advance(plan)
             break
     for job, times in ground.catalog.feed.heard():
-        add_changes(changes, (yield from read_heard(ground, job, times)))
-    return changes
+        yield from read_heard(ground, job, times)
 
 
-def read_heard(ground: Ground, job: int, times: int) -> Steps[Changes]:
+def read_heard(ground: Ground, job: int, times: int) -> Steps[None]:
     """Read a job of which the feed told something that is not in the rows."""
-    found = yield from refresh(ground, job)
+    yield from refresh(ground, job)
     with ground.catalog.transaction():
         ground.catalog.feed.forget_heard(job, times)
-    return found.changes
-
-
-def add_changes(changes: Changes, more: Changes) -> None:
-    changes.names |= more.names
-    changes.inos |= more.inos
-    changes.grown |= more.grown
-    changes.lost += more.lost
-
-
-# -- the daily listing --------------------------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class Scan:
-    """What a listing of all jobs found: names of jobs whose bundles are not those that the rows know."""
-
-    began_ms: int
-    listed: int = 0
-    differ: list[bytes] = field(default_factory=list)
-
-
-def scan(ground: Ground, *, everything: bool = False) -> Steps[Scan]:
-    """List the whole of `jobs/` and compare it with the rows; nothing is changed. `everything`: all jobs differ."""
-    found = Scan(ground.now_ms())
-    unseen = yield from _jobs_in_bucket(ground)
-    part, names = "", set[str]()
-    token: str | None = None
-    while True:
-        page = yield from ask(List(objects.JOBS, token=token))
-        for listed in sorted(page.objects, key=lambda listed: listed.key):
-            at = objects.job_part(listed.key)
-            if at is None:
-                continue
-            if at != part:
-                yield from _judge(ground, found, unseen, part, names, everything=everything)
-                part, names = at, set()
-            names.add(listed.key[len(objects.JOBS) + len(at) + 1 :])
-        if page.token is None:
-            break
-        token = page.token
-    yield from _judge(ground, found, unseen, part, names, everything=everything)
-    found.differ += [ground.tables.job_name(job) for job in sorted(unseen)]
-    return found
-
-
-def _jobs_in_bucket(ground: Ground) -> Steps[set[int]]:
-    """Jobs of which the rows know a bundle."""
-    found: set[int] = set()
-    after = 0
-    while page := ground.catalog.feed.jobs_in_bucket(after, 500):
-        found.update(page)
-        after = page[-1]
-        yield Pause()
-    return found
-
-
-def _judge(
-    ground: Ground, found: Scan, unseen: set[int], part: str, names: Collection[str], *, everything: bool
-) -> Steps[None]:
-    """Compare the objects of one job with what the rows know of it."""
-    if not part:
-        return
-    found.listed += 1
-    if found.listed % 64 == 0:
-        yield Pause()
-    name = (yield from long_name(part)) if objects.is_cut(part) else objects.decode_name(part)
-    if name is None or not is_job_name(name):
-        return
-    job = ground.tables.job_id(name)
-    if job is not None:
-        unseen.discard(job)
-    if everything or not _is_known(ground, job, names, before_ms=found.began_ms - OVERLAP_MS):
-        found.differ.append(name)
-
-
-def _is_known(ground: Ground, job: int | None, names: Collection[str], *, before_ms: int) -> bool:
-    """Whether the rows have the bundles that are there, but for young ones: those are on their way through the feed."""
-    bundles = {n: b for n in names if isinstance(b := objects.parse_object(n), objects.BundleName)}
-    known = ground.catalog.feed.known(job) if job is not None else set()
-    return known <= bundles.keys() and all(n in known or b.when_ms >= before_ms for n, b in bundles.items())
-
-
-def read_job(ground: Ground, name: bytes, *, anew: bool = False) -> Steps[Changes]:
-    """Read a job that the listing showed to be otherwise. `anew`: all its rows are compared with what is there."""
-    with ground.catalog.transaction():
-        job = ground.tables.make_job(name)
-        if anew:
-            ground.tables.set_refold(job, True)
-    found = yield from refresh(ground, job)
-    is_nothing = not found.bundles and ground.paths.find(Where(job, b"")) is None
-    if is_nothing and job not in ground.outbox.debts() and not ground.catalog.feed.is_heard(job):
-        with ground.catalog.transaction():
-            ground.tables.forget_job(job)
-    return found.changes
-
-
-def show_again(ground: Ground) -> Steps[None]:
-    """Jobs that are hidden from those that list names only, and have something to see: somebody did not know of it."""
-    for part in (yield from hidden_jobs()):
-        name = objects.decode_name(part)
-        job = ground.tables.job_id(name) if name is not None else None
-        if job is not None and ground.paths.find(Where(job, b"")) is not None and ground.catalog.feed.known(job):
-            yield from say_gone(ground, job, is_gone=False)
-
-
-def read_differing(ground: Ground, found: Scan, *, anew: bool = False) -> Steps[Changes]:
-    """Read all jobs that the listing showed to be otherwise, one after the other."""
-    changes = Changes()
-    for name in found.differ:
-        add_changes(changes, (yield from read_job(ground, name, anew=anew)))
-    return changes

@@ -21,7 +21,7 @@ from mountfs.remote.protocol import Upload
 from mountfs.store.ledger import Ledger
 from mountfs.store.outbox import Outbox
 from mountfs.store.owing import Owing
-from mountfs.store.paths import Paths
+from mountfs.store.paths import Changes, Paths
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,10 @@ def _random() -> str:
 
 def _at_once(work: Callable[[], None]) -> None:
     work()
+
+
+def nobody(changes: Changes) -> None:
+    """There is no kernel that remembers anything."""
 
 
 @dataclass(slots=True)
@@ -63,8 +67,14 @@ class Ground:
     maintained: set[int] = field(default_factory=set)  # jobs that are being maintained
     untouched: set[tuple[int, str]] = field(default_factory=set)  # bundles that could not be merged, until a restart
     odd: Oddities = field(default_factory=Oddities)  # what cannot be right in the bucket
+    changed: Callable[[Changes], None] = nobody  # the kernel may remember this, and it no longer holds
     on_loop: Callable[[Callable[[], None]], None] = _at_once  # from a worker thread: run that on the loop's thread
     sent: dict[str, int] = field(default_factory=dict)  # by key: bytes of large contents on their way, confirmed so far
+
+    def show(self, changes: Changes) -> None:
+        """Rows changed by what others wrote: whoever reads ahead, and the kernel, has to look again."""
+        self.ledger.changes += len(changes.names)
+        self.changed(changes)
 
     @property
     def catalog(self) -> Catalog:

@@ -14,12 +14,12 @@ from mountfs.bucket.ground import Ground
 from mountfs.bucket.merging import finish, merge
 from mountfs.bucket.requests import Pause, Steps
 from mountfs.bucket.survey import Survey, sizes, survey
-from mountfs.bucket.tiers import JobFacts, choose_merges, is_due
+from mountfs.bucket.tiers import JobFacts, choose_merges, why_due
 
 log = logging.getLogger(__name__)
 
 FAILURES = 4  # merges that came to nothing, before the rest waits for the next time
-PAGE = 500  # jobs looked at between two pauses
+PAGE = 200  # numbers of jobs looked at between two pauses: a millisecond where none of them is due
 
 
 @dataclass(slots=True)
@@ -75,29 +75,29 @@ def _drop_and_merge(ground: Ground, job: int, done: Maintained) -> Steps[Survey]
             return seen
 
 
-def due_jobs(ground: Ground) -> Steps[list[int]]:
-    """Jobs whose maintenance is worth its requests now; nothing is asked of the bucket."""
-    due: list[int] = []
-    after = 0
-    while page := ground.tables.jobs_after(after, PAGE):
-        due += [job for job in page if is_due(facts_of(ground, job), now_ms=ground.now_ms(), grace_ms=ground.grace_ms)]
-        after = page[-1]
+def due_jobs(ground: Ground) -> Steps[dict[int, str]]:
+    """Jobs whose maintenance is worth its requests now, and why; nothing is asked of the bucket."""
+    due: dict[int, str] = {}
+    last = ground.catalog.bulk.last_job()
+    for first in range(1, last + 1, PAGE):
+        now_ms = ground.now_ms()
+        for job in ground.tables.jobs_with_work(first, first + PAGE):
+            reason = why_due(facts_of(ground, job), now_ms=now_ms, grace_ms=ground.grace_ms)
+            if reason:
+                due[job] = reason
         yield Pause()
     return due
 
 
 def facts_of(ground: Ground, job: int) -> JobFacts:
-    """What the catalog knows of a job, for the decision; of bundles that only the feed told of, when they were put."""
+    """What the catalog knows of a job; of bundles that only the feed told of, when they were put."""
     found: Sequence[tuple[int, int]] = ground.tables.bundle_sizes(job) or _told_of(ground, job)
     return JobFacts(
-        job, [size for size, _ms in found], max((ms for _size, ms in found), default=0),
-        ground.tables.maintained_ms(job), is_merging=ground.tables.merge_of(job) is not None,
-        has_dead=bool(ground.tables.has_dead(job)),
+        [size for size, _ms in found], max((ms for _size, ms in found), default=0), ground.tables.maintained_ms(job),
+        is_merging=ground.tables.merge_of(job) is not None, has_dead=ground.tables.has_dead(job),
     )  # fmt: skip
 
 
 def _told_of(ground: Ground, job: int) -> list[tuple[int, int]]:
-    """Nothing of a job that was published once can be merged or dropped: it is not read for that."""
     named = [objects.parse_object(name) for name in ground.catalog.feed.told_names(job)]
-    told = [(0, name.when_ms) for name in named if isinstance(name, objects.BundleName)]
-    return told if len(told) > 1 else []
+    return [(0, name.when_ms) for name in named if isinstance(name, objects.BundleName)]

@@ -67,7 +67,7 @@ def is_job_name(name: bytes) -> bool:
     return True
 
 
-def show_jobs(ground: Ground, names: Collection[bytes]) -> Steps[Changes]:
+def show_jobs(ground: Ground, names: Collection[bytes]) -> Steps[None]:
     """Make the root show these; of what else it shows, a job that the bucket had and has no more is read again."""
     changes = Changes()
     wanted = list(names)
@@ -79,14 +79,11 @@ def show_jobs(ground: Ground, names: Collection[bytes]) -> Steps[Changes]:
                     if ground.catalog.child(ROOT_INO, name) is None:
                         ground.paths.imply_job(ground.tables.make_job(name), changes)
         yield Pause()
-    ground.ledger.changes += len(changes.names)
+    ground.show(changes)
     for job, name in ground.tables.jobs():
         if name not in names and _was_in_bucket(ground, job):
-            found = yield from refresh(ground, job)
-            changes.names |= found.changes.names
-            changes.inos |= found.changes.inos
-            _forget_name(ground, job, changes)
-    return changes
+            yield from refresh(ground, job)
+            _forget_name(ground, job)
 
 
 def _was_in_bucket(ground: Ground, job: int) -> bool:
@@ -100,8 +97,10 @@ def _only_named(ground: Ground, job: int) -> Entry | None:
     return entry
 
 
-def _forget_name(ground: Ground, job: int, changes: Changes) -> None:
+def _forget_name(ground: Ground, job: int) -> None:
     """A job of which only the name was known is not there any more."""
     if _only_named(ground, job) is not None:
+        changes = Changes()
         with ground.ledger.transaction():
             ground.paths.forget_implied(Where(job, b""), changes)
+        ground.show(changes)

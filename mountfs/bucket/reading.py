@@ -111,7 +111,7 @@ def _apply(ground: Ground, job: int, began_ms: int, before: set[str], listed: Se
             ground.catalog.feed.drop_told(job)
     finally:
         give_back_rows(ground, job)
-        ground.ledger.changes += len(done.changes.names)
+        ground.show(done.changes)
     done.whole = True
     return done
 

@@ -99,7 +99,7 @@ def _give_up(ground: Ground, job: int, dues: Sequence[Due], states: dict[bytes, 
                 ground.owing.clear_path(where, above=due.records[-1].stamp)
     changes = Changes()
     yield from reconcile_paths(ground, job, states, [due.path for due in dues], changes)
-    ground.ledger.changes += len(changes.names)
+    ground.show(changes)
 
 
 def landed_without(ground: Ground, where: Where, state: PathState | None, due: Due) -> bool:

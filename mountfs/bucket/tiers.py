@@ -77,24 +77,36 @@ def is_half_gone(found: Sized) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """What the catalog knows of a job, without a request. Times are the server's."""
+    """What is known of a job without reading it. Times are the server's."""
 
-    job: int
     sizes: Sequence[int]  # of its bundles
     changed_ms: int  # the newest bundle's time
     maintained_ms: int  # when maintenance last found nothing more to do; 0: never
     is_merging: bool = False  # a merge was interrupted
     has_dead: bool = False  # something in it was found dead, and waits for the grace
+    is_hidden: bool = False  # it was emptied, so that it will vanish
+    has_leftover: bool = False  # a large object in it is old enough to have been left over
 
 
-def is_due(facts: JobFacts, *, now_ms: int, grace_ms: int) -> bool:
-    """Whether maintenance of a job is worth its requests now."""
-    if not facts.sizes:
-        return facts.is_merging or facts.has_dead
+def why_due(facts: JobFacts, *, now_ms: int, grace_ms: int) -> str:
+    """Why maintenance of a job is worth its requests now; "" where it is not.
+
+    Of a single bundle nothing can be merged, and nothing in it was superseded: it is not read for that.
+    """
     changed = facts.changed_ms + RESOLUTION_MS > facts.maintained_ms
-    if facts.is_merging or (changed and _is_crowded(facts.sizes)):
-        return True
-    return (changed or facts.has_dead) and now_ms - facts.maintained_ms >= grace_ms // 2
+    if facts.is_merging:
+        return "a merge was interrupted"
+    if changed and _is_crowded(facts.sizes):
+        return "it has many small bundles"
+    if now_ms - facts.maintained_ms < grace_ms // 2:
+        return ""
+    if facts.has_dead:
+        return "something in it is dead"
+    if facts.is_hidden:
+        return "it was emptied"
+    if facts.has_leftover:
+        return "a large object in it may be left over"
+    return "it was changed" if changed and len(facts.sizes) > 1 else ""
 
 
 def _is_crowded(sizes: Iterable[int]) -> bool:

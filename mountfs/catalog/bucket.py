@@ -155,6 +155,17 @@ class BucketTables:
         """The next jobs by id."""
         return [i for (i,) in self._run("SELECT id FROM job WHERE id > ? ORDER BY id LIMIT ?", (job, limit))]
 
+    def jobs_with_work(self, first: int, end: int) -> list[int]:
+        """Of the jobs with these ids, `end` not among them, those that may need maintenance."""
+        sql = (
+            "SELECT id FROM job WHERE id >= ? AND id < ? AND ("
+            "EXISTS (SELECT 1 FROM bundle WHERE bundle.job = job.id LIMIT 1 OFFSET 1)"
+            " OR EXISTS (SELECT 1 FROM told WHERE told.job = job.id LIMIT 1 OFFSET 1)"
+            " OR EXISTS (SELECT 1 FROM merging WHERE merging.job = job.id)"
+            " OR EXISTS (SELECT 1 FROM found_dead WHERE found_dead.job = job.id)) ORDER BY id"
+        )
+        return [i for (i,) in self._run(sql, (first, end))]
+
     def is_adopted(self, job: int) -> bool:
         row = self._run("SELECT adopted FROM job WHERE id = ?", (job,)).fetchone()
         return bool(row and row[0])

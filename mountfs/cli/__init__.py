@@ -42,6 +42,7 @@ COMMANDS = {
     "flush": ("flush", "Send everything to the bucket, and wait until it has confirmed it."),
     "wait": ("flush", "Wait until the bucket has confirmed all of a job."),
     "sync": ("sync", "Catch up with what other machines wrote, or rebuild the index from the bucket."),
+    "maintain": ("maintain", "Merge small bundles and drop what is dead in the bucket."),
     "prefetch": ("cache", "Bring contents of a job or a path here before they are read."),
     "evict": ("cache", "Let go of contents here that the bucket has."),
     "stats": ("status", "Show how many artifacts there are and what they cost."),

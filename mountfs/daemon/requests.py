@@ -1,6 +1,6 @@
 """The control requests that belong to one subject each, in modules of their own (`handlers(parts)`)."""
 
-from mountfs.daemon import caching, flushing, linking, migrating, replacing, restoring, syncing
+from mountfs.daemon import caching, flushing, linking, maintaining, migrating, replacing, restoring, syncing
 from mountfs.daemon.control import Handler
 from mountfs.daemon.parts import Parts
 
@@ -13,6 +13,7 @@ def requests(parts: Parts) -> dict[str, Handler]:
         **caching.handlers(parts),
         **restoring.handlers(parts),
         **linking.handlers(parts),
+        **maintaining.handlers(parts),
         **migrating.handlers(parts),
         **replacing.handlers(parts),
         **syncing.handlers(parts),

@@ -22,9 +22,6 @@ async def _sync(bucket: Bucket, run: Run, *, rebuild: bool) -> None:
         run.tell(phase=phase, done=done, total=total)
 
     tell("connecting")
-    bucket.connect_now()
-    if bucket.refused_by is not None:
-        raise bucket.refused_by
-    await bucket.connected.wait()
+    await bucket.connection()
     await (bucket.following.rebuild(tell) if rebuild else bucket.following.sync(tell))
     run.tell(phase="done", **bucket.following.counts())

@@ -32,6 +32,7 @@ from mountfs.transfers.following import Following
 from mountfs.transfers.growing import Growing
 from mountfs.transfers.linking import Links
 from mountfs.transfers.looks import Looks
+from mountfs.transfers.maintenance import Maintenance
 from mountfs.transfers.prefetch import Prefetch
 from mountfs.transfers.telling import Tellings
 from mountfs.transfers.uploads import Settle, Uploads
@@ -40,6 +41,7 @@ log = logging.getLogger(__name__)
 
 ODD_SHOWN = 100
 ASIDE_SHOWN = 10
+CONNECTING_SECONDS = 0.1
 AGAIN_SECONDS = (1.0, 2.0, 5.0, 15.0, 30.0)
 
 
@@ -73,7 +75,9 @@ class Bucket:
         self.store = store
         self.manner = manner
         self.refused_by: MountfsError | None = None  # why it is not connected, where asking again would not help
-        self.ground = ground_of(store, trash_days=manner.trash_days, heads=manner.heads, on_loop=_on_loop)
+        self.ground = ground_of(
+            store, trash_days=manner.trash_days, heads=manner.heads, on_loop=_on_loop, changed=changed
+        )  # fmt: skip
         self.carrier = Carrier(
             self.counting, store.ledger.clock, look_seconds=manner.look_seconds, heard=self._heard
         )  # fmt: skip
@@ -83,7 +87,7 @@ class Bucket:
         self.uploads = Uploads(self.ground, self.carrier, settle, tell=self.tellings.tell)
         self.looks = Looks(
             self.ground, self.carrier, nursery, look_seconds=manner.look_seconds,
-            refresh_seconds=manner.refresh_seconds, lazy=self._lacks_index, changed=changed,
+            refresh_seconds=manner.refresh_seconds, lazy=self._lacks_index,
         )  # fmt: skip
         self.downloads = Downloads(
             self.ground, self.carrier, nursery, patience_seconds=manner.patience_seconds, read_job=self.looks.read
@@ -92,8 +96,10 @@ class Bucket:
             self.ground, store.bulk, owner=store.options.owner, recorded_owner=store.options.recorded_owner
         )
         self.following = Following(
-            self.ground, follower, self.carrier, sync_seconds=manner.sync_seconds, writes=not manner.read_only,
-            changed=changed,
+            self.ground, follower, self.carrier, sync_seconds=manner.sync_seconds, writes=not manner.read_only
+        )  # fmt: skip
+        self.maintenance = Maintenance(
+            self.ground, self.carrier, self.following, sync_seconds=manner.sync_seconds
         )  # fmt: skip
         self.growing = Growing(
             self.ground, store.snapshots, self.uploads, store.files.live, patterns=manner.live_patterns,
@@ -153,6 +159,8 @@ class Bucket:
             nursery.start_soon(self.looks.run)
             if not self.manner.lazy:
                 nursery.start_soon(self.following.run)
+            if not self.manner.lazy and not self.manner.read_only:
+                nursery.start_soon(self.maintenance.run)
 
     async def _connect_forever(self) -> None:
         tries = 0
@@ -175,6 +183,15 @@ class Bucket:
         if not self.connected.is_set():
             self.refused_by = None
             self._connect_now.set()
+
+    async def connection(self) -> None:
+        """Return once the bucket has said who it is. Raises what keeps it from being asked."""
+        self.connect_now()
+        while not self.connected.is_set():
+            if self.refused_by is not None:
+                raise self.refused_by
+            with trio.move_on_after(CONNECTING_SECONDS):
+                await self.connected.wait()
 
     def end(self) -> None:
         """The mount is ending: whoever waits for the bucket is told so."""

@@ -1,4 +1,4 @@
-"""The whole index on this machine (`sync: full`): the feed followed, the bucket listed once a day, the feed kept small.
+"""The whole index on this machine (`sync: full`): the feed followed, the bucket listed once a day.
 
 Folding is done by a process of its own; rows go in between requests, and while somebody uses the mount they take half
 of the loop's time at most.
@@ -12,13 +12,13 @@ from typing import Protocol, TypeVar
 import trio
 import trio.lowlevel
 
-from mountfs.bucket import feed, heads, lease
-from mountfs.bucket.following import ROUNDS, Follower, Plan, read_heard, read_job, scan, show_again
-from mountfs.bucket.ground import DAY_MS, HOUR_MS, Ground
+from mountfs.bucket import feed
+from mountfs.bucket.following import ROUNDS, Follower, Plan, read_heard
+from mountfs.bucket.ground import Ground
 from mountfs.bucket.rebuilding import rebuild_feed, rebuild_heads
 from mountfs.bucket.requests import Steps
+from mountfs.bucket.scanning import read_job, scan, show_again
 from mountfs.errors import MountfsError, RemoteUnavailable
-from mountfs.store.paths import Changes
 from mountfs.store.told import Piece
 from mountfs.transfers.carrier import Carrier
 from mountfs.transfers.folder import Folder
@@ -30,7 +30,6 @@ T = TypeVar("T")
 SIDE_BY_SIDE = 8  # jobs that are read at the same time
 TOGETHER = 3  # pieces of one transaction while nobody uses the mount: a third of the pages are written
 AT_ONCE = 128  # jobs, before whoever asked hears of it
-KEPT, HEADS_KEPT = "feed_kept", "heads_kept"  # server's time at which the feed, the heads, were last kept small
 
 
 class Tell(Protocol):
@@ -39,29 +38,28 @@ class Tell(Protocol):
     def __call__(self, phase: str, done: int = 0, total: int = 0) -> None: ...
 
 
-def _nobody(phase: str, done: int = 0, total: int = 0) -> None:
+def nobody(phase: str, done: int = 0, total: int = 0) -> None:
     """Nobody asked for it."""
 
 
 class Following:
-    """See the module's docstring. `asked` counts requests to the mount; `changed` tells the kernel what changed."""
+    """See the module's docstring. `asked` counts requests to the mount."""
 
     def __init__(
-        self, ground: Ground, follower: Follower, carrier: Carrier, *, sync_seconds: float, writes: bool,
-        changed: Callable[[Changes], None],
-    ) -> None:  # fmt: skip
+        self, ground: Ground, follower: Follower, carrier: Carrier, *, sync_seconds: float, writes: bool
+    ) -> None:
         self._ground = ground
         self.follower = follower
         self._carrier = carrier
         self._sync_seconds = sync_seconds
         self._writes = writes
-        self._changed = changed
         self.asked: Callable[[], int] = lambda: 0
         self._asked_before = 0
         self._lock = trio.Lock()
         self._folder = Folder()
         self._waiting: list[Piece] = []
         self._complaint = ""
+        self.due: dict[bytes, str] = {}  # jobs that the last listing showed to be due for maintenance, and why
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -79,8 +77,6 @@ class Following:
             await self.catch_up()
             if self.follower.is_scan_due():
                 await self.scan()
-            if self._writes:
-                await self._keep()
             self._complaint = ""
         except RemoteUnavailable as error:
             log.info("the feed could not be followed: %s", error)
@@ -96,7 +92,7 @@ class Following:
 
     # -- the feed -----------------------------------------------------------------------------------------
 
-    async def catch_up(self, tell: Tell = _nobody) -> None:
+    async def catch_up(self, tell: Tell = nobody) -> None:
         """Everything that the feed tells by now is in the rows. Raises RemoteUnavailable, RemoteDenied."""
         async with self._lock:
             await self._catch_up(tell)
@@ -108,7 +104,7 @@ class Following:
                 self.follower.advance(plan)
                 break
         for job, times in self._ground.catalog.feed.heard():
-            self._changed(await self._steps(read_heard(self._ground, job, times)))
+            await self._steps(read_heard(self._ground, job, times))
 
     async def _read(self, plan: Plan, tell: Tell) -> bool:
         """Whether all parts were there; what was merged meanwhile is looked for again."""
@@ -133,7 +129,7 @@ class Following:
             return
         began = time.perf_counter()
         pieces, self._waiting = self._waiting, []
-        self._changed(self.follower.take(*pieces))
+        self.follower.take(*pieces)
         took = time.perf_counter() - began
         await trio.lowlevel.checkpoint()
         asked = self.asked()
@@ -143,7 +139,7 @@ class Following:
 
     # -- the whole bucket ---------------------------------------------------------------------------------
 
-    async def scan(self, tell: Tell = _nobody) -> None:
+    async def scan(self, tell: Tell = nobody) -> None:
         """List all jobs, and read those of which the rows know other bundles than those that are there."""
         async with self._lock:
             await self._scan(tell, anew=False)
@@ -151,6 +147,7 @@ class Following:
     async def _scan(self, tell: Tell, *, anew: bool) -> None:
         tell("listing all jobs")
         found = await self._steps(scan(self._ground, everything=anew))
+        self.due = found.due
         whole = await self._read_jobs(found.differ, tell, anew=anew)
         if self._writes:
             await self._steps(show_again(self._ground))
@@ -165,7 +162,7 @@ class Following:
             nonlocal whole, done
             for name in todo:
                 try:
-                    self._changed(await self._steps(read_job(self._ground, name, anew=anew)))
+                    await self._steps(read_job(self._ground, name, anew=anew))
                 except MountfsError as error:
                     log.warning("%r could not be read: %s", name, error)
                     whole = False
@@ -198,26 +195,7 @@ class Following:
                 await self._steps(rebuild_heads(self._ground))
             await self._catch_up(tell)
 
-    # -- maintenance --------------------------------------------------------------------------------------
-
-    async def _keep(self) -> None:
-        """Merge and drop what is old of feed and heads, where nobody else does it now."""
-        now_ms = self._ground.now_ms()
-        if now_ms - self._noted(KEPT) < HOUR_MS or not await self._steps(lease.take(self._ground)):
-            return
-        self._note(KEPT, now_ms)  # first: one that is refused is not tried again each time
-        await self._steps(feed.keep(self._ground))
-        if now_ms - self._noted(HEADS_KEPT) >= DAY_MS:
-            self._note(HEADS_KEPT, now_ms)
-            await self._steps(heads.drop_old_heads(self._ground))
-        await self._steps(lease.give_back(self._ground))
-
-    def _noted(self, name: str) -> int:
-        return int(self._ground.catalog.meta(name) or 0)
-
-    def _note(self, name: str, ms: int) -> None:
-        with self._ground.catalog.transaction():
-            self._ground.catalog.set_meta(name, str(ms))
+    # -- what is known of it --------------------------------------------------------------------------------
 
     def counts(self) -> dict[str, object]:
         """What a catch-up brought, for whoever asked for one."""

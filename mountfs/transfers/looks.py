@@ -16,7 +16,6 @@ from mountfs.bucket.naming import jobs_in_bucket, show_jobs
 from mountfs.bucket.reading import Refreshed, refresh
 from mountfs.errors import MountfsError, RemoteUnavailable
 from mountfs.store.owing import Where
-from mountfs.store.paths import Changes
 from mountfs.transfers.carrier import Carrier
 
 log = logging.getLogger(__name__)
@@ -42,11 +41,11 @@ class _Missed:
 
 
 class Looks:
-    """`changed` is told what the kernel may remember and no longer holds; `lazy` tells whether the rows lack jobs."""
+    """`lazy` tells whether the rows lack jobs."""
 
     def __init__(
         self, ground: Ground, carrier: Carrier, nursery: trio.Nursery, *, look_seconds: float, refresh_seconds: float,
-        lazy: Callable[[], bool], changed: Callable[[Changes], None],
+        lazy: Callable[[], bool],
     ) -> None:  # fmt: skip
         self._ground = ground
         self._carrier = carrier
@@ -54,7 +53,6 @@ class Looks:
         self._look_seconds = look_seconds
         self._refresh_seconds = refresh_seconds
         self._lazy = lazy
-        self._changed = changed
         self._absent: dict[bytes, float] = {}  # names that the bucket did not know, until when that is believed
         self._looking: dict[bytes, trio.Event] = {}
         self._looked: dict[int, float] = {}  # by job: when somebody last looked into it, in this order
@@ -197,7 +195,6 @@ class Looks:
     async def _refresh(self, job: int, *, urgent: bool) -> Refreshed:
         self._refreshed[job] = trio.current_time()
         found = await self._carrier.run(refresh(self._ground, job), urgent=urgent)
-        self._changed(found.changes)
         (self._postponed.add if found.changes.postponed else self._postponed.discard)(job)
         if found.refused != self._refused.get(job, []):
             self._refused[job] = found.refused
@@ -286,8 +283,7 @@ class Looks:
     async def _list_root(self, event: trio.Event) -> None:
         try:
             names = await self._carrier.run(jobs_in_bucket(), urgent=True)
-            changes = await self._carrier.run(show_jobs(self._ground, names), urgent=True)
-            self._changed(changes)
+            await self._carrier.run(show_jobs(self._ground, names), urgent=True)
             self._listed, self._listing_error = trio.current_time(), None
         except MountfsError as error:
             self._listing_error = error

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from mountfs import objects
-from mountfs.bucket.following import Follower, follow, scan
+from mountfs.bucket.following import Follower, follow
 from mountfs.bucket.heads import find_jobs
 from mountfs.bucket.requests import drive
+from mountfs.bucket.scanning import scan
 from mountfs.model import Entry
 from tests.bucket.index_size import FILES, LargeBucket, many_jobs, objects_of
 from tests.bucket.machines import STORE_ID, Machine, SetClock

@@ -12,7 +12,7 @@ from mountfs.bucket.ground import DAY_MS, HOUR_MS
 from mountfs.bucket.maintaining import Maintained, due_jobs, maintain
 from mountfs.bucket.publishing import publish
 from mountfs.bucket.requests import PutLarge, drive
-from mountfs.bucket.tiers import JobFacts, Sized, choose_merges, is_due, tier_of
+from mountfs.bucket.tiers import JobFacts, Sized, choose_merges, tier_of, why_due
 from mountfs.errors import MountfsError
 from mountfs.records import Record
 from mountfs.remote.protocol import Unfinished, Upload
@@ -343,15 +343,22 @@ def test_no_bundle_is_in_two_merges() -> None:
 
 
 def test_a_job_is_due_when_it_is_crowded_or_something_in_it_may_have_died() -> None:
-    quiet = JobFacts(1, [5000] * 15, changed_ms=1000, maintained_ms=100_000)
+    quiet = JobFacts([5000] * 15, changed_ms=1000, maintained_ms=100_000)
     now, grace = 10 * HOUR_MS, HOUR_MS
-    assert not is_due(quiet, now_ms=now, grace_ms=grace)
-    assert is_due(replace(quiet, is_merging=True), now_ms=now, grace_ms=grace)
-    assert is_due(replace(quiet, has_dead=True), now_ms=now, grace_ms=grace)
-    assert not is_due(replace(quiet, has_dead=True), now_ms=200_000, grace_ms=grace)
+    assert not why_due(quiet, now_ms=now, grace_ms=grace)
+    assert why_due(replace(quiet, is_merging=True), now_ms=now, grace_ms=grace)
+    assert why_due(replace(quiet, has_dead=True), now_ms=now, grace_ms=grace)
+    assert not why_due(replace(quiet, has_dead=True), now_ms=200_000, grace_ms=grace)
+    assert why_due(replace(quiet, is_hidden=True), now_ms=now, grace_ms=grace)
+    assert why_due(replace(quiet, changed_ms=150_000), now_ms=now, grace_ms=grace)
     crowded = replace(quiet, sizes=[5000] * 16, changed_ms=150_000)
-    assert is_due(crowded, now_ms=200_000, grace_ms=grace)
-    assert not is_due(replace(crowded, changed_ms=1000), now_ms=200_000, grace_ms=grace)
+    assert why_due(crowded, now_ms=200_000, grace_ms=grace)
+    assert not why_due(replace(crowded, changed_ms=1000), now_ms=200_000, grace_ms=grace)
+
+
+def test_of_a_job_of_one_bundle_nothing_is_due() -> None:
+    alone = JobFacts([5000], changed_ms=1000, maintained_ms=0)
+    assert not why_due(alone, now_ms=10 * HOUR_MS, grace_ms=HOUR_MS)
 
 
 def test_a_job_that_was_maintained_is_not_due_again(a: Machine, bucket: SimulatedBucket) -> None:
@@ -359,11 +366,11 @@ def test_a_job_that_was_maintained_is_not_due_again(a: Machine, bucket: Simulate
         a.write(f"job/{number}", b"%d" % number)
         a.publish("job")
         bucket.now_ms += 100
-    assert drive(due_jobs(a.ground), bucket) == [a.job("job")]
+    assert drive(due_jobs(a.ground), bucket).keys() == {a.job("job")}
     bucket.now_ms += 2000
     maintained(a)
     bucket.requests.clear()
-    assert drive(due_jobs(a.ground), bucket) == []
+    assert drive(due_jobs(a.ground), bucket) == {}
     assert bucket.requests == []
 
 

@@ -8,21 +8,12 @@ import os
 import random
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
 
 import pytest
 
 from mountfs import bundle, objects
-from mountfs.bucket.connecting import connect, connected, ground_of
-from mountfs.bucket.dropping import drop_leftovers
-from mountfs.bucket.ground import Ground
-from mountfs.bucket.maintaining import maintain
-from mountfs.bucket.naming import jobs_in_bucket
-from mountfs.bucket.requests import drive
 from mountfs.bundle import Manifest
 from mountfs.remote.protocol import Remote
-from mountfs.store.options import Options
-from mountfs.store.store import Store
 from tests.crash.test_kill import judged, written_until_killed
 from tests.faults.proxy import Hang, ShiftDate, SlowRequest
 from tests.s3.conftest import ExpectedLog
@@ -97,39 +88,15 @@ def test_what_an_interrupted_upload_left_goes_after_the_grace(
 
 
 def assert_no_orphan_past_the_grace(machines: Machines, machine: Machine) -> None:
-    """Two hours pass by the server's clock between one round of maintenance and the next."""
-    with maintainer(machines) as ground, closing(machines.remote(by=machine.proxy)) as remote:
-        for _ in range(MAINTENANCE_ROUNDS):
-            machine.proxy.rule(ShiftDate(PAST_THE_GRACE_SECONDS))
-            heard(ground, remote)
-            for name in drive(jobs_in_bucket(), remote):
-                with ground.catalog.transaction():
-                    job = ground.tables.make_job(name)
-                drive(maintain(ground, job), remote)
-            drive(drop_leftovers(ground), remote)
-        assert orphans(remote) == []
-        assert remote.unfinished("") == []
+    """Two hours pass by the server's clock between one run of `mountfs maintain` and the next."""
+    for number in range(1, MAINTENANCE_ROUNDS + 1):
+        machine.proxy.clear()
+        machine.proxy.rule(ShiftDate(number * PAST_THE_GRACE_SECONDS))
+        said = machine.mountfs("maintain")
+        assert said.returncode == 0, said.stderr
+    assert orphans(machines.remote()) == []
+    assert machines.remote().unfinished("") == []
     machine.proxy.clear()
-
-
-@contextmanager
-def maintainer(machines: Machines) -> Iterator[Ground]:
-    """A machine that only maintains, without a mount."""
-    store = Store.open(machines.folder / "maintainer", Options(has_bucket=True, owner=(os.getuid(), os.getgid())))
-    try:
-        ground = ground_of(store, trash_days=0, heads=(), on_loop=lambda work: work())
-        with closing(machines.remote()) as remote:
-            said = drive(connect(known=None, trash_days=0, versions=False, where=remote.where, read_only=True), remote)
-            connected(ground, said, trash_days=0)
-        yield ground
-    finally:
-        store.close()
-
-
-def heard(ground: Ground, remote: Remote) -> None:
-    began_ms = ground.clock.now_ns() // 1_000_000
-    server_ms = remote.server_ms()
-    ground.stamps.heard(server_ms, began_ms=began_ms, ended_ms=ground.clock.now_ns() // 1_000_000)
 
 
 def orphans(remote: Remote) -> list[str]:

@@ -43,14 +43,6 @@ def keys(machines: MachineFactory, prefix: str) -> list[str]:
     return [listed.key for listed in drive(listing(prefix), machines.remote())]
 
 
-def mountfs(machine: Machine, *arguments: str) -> subprocess.CompletedProcess[str]:
-    settings = machine.path.with_name(machine.path.name + ".yml")
-    return subprocess.run(
-        [sys.executable, "-m", "mountfs.cli", *arguments, "--config", str(settings), "--state", str(machine.state)],
-        cwd=REPOSITORY, env=machine.environment(), capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
-
-
 def test_listings_need_no_request_once_the_index_is_here(make_machine: MachineFactory) -> None:
     writer = make_machine()
     jobs = make_jobs(writer, 5)
@@ -114,7 +106,7 @@ def test_sync_rebuild_brings_back_catalog_feed_and_heads(make_machine: MachineFa
     assert len(derived) >= 6
     make_machine.remote().delete(derived)
     full = make_machine(settings=FULL)
-    said = mountfs(full, "sync", "--rebuild", "--json")
+    said = full.alone("sync", "--rebuild", "--json")
     assert said.returncode == 0, said.stderr
     assert json.loads(said.stdout)["jobs"] == 3
     assert len(keys(make_machine, "heads/branch/main/")) == 3
@@ -128,7 +120,7 @@ def test_sync_without_a_mount_catches_up_too(make_machine: MachineFactory) -> No
     make_jobs(writer, 2)
     full = make_machine(settings=FULL)
     full.stop()
-    said = mountfs(full, "sync")
+    said = full.alone("sync")
     assert said.returncode == 0, said.stderr
     assert "2 jobs are known here" in said.stdout
 

@@ -100,6 +100,11 @@ class Machine(Mounted):
             timeout=COMMAND_SECONDS,
         )
 
+    def alone(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command of mountfs about this machine's store, by its settings: for where nothing is mounted."""
+        settings = self.path.with_name(f"{self.path.name}.yml")
+        return self.mountfs(*arguments, "--config", str(settings), "--state", str(self.state))
+
     def end(self, number: signal.Signals) -> None:
         """Signal the daemon, and return when it has ended with 0 and its mount is gone."""
         self._running().send_signal(number)
