@@ -4,7 +4,10 @@ import os
 
 import pytest
 
+from mountfs.bucket.maintaining import maintain
+from mountfs.bucket.requests import drive
 from mountfs.errors import NotFound
+from mountfs.store.paths import Changes
 from tests.bucket.machines import Machine
 from tests.bucket.simulated import SimulatedBucket
 
@@ -115,3 +118,17 @@ def test_killed_after_everything_was_noted_it_publishes_the_rest(a: Machine, b: 
     b.refresh("job")
     assert b.view("job") == a.view("job")
     assert set(b.view("job")) == {"", "/other"}
+
+
+def test_what_a_reading_changes_is_told_by_whomever_it_was_asked_for(a: Machine, b: Machine) -> None:
+    """Otherwise the kernel would go on with what it remembers: the next reading finds nothing new."""
+    a.write("job/log", b"one")
+    a.publish("job")
+    b.refresh("job")
+    told: list[Changes] = []
+    b.ground.changed = told.append
+    a.write("job/log", b"two, and more")
+    a.publish("job")
+    drive(maintain(b.ground, b.job("job")), b.remote)
+    entry = b.entry("job/log")
+    assert (entry.parent, entry.name) in {name for changes in told for name in changes.names}
