@@ -78,7 +78,7 @@ def fold_parts(parts: Iterable[bytes], here: Here) -> Iterator[Piece]:
         try:
             for line in read_lines(part, store_id=here.store_id):
                 reading.take(line)
-                if reading.records >= CHUNK_RECORDS:
+                if reading.is_enough():
                     yield from reading.pieces()
         except CorruptContent as error:
             reading.refused.append(f"a part of the feed: {error}")
@@ -99,6 +99,10 @@ class _Reading:
         self.refused: list[str] = []
         self._top = ""
         self._limit = f"{here.latest_ms:012x}-~"
+
+    def is_enough(self) -> bool:
+        """Whether a chunk ends here: between two bundles, where they are not long."""
+        return self.records >= (CHUNK_RECORDS if not self._paths else 2 * CHUNK_RECORDS)
 
     def take(self, line: bytes) -> None:
         """Take in a line, whatever it says."""
@@ -166,6 +170,11 @@ class _Reading:
         told: list[Told] = []
         size = 0
         for job in self._jobs.values():
+            if not job.paths and not job.complete:
+                continue
+            if size + len(job.paths) > PIECE_ROWS >= len(job.paths):  # a job in two pieces is compared with the rows
+                yield self._piece(told)
+                told, size = [], 0
             for one in _told(job, self._here, room=PIECE_ROWS - size):
                 told.append(one)
                 size += len(one.rows) + len(one.registers) + len(one.clears) + 4 * len(one.others)
