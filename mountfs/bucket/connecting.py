@@ -101,10 +101,7 @@ def _create(*, trash_days: int, versions: bool, where: str) -> Steps[Store]:
     page = yield from ask(List(""))
     if page.objects or page.prefixes:
         first = page.objects[0].key if page.objects else page.prefixes[0]
-        raise ConfigError(
-            f"{where} holds other things ({first}), and no store of mountfs: choose an"
-            " empty prefix"
-        )
+        raise ConfigError(f"{where} holds other things ({first}), and no store of mountfs: choose an empty prefix")
     made = Store(secrets.token_hex(STORE_ID_BYTES), max(trash_days * DAY_MS, LEAST_GRACE_MS), versions)
     with contextlib.suppress(PutRefused):  # another machine was quicker: its word counts
         yield from ask(Put(objects.MOUNTFS_JSON, made.to_json(), content_type="application/json", if_absent=True))

@@ -4,8 +4,9 @@ A machine with the whole index does it once a day, and so does whoever maintains
 of is found only so: a runner that died between bundle and feed, a prefix deleted by hand, an upload that nobody ended.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 
 from mountfs import objects
 from mountfs.bucket.dropping import say_gone
@@ -18,6 +19,7 @@ from mountfs.remote.protocol import Listed
 from mountfs.store.owing import Where
 
 OVERLAP_MS = 120_000  # so far a follower looks back for parts that landed late
+JOBS_AT_A_TIME = 32  # judged between two pauses: 2 ms
 
 
 @dataclass(slots=True)
@@ -33,11 +35,19 @@ class Scan:
     due: dict[bytes, str] = field(default_factory=dict)
 
 
+@dataclass(slots=True)
+class _Known:
+    """What this machine knows before it lists: jobs of which the rows have a bundle, are in work, or were hidden."""
+
+    unseen: set[int]
+    in_work: AbstractSet[int]
+    hidden: set[str]
+
+
 def scan(ground: Ground, *, everything: bool = False) -> Steps[Scan]:
     """List the whole of `jobs/` and compare it with the rows; nothing is changed. `everything`: all jobs differ."""
     found = Scan(ground.now_ms())
-    unseen = yield from _jobs_in_bucket(ground)
-    hidden = yield from hidden_jobs()
+    known = _Known((yield from _jobs_in_bucket(ground)), ground.tables.jobs_in_work(), (yield from hidden_jobs()))
     part, objects_of = "", list[Listed]()
     token: str | None = None
     while True:
@@ -47,20 +57,19 @@ def scan(ground: Ground, *, everything: bool = False) -> Steps[Scan]:
             if at is None:
                 continue
             if at != part:
-                yield from _judge(ground, found, unseen, hidden, part, objects_of, everything=everything)
+                yield from _judge(ground, found, known, part, objects_of, everything=everything)
                 part, objects_of = at, []
             objects_of.append(listed)
         if page.token is None:
             break
         token = page.token
-    yield from _judge(ground, found, unseen, hidden, part, objects_of, everything=everything)
-    found.differ += [ground.tables.job_name(job) for job in sorted(unseen)]
-    _hidden_for_nothing(found, hidden)
+    yield from _judge(ground, found, known, part, objects_of, everything=everything)
+    found.differ += [ground.tables.job_name(job) for job in sorted(known.unseen)]
+    _hidden_for_nothing(found, known.hidden)
     return found
 
 
 def _jobs_in_bucket(ground: Ground) -> Steps[set[int]]:
-    """Jobs of which the rows know a bundle."""
     found: set[int] = set()
     after = 0
     while page := ground.catalog.feed.jobs_in_bucket(after, 500):
@@ -71,27 +80,33 @@ def _jobs_in_bucket(ground: Ground) -> Steps[set[int]]:
 
 
 def _judge(
-    ground: Ground, found: Scan, unseen: set[int], hidden: set[str], part: str, listed: Sequence[Listed], *,
-    everything: bool,
-) -> Steps[None]:  # fmt: skip
+    ground: Ground, found: Scan, known: _Known, part: str, listed: Sequence[Listed], *, everything: bool
+) -> Steps[None]:
     """Compare the objects of one job with what the rows know of it."""
     if not part:
         return
     found.listed += 1
-    if found.listed % 64 == 0:
+    if found.listed % JOBS_AT_A_TIME == 0:
         yield Pause()
     name = (yield from long_name(part)) if objects.is_cut(part) else objects.decode_name(part)
     if name is None or not is_job_name(name):
         return
     job = ground.tables.job_id(name)
     if job is not None:
-        unseen.discard(job)
-    names = {one.key[len(objects.JOBS) + len(part) + 1 :]: one for one in listed}
-    if everything or not _is_known(ground, job, names, before_ms=found.began_ms - OVERLAP_MS):
+        known.unseen.discard(job)
+    start = len(objects.JOBS) + len(part) + 1
+    parsed = [(objects.parse_object(one.key[start:]), one) for one in listed]
+    bundles = {one.key[start:]: one for name_, one in parsed if isinstance(name_, objects.BundleName)}
+    large = [one for name_, one in parsed if isinstance(name_, objects.LargeName)]
+    if everything or not _is_known(ground, job, bundles, before_ms=found.began_ms - OVERLAP_MS):
         found.differ.append(name)
-    facts = facts_listed(ground, job, names, is_hidden=part in hidden, now_ms=found.began_ms)
-    hidden.discard(part)
-    reason = why_due(facts, now_ms=found.began_ms, grace_ms=ground.grace_ms)
+    is_hidden = part in known.hidden
+    known.hidden.discard(part)
+    in_work = job in known.in_work
+    if len(bundles) == 1 and not (large or is_hidden or in_work):
+        return  # nearly all jobs of a bucket
+    facts = _facts(ground, job, bundles.values(), large, in_work=in_work, now_ms=found.began_ms)
+    reason = why_due(replace(facts, is_hidden=is_hidden), now_ms=found.began_ms, grace_ms=ground.grace_ms)
     if reason:
         found.due[name] = reason
 
@@ -104,28 +119,24 @@ def _hidden_for_nothing(found: Scan, hidden: Iterable[str]) -> None:
             found.due[name] = "it was emptied"
 
 
-def _is_known(ground: Ground, job: int | None, names: Collection[str], *, before_ms: int) -> bool:
+def _is_known(ground: Ground, job: int | None, bundles: Mapping[str, Listed], *, before_ms: int) -> bool:
     """Whether the rows have the bundles that are there, but for young ones: those are on their way through the feed."""
-    bundles = {n: b for n in names if isinstance(b := objects.parse_object(n), objects.BundleName)}
     known = ground.catalog.feed.known(job) if job is not None else set()
-    return known <= bundles.keys() and all(n in known or b.when_ms >= before_ms for n, b in bundles.items())
+    return known <= bundles.keys() and all(
+        name in known or one.modified_ms >= before_ms for name, one in bundles.items()
+    )
 
 
-def facts_listed(
-    ground: Ground, job: int | None, listed: dict[str, Listed], *, is_hidden: bool, now_ms: int
+def _facts(
+    ground: Ground, job: int | None, bundles: Collection[Listed], large: Iterable[Listed], *, in_work: bool, now_ms: int
 ) -> JobFacts:
     """What a listing shows of a job, with what this machine knows of its earlier maintenance."""
-    bundles = [one for name, one in listed.items() if isinstance(objects.parse_object(name), objects.BundleName)]
-    large = [one for name, one in listed.items() if isinstance(objects.parse_object(name), objects.LargeName)]
     maintained_ms = ground.tables.maintained_ms(job) if job is not None else 0
+    leftover = any(is_ripe(one.modified_ms, maintained_ms, now_ms=now_ms, grace_ms=ground.grace_ms) for one in large)
     return JobFacts(
         [one.size for one in bundles], max((one.modified_ms for one in bundles), default=0), maintained_ms,
-        is_merging=job is not None and ground.tables.merge_of(job) is not None,
-        has_dead=job is not None and ground.tables.has_dead(job),
-        is_hidden=is_hidden,
-        has_leftover=any(
-            is_ripe(one.modified_ms, maintained_ms, now_ms=now_ms, grace_ms=ground.grace_ms) for one in large
-        ),
+        is_merging=in_work and job is not None and ground.tables.merge_of(job) is not None,
+        has_dead=in_work and job is not None and ground.tables.has_dead(job), has_leftover=leftover,
     )  # fmt: skip
 
 

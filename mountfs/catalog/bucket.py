@@ -166,6 +166,10 @@ class BucketTables:
         )
         return [i for (i,) in self._run(sql, (first, end))]
 
+    def jobs_in_work(self) -> set[int]:
+        """Jobs with a merge under way, or with something dead that waits for the grace."""
+        return {i for (i,) in self._run("SELECT job FROM merging UNION SELECT job FROM found_dead", ())}
+
     def is_adopted(self, job: int) -> bool:
         row = self._run("SELECT adopted FROM job WHERE id = ?", (job,)).fetchone()
         return bool(row and row[0])
