@@ -17,6 +17,7 @@ from mountfs.bucket.reading import refresh
 from mountfs.bucket.requests import Pause, Steps
 from mountfs.bucket.scanning import OVERLAP_MS
 from mountfs.clock import RUNS_AHEAD_MS
+from mountfs.errors import CatalogError
 from mountfs.remote.protocol import Listed
 from mountfs.store.bulk import Bulk
 from mountfs.store.paths import Changes
@@ -58,6 +59,7 @@ class Follower:
         self._owner = owner
         self._recorded_owner = recorded_owner
         self._seen: dict[str, int] = {}  # parts that were read, with the time in their names
+        self._lost = ground.catalog.lost
         self.followed = Followed()
         self.cursor_ms = self._noted(CURSOR)  # server's time up to which the feed was followed; 0: never
         self.scanned_ms = self._noted(SCANNED)  # and of the last complete listing of `jobs/`
@@ -148,19 +150,26 @@ class Follower:
 
     # -- into the rows ------------------------------------------------------------------------------------
 
-    def take(self, *pieces: Piece) -> None:
-        """Bring pieces into the rows, in one transaction: each is a few milliseconds of the loop."""
+    def take(self, piece: Piece) -> None:
+        """Bring a piece into the rows, a few milliseconds of the loop; for good with `keep`, or before somebody else
+        changes something."""
         changes = Changes()
-        with self._ground.ledger.transaction():
-            for piece in pieces:
-                self.followed.records += piece.records
-                self.followed.refusals += len(piece.refused)
-                self.followed.refused = [*self.followed.refused, *piece.refused][-20:]
-                self._ground.stamps.observe(piece.stamp)
-                told, heard = self._sorted(piece.told)
-                heard |= self._bulk.take(told, changes)
-                self._ground.catalog.feed.hear(heard)
+        with self._ground.ledger.held():
+            self.followed.records += piece.records
+            self.followed.refusals += len(piece.refused)
+            self.followed.refused = [*self.followed.refused, *piece.refused][-20:]
+            self._ground.stamps.observe(piece.stamp)
+            told, heard = self._sorted(piece.told)
+            heard |= self._bulk.take(told, changes)
+            self._ground.catalog.feed.hear(heard)
         self._ground.changed(changes)
+
+    def keep(self) -> None:
+        """What was taken stays. Raises CatalogError when some of it could not be written, so that it is read again."""
+        self._ground.ledger.commit_held()
+        if self._ground.catalog.lost != self._lost:
+            self._lost = self._ground.catalog.lost
+            raise CatalogError("what the feed told could not be written: is the disk full?")
 
     def _sorted(self, told: Sequence[Told]) -> tuple[list[Told], set[int]]:
         """(what goes into the rows, jobs that have to be read because a reading is under way that may not know it)."""
@@ -178,6 +187,8 @@ class Follower:
         return taken, heard
 
     def have_read(self, group: Iterable[Listed]) -> None:
+        """All of these was taken. Raises CatalogError where it could not be kept."""
+        self.keep()
         for part in group:
             named = objects.parse_feed(part.key)
             self._seen[part.key] = named.when_ms if named is not None else 0

@@ -5,6 +5,7 @@ transaction waits for anything but SQLite, and nothing here checkpoints the writ
 """
 
 import contextlib
+import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from mountfs.catalog.feed import FeedTables
 from mountfs.catalog.trash import TrashTables
 from mountfs.errors import CatalogError
 from mountfs.model import ROOT_INO, Content, Digest, Entry
+
+log = logging.getLogger(__name__)
 
 Value = int | str | bytes | None
 _ENTRY = (
@@ -57,6 +60,7 @@ class Catalog:
         self._db = connection
         self.path = path
         self._depth = 0
+        self.lost = 0  # how often what was held could not be committed
         self.bucket = BucketTables(self._run, self._many)
         self.feed = FeedTables(self._run, self._many)
         self.bulk = BulkTables(self._run, self._many)
@@ -81,17 +85,52 @@ class Catalog:
             finally:
                 self._depth -= 1
             return
+        self.commit_held()
         self._run("BEGIN IMMEDIATE")
         self._depth = 1
         try:
             yield
             self._run("COMMIT")
         except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
+            self._roll_back()
             raise
         finally:
             self._depth = 0
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """For what can be done again: durable with the next `commit_held`, or transaction of anybody.
+
+        Pages that many small changes touch are written once. Raised inside, an error takes along all that is held.
+        """
+        if self._depth:
+            raise AssertionError("a transaction is open")
+        if not self._db.in_transaction:
+            self._run("BEGIN IMMEDIATE")
+        self._depth = 1
+        try:
+            yield
+        except BaseException:
+            self._roll_back()
+            self.lost += 1
+            raise
+        finally:
+            self._depth = 0
+
+    def commit_held(self) -> None:
+        """Whoever held it has to look at `lost`: to others it makes no difference."""
+        if self._depth or not self._db.in_transaction:
+            return
+        try:
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            log.warning("what was followed is read again: %s", translated(error, self.path))
+            self._roll_back()
+            self.lost += 1
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
 
     def _run(self, sql: str, args: Sequence[Value] = ()) -> sqlite3.Cursor:
         try:

@@ -151,6 +151,7 @@ class Ledger:
 
         `content` are the plain bytes of `entry.content` when that id is new.
         """
+        self.catalog.commit_held()  # the record may presuppose it
         segment, offset = self.journal.append(entry, content)
         old = self._entries.get(entry.ino)
         if old is not None and old.content != entry.content and old.content in self._contents:
@@ -200,12 +201,30 @@ class Ledger:
         self._directories.clear()
         self._absent = None
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """As `transaction`, for what can be done again: it outlives the daemon once `commit_held` was called."""
+        if self._entries or self._directory_times:
+            with self.transaction():
+                yield
+            return
+        with self.catalog.held():
+            yield
+            self._note_applied(self.journal.number, self.journal.epoch + 1)
+        self.journal.epoch += 1
+        self._directories.clear()
+        self._absent = None
+
+    def commit_held(self) -> None:
+        self.catalog.commit_held()
+
     def _note_applied(self, number: int, epoch: int) -> None:
         self.catalog.set_meta("applied", f"{number} {epoch}")
         self.catalog.set_meta("stamp", self.stamps.last)
 
     def drain(self) -> None:
         """Bring everything that waits into the catalog."""
+        self.commit_held()
         if self._entries or self._directory_times:
             with self.transaction():
                 pass

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 SIDE_BY_SIDE = 8  # jobs that are read at the same time
-TOGETHER = 3  # pieces of one transaction while nobody uses the mount: a third of the pages are written
+TOGETHER = 16  # pieces of one transaction: pages that all of them touch are written once
 AT_ONCE = 128  # jobs, before whoever asked hears of it
 
 
@@ -57,7 +57,7 @@ class Following:
         self._asked_before = 0
         self._lock = trio.Lock()
         self._folder = Folder()
-        self._waiting: list[Piece] = []
+        self._held = 0  # pieces that were taken since they were last kept
         self._complaint = ""
         self.due: dict[bytes, str] = {}  # jobs that the last listing showed to be due for maintenance, and why
 
@@ -108,28 +108,23 @@ class Following:
 
     async def _read(self, plan: Plan, tell: Tell) -> bool:
         """Whether all parts were there; what was merged meanwhile is looked for again."""
-        whole, done, self._waiting = True, 0, []
+        whole, done = True, 0
         for group in self.follower.groups(plan):
             tell("reading the feed", done, len(plan.parts))
             got, vanished = await self._steps(feed.fetch(group))
             whole = whole and not vanished
             await self._folder.fold([data for _part, data in got], self.follower.here(), self._take)
-            await self._take_waiting()
             self.follower.have_read(part for part, _data in got)
             done += len(group)
         return whole
 
     async def _take(self, piece: Piece) -> None:
-        self._waiting.append(piece)
-        if len(self._waiting) >= TOGETHER or self.asked() != self._asked_before:
-            await self._take_waiting()
-
-    async def _take_waiting(self) -> None:
-        if not self._waiting:
-            return
         began = time.perf_counter()
-        pieces, self._waiting = self._waiting, []
-        self.follower.take(*pieces)
+        self.follower.take(piece)
+        self._held += 1
+        if self._held >= TOGETHER:
+            self.follower.keep()
+            self._held = 0
         took = time.perf_counter() - began
         await trio.lowlevel.checkpoint()
         asked = self.asked()

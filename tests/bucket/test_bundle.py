@@ -475,7 +475,7 @@ def test_a_long_line_over_the_border_of_two_frames_is_whole() -> None:
 
 @given(
     st.lists(st.binary(max_size=20).filter(lambda raw: b"\n" not in raw), min_size=1, max_size=9),
-    st.integers(1, 99_999),
+    st.integers(1, 9_999),
 )
 @settings(max_examples=30, deadline=None)
 def test_lines_come_back_over_any_number_of_frames(lines: list[bytes], repeated: int) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import random
+import sqlite3
 from collections.abc import Callable
 from functools import partial
 
@@ -20,7 +21,7 @@ from mountfs.bucket.rebuilding import rebuild_feed, rebuild_heads
 from mountfs.bucket.requests import Steps, drive
 from mountfs.bucket.scanning import read_differing, scan, show_again
 from mountfs.bucket.telling import tell
-from mountfs.errors import MountfsError
+from mountfs.errors import CatalogError, MountfsError
 from mountfs.model import ROOT_INO, Place
 from tests.bucket.machines import Machine
 from tests.bucket.simulated import SimulatedBucket
@@ -377,6 +378,7 @@ def test_rows_from_the_feed_are_those_that_a_reading_makes(
     rnd.shuffle(parts)
     for piece in fold_parts(parts + parts[:2], fed.follower.here()):
         fed.follower.take(piece)
+    fed.follower.keep()
     reader.refresh("job")
     assert comparable(fed.machine.view("job")) == comparable(reader.view("job"))
 
@@ -437,3 +439,57 @@ def test_who_was_away_for_long_lists_the_bucket(full: Following, bucket: Simulat
     assert full.follower.is_complete
     bucket.now_ms += following.BEHIND_MS + 1
     assert full.follower.is_scan_due()
+
+
+# -- what is held until it is kept ----------------------------------------------------------------------------------
+
+
+def taken(machine: Machine, bucket: SimulatedBucket) -> Follower:
+    """All that the feed tells, taken and not kept yet."""
+    follower = Follower(machine.ground, machine.store.bulk, owner=machine.options.owner, recorded_owner=False)
+    plan = drive(follower.look(), bucket)
+    got, _vanished = drive(feed.fetch(plan.parts), bucket)
+    for piece in fold_parts([data for _part, data in got], follower.here()):
+        follower.take(piece)
+    return follower
+
+
+def test_a_kill_forgets_what_was_not_kept_and_it_comes_again(a: Machine, b: Machine, bucket: SimulatedBucket) -> None:
+    publish(a, *some_jobs(a))
+    taken(b, bucket)
+    assert names_in_root(b) != []
+    b.killed()
+    assert names_in_root(b) == []
+    Following(b).follow()
+    assert b.view("build-1") == a.view("build-1")
+
+
+def test_what_a_user_makes_in_it_survives_a_kill_and_so_does_what_it_lies_in(
+    a: Machine, b: Machine, bucket: SimulatedBucket
+) -> None:
+    publish(a, *some_jobs(a))
+    taken(b, bucket)
+    b.write("build-1/mine", b"acknowledged")
+    b.killed()
+    assert b.read("build-1/mine") == b"acknowledged"
+    assert set(a.view("build-1")) < set(b.view("build-1"))
+
+
+def test_what_could_not_be_kept_is_told_so_that_it_is_read_again(
+    a: Machine, b: Machine, bucket: SimulatedBucket, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish(a, *some_jobs(a))
+    follower = taken(b, bucket)
+    b.store.catalog._db.set_authorizer(refuse_commit)
+    b.store.ledger.commit_held()  # by somebody else, whom it must not hurt
+    b.store.catalog._db.set_authorizer(None)
+    assert "read again" in caplog.text
+    with pytest.raises(CatalogError, match="could not be written"):
+        follower.keep()
+    Following(b).follow()
+    assert b.view("build-1") == a.view("build-1")
+
+
+def refuse_commit(_action: int, word: str | None, *_rest: str | None) -> int:
+    """As a full disk does; SQLite asks before it prepares a statement."""
+    return sqlite3.SQLITE_DENY if word == "COMMIT" else sqlite3.SQLITE_OK
