@@ -39,7 +39,7 @@ class QueryError(MountfsError):
 
 
 class NameTooLong(MountfsError):
-    """A name of more than 255 bytes."""
+    """A name of more than 255 bytes, or a path below its job of more than 4096."""
 
     errno, exit_code = _errno.ENAMETOOLONG, 2
 

@@ -203,7 +203,7 @@ class DirectBucket:
     def _is_only_named(self, name: bytes) -> bool:
         """Whether a job is known by its name alone: it would look empty."""
         job = self.ground.tables.job_id(name)
-        if job is None or self.ground.tables.read_ms(job):
+        if job is None or self.ground.tables.listed_ms(job):
             return False
         entry = self.ground.paths.find(Where(job, b""))
         return entry is not None and not entry.stamp and not self.ground.catalog.has_children(entry.ino)
@@ -324,7 +324,7 @@ class DirectBucket:
     def owing(self, jobs: Collection[int] | None = None) -> set[int]:
         """Jobs, of these or of all, that the bucket lacks something of."""
         self._store.ledger.drain()
-        owing = {job for job in list(self._store.outbox.debts()) if self._store.outbox.batch(job)}
+        owing = {job for job in list(self._store.outbox.debts()) if self._store.outbox.owes(job)}
         return owing if jobs is None else owing & set(jobs)
 
     def flush(self, jobs: Collection[int] | None, *, timeout: float | None) -> None:

@@ -6,7 +6,7 @@ import io
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -36,6 +36,7 @@ from mountfs.errors import (
     Protected,
     QuotaExceeded,
     ReadOnlyView,
+    RemoteDenied,
     RemoteUnavailable,
     TagNotFound,
     TagTooLarge,
@@ -235,7 +236,7 @@ class MountedStore(ArtifactStore):
     def _open(self, names: Names, entry: Entry) -> BinaryIO:
         with self._translated(names):
             fd = os.open(self._path(names), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-            return io.BufferedReader(_MountFile(fd, namespace.join_key(names)), buffer_size=PIECE_BYTES)
+            return io.BufferedReader(_MountFile(fd, namespace.join_key(names), self._meant), buffer_size=PIECE_BYTES)
 
     @contextlib.contextmanager
     def _translated(self, names: Names) -> Iterator[None]:
@@ -246,13 +247,17 @@ class MountedStore(ArtifactStore):
 
     def _meant(self, error: OSError, key: str) -> MountfsError:
         """The error behind an errno, with the daemon's own sentence where it remembers one."""
+        if error.errno == errno.EACCES and (said := self._refusal(RemoteDenied, of=key)):
+            return RemoteDenied(f"{key}: {said}")
         kind, sentence = _KINDS.get(error.errno or 0, (DeadlineExceeded, error.strerror or "failed"))
         return kind(f"{key}: {self._refusal(kind) or sentence}")
 
-    def _refusal(self, kind: type[MountfsError]) -> str | None:
+    def _refusal(self, kind: type[MountfsError], *, of: str | None = None) -> str | None:
         with contextlib.suppress(MountfsError):
             refusals = client.ask(self.state, "status", timeout=5).get("refusals")
             for refusal in reversed(refusals if isinstance(refusals, list) else []):
+                if of is not None and refusal.get("path") != of:
+                    continue
                 # the kernel does not say who writes: then the pid is 0
                 if refusal.get("pid") in (os.getpid(), 0) and refusal.get("error") == kind.__name__:
                     return str(refusal["sentence"])
@@ -260,23 +265,30 @@ class MountedStore(ArtifactStore):
 
 
 class _MountFile(io.FileIO):
-    """A file of the mount whose damage is CorruptContent, as on the other route."""
+    """A file of the mount whose damage is CorruptContent, as on the other route; `meant` says what another error is."""
 
-    def __init__(self, fd: int, key: str) -> None:
+    def __init__(self, fd: int, key: str, meant: Callable[[OSError, str], MountfsError]) -> None:
         super().__init__(fd, "rb")
         self._key = key
+        self._meant = meant
 
     def readinto(self, buffer: "Buffer") -> int | None:
         try:
             return super().readinto(buffer)
         except OSError as error:
-            raise _read_error(error, self._key) from error
+            raise self._read_error(error) from error
 
     def readall(self) -> bytes:
         try:
             return super().readall() or b""
         except OSError as error:
-            raise _read_error(error, self._key) from error
+            raise self._read_error(error) from error
+
+    def _read_error(self, error: OSError) -> MountfsError:
+        if error.errno == errno.EIO:
+            said = "integrity check failed; `mountfs show` and the log of the daemon say more"
+            return CorruptContent(f"{self._key}: {said}")
+        return self._meant(error, self._key)
 
 
 def _look_into(path: bytes) -> None:
@@ -287,13 +299,6 @@ def _look_into(path: bytes) -> None:
 
 def _heard(answer: Mapping[str, object]) -> None:
     """How far it is: nobody asked."""
-
-
-def _read_error(error: OSError, key: str) -> MountfsError:
-    if error.errno == errno.EIO:
-        return CorruptContent(f"{key}: integrity check failed; `mountfs show` and the log of the daemon say more")
-    kind, sentence = _KINDS.get(error.errno or 0, (MountfsError, error.strerror or "failed"))
-    return kind(f"{key}: {sentence}")
 
 
 def _open_directory(parent: int, name: bytes, *, make: bool) -> int:

@@ -29,6 +29,11 @@ class Whereabouts:
     place: Placed
     key: str
 
+    @property
+    def name(self) -> str:
+        """The object's own, below its job."""
+        return self.key.rpartition("/")[2]
+
 
 def fetch_content(ground: Ground, content_id: int) -> Steps[None]:
     """Bring a content here, whole. Raises ContentLost, CorruptContent, RemoteUnavailable, RemoteDenied."""
@@ -102,14 +107,16 @@ def _read(found: Whereabouts) -> Steps[Member]:
 
 def fetch_bundle(ground: Ground, job: int, number: int) -> Steps[int]:
     """Bring all that is absent of a bundle here with one request; how many contents came. None of one that is gone."""
-    wanted = [place for place in ground.tables.places_in(number) if not place.object and _is_wanted(ground, place)]
-    if not wanted:
+    if not any(_is_wanted(ground, place) for place in ground.tables.places_in(number)):
         return 0
     key = ground.key(job, ground.tables.bundle_name(number))
     try:
         fetched = yield from ask(Get(key, bundle.MOST_OBJECT_BYTES))
     except ObjectMissing:
         return 0  # merged meanwhile: who fetches one by one looks again
+    while job in ground.applying:  # a reading is being brought in: what it names is wanted too, and not a second time
+        yield Pause()
+    wanted = yield from wanted_in(ground, number)
     came = 0
     for start in range(0, len(wanted), BATCH):
         some = wanted[start : start + BATCH]
@@ -120,7 +127,20 @@ def fetch_bundle(ground: Ground, job: int, number: int) -> Steps[int]:
     return came
 
 
+def wanted_in(ground: Ground, number: int) -> Steps[list[Placed]]:
+    """What a bundle has that is in the bucket alone."""
+    wanted = []
+    for looked_at, place in enumerate(ground.tables.places_in(number), 1):
+        if _is_wanted(ground, place):
+            wanted.append(place)
+        if looked_at % BATCH == 0:
+            yield Pause()
+    return wanted
+
+
 def _is_wanted(ground: Ground, place: Placed) -> bool:
+    if place.object:
+        return False
     known = ground.catalog.content_by_any(place.digest, place.codec)
     return known is not None and absent(ground, known) is not None
 

@@ -1,8 +1,9 @@
 """What cannot be right in the bucket and costs nothing but itself: counted and named, for `status` and `doctor`.
 
 Bundles that cannot be read (cut, foreign, of a newer format) are left alone and looked at again in a while: what was
-damaged on its way is whole the next time. Stamps that run ahead of the server fold like any others; who wrote them is
-remembered, since it is his clock that is wrong.
+damaged on its way is whole the next time. What a manifest says of a large object may be found a lie only when all of
+the object was read: that is remembered, so that nobody reads it a second time. Stamps that run ahead of the server fold
+like any others; who wrote them is remembered, since it is his clock that is wrong.
 """
 
 import json
@@ -15,6 +16,7 @@ from mountfs.store.owing import Where
 
 AGAIN_SECONDS = 60.0  # a bundle that could not be read
 WRITERS_KEPT = 16
+WRONG_KEPT = 1024  # objects that hold another content: the oldest are found out anew
 AHEAD = "stamps_ahead"  # in the catalog's `meta`
 
 
@@ -33,6 +35,7 @@ class Oddities:
 
     _refused: dict[int, dict[str, tuple[str, ...]]] = field(default_factory=dict)
     _unread: dict[tuple[int, str], float] = field(default_factory=dict)  # until when a bundle is left alone
+    _wrong: dict[tuple[int, str, bytes], str] = field(default_factory=dict)  # (job, object, digest)
 
     def refuse(self, job: int, name: str, sentences: Collection[str]) -> None:
         """Lines of a bundle that cannot be right; all others were believed."""
@@ -48,16 +51,28 @@ class Oddities:
         return self._unread.get((job, name), now) > now
 
     def forget_but(self, job: int, names: Collection[str]) -> None:
-        """Only these bundles are listed now."""
+        """Only these objects are listed now."""
         known = self._refused.get(job, {})
         for name in [name for name in known if name not in names]:
             del known[name]
             self._unread.pop((job, name), None)
+        for place in [place for place in self._wrong if place[0] == job and place[1] not in names]:
+            del self._wrong[place]
 
     def read(self, job: int, name: str) -> None:
         """That bundle is whole after all."""
         if self._unread.pop((job, name), None) is not None:
             self._refused.get(job, {}).pop(name, None)
+
+    def is_wrong(self, job: int, name: str, digest: bytes) -> bool:
+        """Whether that object was found to hold another content than a manifest says."""
+        return (job, name, digest) in self._wrong
+
+    def wrong(self, job: int, name: str, digest: bytes, sentence: str) -> None:
+        """An object was read to its end, and does not hold the content that a manifest says."""
+        self._wrong[job, name, digest] = sentence
+        if len(self._wrong) > WRONG_KEPT:
+            del self._wrong[next(iter(self._wrong))]
 
     def of(self, job: int) -> list[str]:
         return [f"{name}: {said}" for name, sentences in self._refused.get(job, {}).items() for said in sentences]
@@ -67,6 +82,8 @@ class Oddities:
         for job in self._refused:
             for sentence in self.of(job):
                 yield job, sentence
+        for (job, _name, _digest), sentence in self._wrong.items():
+            yield job, sentence
 
 
 def note_ahead(catalog: Catalog, where: Where, job_name: bytes, stamp: str) -> None:

@@ -7,31 +7,35 @@ others cannot have dropped meanwhile; nothing is marked published but after an a
 import json
 import logging
 import zlib
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from mountfs import bundle, objects
-from mountfs.bucket.bodies import Body, FileSource, body_of, checked_sum, fetched_body
+from mountfs.bucket.bodies import FileSource, body_of, checked_sum, fetched_body
 from mountfs.bucket.census import digest_of
-from mountfs.bucket.ground import PIECE, Ground, know_time, place_row
-from mountfs.bucket.reading import carry_out_moves, published, refresh
+from mountfs.bucket.ground import Ground, know_time
+from mountfs.bucket.loading import Again, Load, Walk, gather, leave_out_gone
+from mountfs.bucket.reading import add_places, carry_out_moves, give_back_rows, published, refresh, take_rows
 from mountfs.bucket.requests import Copy, Head, Pause, Put, PutLarge, Range, Steps, Work, ask
 from mountfs.bucket.stale import set_aside, settle_stale
-from mountfs.bundle import Packed, Place
+from mountfs.bundle import DoesNotFit, Packed, Place
 from mountfs.catalog.bucket import NotedUpload, Placed
-from mountfs.errors import ContentLost, CorruptContent, MountfsError, ObjectMissing, RemoteDenied, RemoteUnavailable
+from mountfs.errors import ContentLost, CorruptContent, MountfsError, ObjectMissing, RemoteDenied
 from mountfs.model import Codec, Content, Digest, Owed
 from mountfs.model import Place as Here
-from mountfs.records import PathState
+from mountfs.records import PathState, Record, RecordRefused, decode_record
 from mountfs.remote.protocol import Upload
 from mountfs.store.outbox import Due
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 ROUNDS = 4  # how often a job is looked at again before it has to wait
-SPARE_BYTES = 1 << 20  # of a bundle, for its manifest
-MOST_RECORDS = 50_000
+SAID_AT_ONCE = 500  # records that are written down without letting go of the interpreter: a millisecond
+LET_GO_AT_ONCE = 500  # of anything: their memory is given back without letting go of it
 
 
 @dataclass(slots=True)
@@ -43,108 +47,99 @@ class Published:
     complete: bool = False  # nothing that could go out is left
 
 
-class _Again(Exception):  # what was decided no longer holds: begin anew
-    pass
-
-
-@dataclass(slots=True)
-class _Load:
-    """One bundle to be: what goes in, and what its records rely on."""
-
-    due: list[Due]
-    bodies: list[Body] = field(default_factory=list)
-    contents: list[Content] = field(default_factory=list)  # of this machine, among the bodies
-    large: list[Place] = field(default_factory=list)
-    read_ms: int = 0  # server's time of the reading relied on; 0: on none
-    oldest_ms: int = 0  # and of the oldest thing relied on
-
-    def inos(self) -> set[int]:
-        return {due.entry.ino for due in self.due if due.entry is not None}
-
-
 def publish(ground: Ground, job: int) -> Steps[Published]:
     """Bring all of a job that can go out now into the bucket; what comes meanwhile waits for the next time, so that
     this ends also while somebody goes on writing. Raises RemoteUnavailable, RemoteDenied."""
     done = Published()
     rounds = 0
-    until = ""
-    if not ground.stamps.is_told and ground.outbox.batch(job):
+    began, until = "", ""
+    walk: Walk | None = None
+    most: int | None = None  # records in one bundle
+    if not ground.stamps.is_told and job in ground.outbox.debts():
         yield from know_time(ground)
     while rounds < ROUNDS:
         yield from carry_out_moves(ground)
         yield from settle_stale(ground, job)
-        batch = [due for due in ground.outbox.batch(job) if not ground.outbox.waits(due)]
-        if not batch or (done.bundles and all(due.records[0].stamp > until for due in batch)):
-            done.complete = True
-            return done
-        until = until or ground.stamps.last
+        walk = walk or Walk(ground, job, until=until)
+        began = began or ground.stamps.last
         try:
-            sent, landed = yield from _publish_one(ground, job, batch)
-        except _Again:
+            yield from _publish_one(ground, job, walk, done, most_records=most)
+        except Again:
             rounds += 1
+            walk = None
             continue
-        done.records += sent
-        done.bundles.append(landed)
+        except _TooMuch as error:
+            most, walk = error.half, None
+            continue
+        if walk.is_over:
+            if not walk.found:
+                done.complete = True
+                return done
+            walk, until = None, began  # once more: what waited for what was just sent, or was just being written
     return done
 
 
-def _publish_one(ground: Ground, job: int, batch: list[Due]) -> Steps[tuple[int, int]]:
-    load = _fitting(batch, large_bytes=ground.large_bytes)
-    inos = load.inos()
-    ground.owing.in_flight |= inos  # from now on a removal has to be told, for these records may arrive
+class _TooMuch(Exception):
+    """Readers take no bundle as long as that: `half` of it goes out."""
+
+    def __init__(self, half: int) -> None:
+        super().__init__()
+        self.half = half
+
+
+def _publish_one(ground: Ground, job: int, walk: Walk, done: Published, *, most_records: int | None) -> Steps[None]:
+    load = Load(most_records)
     try:
-        yield from _place_all(ground, job, load)
+        yield from gather(ground, walk, load)
+        yield from _unless_gone(ground, load, _place_all(ground, job, load))
+        yield from leave_out_gone(ground, load)
+        if not load.due:
+            return
         _check_ages(ground, job, load)
-        packed = yield from _packed(ground, job, load)
-        return (yield from _send(ground, job, load, packed))
+        packed, paths = yield from _packed(ground, job, load)
+        sent, landed = yield from _send(ground, job, load, packed, paths)
     finally:
-        ground.owing.in_flight -= inos
+        ground.owing.is_back(load.inos)
+    done.records += sent
+    done.bundles.append(landed)
 
 
-def _fitting(batch: list[Due], *, large_bytes: int) -> _Load:
-    """As much as one bundle takes; large contents count as nothing."""
-    load = _Load([])
-    room, records = bundle.MOST_BUNDLE_BYTES - SPARE_BYTES, 0
-    seen: set[Digest | None] = set()
-    for due in batch:
-        content = due.content
-        size = 0
-        if content is not None and content.stored <= large_bytes and content.digest not in seen:
-            size = content.stored + 256
-        if load.due and (size > room or records >= MOST_RECORDS or len(seen) >= bundle.MOST_MEMBERS - 2):
-            break
-        room -= size
-        records += len(due.records)
-        if content is not None:
-            seen.add(content.digest)
-        load.due.append(due)
-    return load
+def _unless_gone(ground: Ground, load: Load, steps: Steps[T]) -> Steps[T]:
+    """These steps; a content that is not here because its file was removed meanwhile only begins it anew."""
+    try:
+        return (yield from steps)
+    except (CorruptContent, ContentLost) as error:
+        if (yield from leave_out_gone(ground, load)):
+            raise Again from error
+        raise
 
 
 # -- where the contents come from -------------------------------------------------------------------------------
 
 
-def _place_all(ground: Ground, job: int, load: _Load) -> Steps[None]:
+def _place_all(ground: Ground, job: int, load: Load) -> Steps[None]:
     contents: dict[Digest, Content] = {}
     for due in load.due:
         if due.content is not None and due.content.digest is not None:
             contents.setdefault(due.content.digest, due.content)
     read_ms = ground.tables.read_ms(job)
     referred = (yield from _referred(ground, job, load, contents)) if is_fresh(ground, job) else set()
-    for digest, content in contents.items():
+    for number, (digest, content) in enumerate(contents.items()):
+        if number % ground.piece == ground.piece - 1:
+            yield Pause()
         if digest in referred and (yield from _has_place(ground, job, digest)):
             load.read_ms = read_ms
         else:
             yield from _place(ground, job, load, digest, content)
 
 
-def _place(ground: Ground, job: int, load: _Load, digest: Digest, content: Content) -> Steps[None]:
+def _place(ground: Ground, job: int, load: Load, digest: Digest, content: Content) -> Steps[None]:
     """Decide how a content gets into the job that nobody refers to, and do what has to be done before the bundle."""
-    if not is_here(content) and not is_fresh(ground, job):
+    if not is_here(content) and not is_fresh(ground, job) and not load.is_read_in_vain:
         yield from refresh(ground, job)
-        if not is_fresh(ground, job):
-            raise RemoteUnavailable("the job could not be read whole: tried again")
-        raise _Again
+        if is_fresh(ground, job):
+            raise Again
+        load.is_read_in_vain = True  # nothing there is relied on: what is not here is fetched or copied, and sent again
     noted = ground.tables.upload(job, digest, content.codec)
     if noted is not None and noted.done and is_young(ground, noted.began_ms):
         _rely_on_upload(load, content, noted)
@@ -169,13 +164,17 @@ def is_young(ground: Ground, began_ms: int) -> bool:
     return ground.now_ms() - began_ms < ground.half_ms
 
 
-def _referred(ground: Ground, job: int, load: _Load, contents: Mapping[Digest, Content]) -> Steps[set[Digest]]:
+def _referred(ground: Ground, job: int, load: Load, contents: Mapping[Digest, Content]) -> Steps[set[Digest]]:
     """Case (c) of BUCKET.md: of these contents, those to which a record of the last reading refers, not ours."""
-    inos = load.inos()
-    found = {digest for digest in contents if refers_in_rows(ground, job, digest, inos)}
+    found = set()
+    for number, digest in enumerate(contents):
+        if number % ground.piece == ground.piece - 1:
+            yield Pause()
+        if refers_in_rows(ground, job, digest, load.inos):
+            found.add(digest)
     if all(digest in found or is_here(content) for digest, content in contents.items()):
         return found
-    sending = {(record.path, record.stamp) for due in load.due for record in due.records}
+    sending = {(record.path, record.stamp) for record in load.records()}
     states = yield from published(ground, job)
     return found | {Digest(digest) for digest in referred_by(states, sending)}.intersection(contents)
 
@@ -211,26 +210,23 @@ def _has_place(ground: Ground, job: int, digest: Digest) -> Steps[bool]:
     return False
 
 
-def _rely_on_upload(load: _Load, content: Content, noted: NotedUpload) -> None:
+def _rely_on_upload(load: Load, content: Content, noted: NotedUpload) -> None:
     assert content.digest is not None
-    load.large.append(
-        Place(
-            content.digest, Codec(noted.codec), content.size, content.stored, noted.object, 0, noted.sum.hex(),
-            content.sums, None,
-        )
+    load.large[content.digest] = Place(
+        content.digest, Codec(noted.codec), content.size, content.stored, noted.object, 0, noted.sum.hex(),
+        content.sums, None,
     )  # fmt: skip
     load.oldest_ms = min(load.oldest_ms or noted.began_ms, noted.began_ms)
 
 
-def _bring(ground: Ground, job: int, load: _Load, content: Content) -> Steps[None]:
+def _bring(ground: Ground, job: int, load: Load, content: Content) -> Steps[None]:
+    assert content.digest is not None
     if content.stored > ground.large_bytes:
         _rely_on_upload(load, content, (yield from _upload(ground, job, content)))
         return
     data = ground.catalog.content_data(content.id) if content.place == Here.CATALOG else None
-    load.bodies.append(body_of(content, ground.contents, data=data))
-    load.contents.append(content)
-    if len(load.bodies) % PIECE == 0:
-        yield Pause()
+    load.bodies[content.digest] = body_of(content, ground.contents, data=data)
+    load.contents[content.digest] = content
 
 
 def _upload(ground: Ground, job: int, content: Content) -> Steps[NotedUpload]:
@@ -286,7 +282,7 @@ def _send_large(ground: Ground, job: int, content: Content, noted: NotedUpload) 
         source.close()
 
 
-def _fetch_again(ground: Ground, job: int, load: _Load, content: Content) -> Steps[None]:
+def _fetch_again(ground: Ground, job: int, load: Load, content: Content) -> Steps[None]:
     """Content that is not here and that nobody refers to: copied inside the bucket, or out of an old bundle."""
     assert content.digest is not None
     for place in ground.tables.places(job, content.digest):
@@ -300,10 +296,10 @@ def _fetch_again(ground: Ground, job: int, load: _Load, content: Content) -> Ste
         return
     lost = [due for due in load.due if due.content is not None and due.content.digest == content.digest]
     yield from set_aside(ground, job, lost, f"the content {content.digest.hex()} is neither here nor in the bucket")
-    raise _Again
+    raise Again
 
 
-def _copy_again(ground: Ground, job: int, load: _Load, content: Content, place: Placed) -> Steps[None]:
+def _copy_again(ground: Ground, job: int, load: Load, content: Content, place: Placed) -> Steps[None]:
     """◆ Restoring copies under a new name: the old object may be on its way out."""
     noted = new_upload(ground, Digest(place.digest), place.codec, place.sum)
     note(ground, job, noted)
@@ -313,77 +309,132 @@ def _copy_again(ground: Ground, job: int, load: _Load, content: Content, place: 
     _rely_on_upload(load, replace(content, sums=place.sums, stored=place.stored), noted)
 
 
-def _fetch_member(ground: Ground, job: int, load: _Load, place: Placed) -> Steps[None]:
+def _fetch_member(ground: Ground, job: int, load: Load, place: Placed) -> Steps[None]:
     name = ground.tables.bundle_name(place.bundle)
     fetched = yield from ask(Range(ground.key(job, name), place.offset, place.stored))
     body = fetched_body(Digest(place.digest), Codec(place.codec), place.size, place.sums, fetched.data)
     yield from ask(Work(body))  # before it is counted on
-    load.bodies.append(body)
+    load.bodies[Digest(place.digest)] = body
 
 
 # -- the bundle ---------------------------------------------------------------------------------------------------
 
 
-def _check_ages(ground: Ground, job: int, load: _Load) -> None:
+def _check_ages(ground: Ground, job: int, load: Load) -> None:
     """The last look before the PUT, which may then be delayed without limit."""
     if load.read_ms:
         if not is_fresh(ground, job):
-            raise _Again
+            raise Again
         load.oldest_ms = min(load.oldest_ms or load.read_ms, load.read_ms)
     if load.oldest_ms and not is_young(ground, load.oldest_ms):
-        raise _Again
+        raise Again
 
 
-def _packed(ground: Ground, job: int, load: _Load) -> Steps[Packed]:
-    records = [record for due in load.due for record in due.records]
+def _packed(ground: Ground, job: int, load: Load) -> Steps[tuple[Packed, bytes]]:
+    """The bundle, and which records of which paths are in it."""
     name, job_name = ground.bundle_name(), ground.tables.job_name(job)
 
-    def work() -> Packed:
-        return bundle.pack(
-            store_id=ground.store_id, job=job_name, name=name, members=[body() for body in load.bodies],
-            large=load.large, records=records,
+    def work() -> tuple[Packed, bytes]:
+        records = load.records()
+        packed = bundle.pack(
+            store_id=ground.store_id, job=job_name, name=name, members=[body() for body in load.bodies.values()],
+            large=list(load.large.values()), records=records,
         )  # fmt: skip
+        return _without_records(packed), _said(records)
 
     try:
-        return (yield from ask(Work(work)))
+        found = yield from _unless_gone(ground, load, ask(Work(work)))
+    except DoesNotFit as error:
+        if len(load.due) > 1:
+            raise _TooMuch(len(load.records()) // 2) from error
+        yield from set_aside(ground, job, load.due, f"it does not fit into a bundle: {error}")
+        raise Again from error
+    except RecordRefused as error:
+        yield from _set_aside_refused(ground, job, load)
+        raise Again from error
     except (CorruptContent, ContentLost) as error:
-        ground.doubt(load.contents, error)
+        ground.doubt(list(load.contents.values()), error)
         raise
+    while load.bodies:  # they are in it
+        for _ in range(min(LET_GO_AT_ONCE, len(load.bodies))):
+            load.contents.pop(load.bodies.popitem()[0], None)
+        yield Pause()
+    return found
 
 
-def _send(ground: Ground, job: int, load: _Load, packed: Packed) -> Steps[tuple[int, int]]:
+def _set_aside_refused(ground: Ground, job: int, load: Load) -> Steps[None]:
+    """What no machine would believe holds up nothing but itself."""
+
+    def refused() -> list[tuple[Due, str]]:
+        return [(due, said) for due in load.due if (said := _refusal(due)) is not None]
+
+    found = yield from ask(Work(refused))
+    if not found:
+        raise CorruptContent("a bundle was made that no machine would believe: a bug")
+    for due, said in found:
+        yield from set_aside(ground, job, [due], f"no record can say it: {said}")
+
+
+def _refusal(due: Due) -> str | None:
+    try:
+        for record in due.records:
+            decode_record(record.encoded())
+    except RecordRefused as error:
+        return str(error)
+    return None
+
+
+def _without_records(packed: Packed) -> Packed:
+    """Nobody needs them once they are packed; to let go of 50,000 in one go takes longer than a stat may."""
+    records = list(packed.manifest.records)
+    packed = replace(packed, manifest=replace(packed.manifest, records=()))
+    while records:
+        del records[-LET_GO_AT_ONCE:]
+    return packed
+
+
+def _said(records: Sequence[Record]) -> bytes:
+    """(path, stamp) of each."""
+    packer = zlib.compressobj()
+    stored = [packer.compress(b"[")]
+    for start in range(0, len(records), SAID_AT_ONCE):
+        said = [[record.path.hex(), record.stamp] for record in records[start : start + SAID_AT_ONCE]]
+        stored.append(packer.compress(("," * bool(start) + json.dumps(said)[1:-1]).encode()))
+    return b"".join([*stored, packer.compress(b"]"), packer.flush()])
+
+
+def _send(ground: Ground, job: int, load: Load, packed: Packed, said: bytes) -> Steps[tuple[int, int]]:
     name = packed.manifest.name
-    inos = load.inos()
+    inos = [due.entry.ino for due in load.due if due.entry is not None]
     with ground.catalog.transaction():
-        ground.tables.note_attempt(job, name, began_ms=ground.now_ms(), paths=_paths(load.due))
+        ground.tables.note_attempt(job, name, began_ms=ground.now_ms(), paths=said)
     try:
         answered = yield from ask(Put(ground.key(job, name), packed.data))
         while job in ground.applying:  # a reading is being brought in: it must not take these for gone
             yield Pause()
         if is_late(ground, load.oldest_ms, answered.server_ms):
             landed_late(ground, job, name, inos)
-            raise _Again
+            raise Again
         return (yield from _mark(ground, job, load, packed, answered.server_ms))
     except RemoteDenied:  # an answer too: it is not there
         with ground.catalog.transaction():
             ground.tables.forget_attempt(job, name)
         raise
     except MountfsError:  # no answer: it may have landed, or land later
-        _may_have_landed(ground, inos)
+        yield from _may_have_landed(ground, inos)
         raise
 
 
-def _paths(due: list[Due]) -> bytes:
-    said = [[record.path.hex(), record.stamp] for entry in due for record in entry.records]
-    return zlib.compress(json.dumps(said).encode())
-
-
-def _may_have_landed(ground: Ground, inos: Iterable[int]) -> None:
-    with ground.ledger.transaction():
-        for ino in inos:
-            ground.owing.may_have_landed(ino)
-    for ino in inos:
-        ground.outbox.restamped(ino)
+def _may_have_landed(ground: Ground, inos: Sequence[int]) -> Steps[None]:
+    for start in range(0, len(inos), ground.piece):
+        if start:
+            yield Pause()
+        some = inos[start : start + ground.piece]
+        with ground.ledger.transaction():
+            for ino in some:
+                ground.owing.may_have_landed(ino)
+        for ino in some:
+            ground.outbox.restamped(ino)
 
 
 def is_late(ground: Ground, relied_on_ms: int, landed_ms: int) -> bool:
@@ -407,7 +458,7 @@ def landed_late(ground: Ground, job: int, name: str, inos: Iterable[int]) -> Non
         ground.tables.drop_bundles(b.id for b in ground.tables.bundles(job).values())
 
 
-def _mark(ground: Ground, job: int, load: _Load, packed: Packed, server_ms: int) -> Steps[tuple[int, int]]:
+def _mark(ground: Ground, job: int, load: Load, packed: Packed, server_ms: int) -> Steps[tuple[int, int]]:
     """It is in the bucket: say so, in pieces; a crash in between marks the rest at the next start."""
     manifest = packed.manifest
     with ground.catalog.transaction():
@@ -415,15 +466,23 @@ def _mark(ground: Ground, job: int, load: _Load, packed: Packed, server_ms: int)
             job, manifest.name, bytes=len(packed.data), modified_ms=server_ms, manifest=packed.manifest_stored,
             standing="marking", told=False,
         )  # fmt: skip
-        ground.tables.add_places(job, landed, (place_row(place) for place in manifest.places))
         ground.tables.forget_attempt(job, manifest.name)
-        for place in load.large:
-            ground.tables.forget_upload(job, place.digest, place.codec)
-    for start in range(0, len(load.due), ground.piece):
-        if start:
-            yield Pause()
+    yield from take_rows(ground, job)  # no reading takes the bundle away while it is given its places
+    try:
+        yield from add_places(ground, job, landed, manifest)
+    finally:
+        give_back_rows(ground, job)
+    sent = len(load.records())
+    while load.due:
+        some = load.due[-ground.piece :]
         with ground.ledger.transaction():
-            ground.outbox.confirm(job, load.due[start : start + ground.piece])
+            paid = ground.outbox.confirm(job, some)
+        ground.outbox.paid(job, paid)
+        del load.due[-ground.piece :]
+        if load.due:
+            yield Pause()
     with ground.catalog.transaction():
+        for place in load.large.values():
+            ground.tables.forget_upload(job, place.digest, place.codec)
         ground.tables.set_standing(landed, "whole")
-    return len(manifest.records), landed
+    return sent, landed

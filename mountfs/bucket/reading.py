@@ -2,7 +2,8 @@
 
 What it keeps true (BUCKET.md): a LIST judges only bundles that were known before it began; new manifests are read
 before old ones are dropped, and one that is gone meanwhile starts the reading again; what this machine has not
-published itself stays.
+published itself stays. A reading is complete when every bundle that was listed could be understood: one that could not
+may supersede what the others say, so that nothing is relied on until it can be, or is gone.
 """
 
 import logging
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 
 ROUNDS = 4
 SIDE_BY_SIDE = 16
+PLACES_AT_ONCE = 256  # rows: 256 × 5 µs
+LONG_BYTES = 2 << 10  # of a record: longer than nearly all
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +46,14 @@ class _Read:
 
 @dataclass(slots=True)
 class Refreshed:
-    """What a reading found. `refused` names bundles and lines that cannot be right."""
+    """What a reading found. `refused` names bundles and lines that cannot be right; `complete`: no bundle was left
+    alone."""
 
     changes: Changes = field(default_factory=Changes)
     bundles: int = 0
     refused: list[str] = field(default_factory=list)
     whole: bool = False
+    complete: bool = False
     began_ms: int = 0
     names: frozenset[str] = frozenset()  # of the bundles that the LIST had
 
@@ -87,13 +92,13 @@ def _apply(ground: Ground, job: int, began_ms: int, before: set[str], listed: Se
         (n, f.modified_ms) for n, f in names.items() if isinstance(objects.parse_object(n), objects.LargeName)
     ]  # fmt: skip
     done = Refreshed(bundles=len(bundles), began_ms=began_ms, names=frozenset(bundles))
-    ground.odd.forget_but(job, bundles.keys())
+    ground.odd.forget_but(job, names.keys())
     done.refused = ground.odd.of(job)
     yield from take_rows(ground, job)
     try:
         gone = vanished(ground.tables.bundles(job).values(), before=before, listed=bundles.keys())
         yield from carry_out_moves(ground)
-        added = _add(ground, job, read)
+        added = yield from _add(ground, job, read)
         ids = {b.id for b in gone}
         if ground.tables.needs_refold(job) or ground.catalog.feed.has_told(job):
             yield from _reconcile(ground, job, ids, done.changes)
@@ -101,12 +106,14 @@ def _apply(ground: Ground, job: int, began_ms: int, before: set[str], listed: Se
             told = (yield from _let_go(ground, job, ids, done.changes)) if ids else set()
             records = [record for r in read if r.manifest is not None for record in r.manifest.records]
             yield from apply_records(ground, job, [r for r in records if r.path not in told], done.changes)
+        done.complete = bundles.keys() <= ground.tables.bundles(job).keys()
         with ground.ledger.transaction():
             for number in added:
                 ground.tables.set_standing(number, "whole")
             ground.tables.drop_bundles(b.id for b in gone)
             ground.tables.set_listed(job, large)
-            ground.tables.set_read_ms(job, began_ms)
+            ground.tables.set_listed_ms(job, began_ms)
+            ground.tables.set_read_ms(job, began_ms if done.complete else 0)
             ground.tables.set_refold(job, done.changes.postponed)
             ground.catalog.feed.drop_told(job)
     finally:
@@ -189,20 +196,28 @@ def _rest(key: str, extent: bundle.Extent) -> Steps[Fetched]:
         raise _Vanished from None
 
 
-def _add(ground: Ground, job: int, read: Iterable[_Read]) -> list[int]:
+def _add(ground: Ground, job: int, read: Iterable[_Read]) -> Steps[list[int]]:
     """The bundles and where their contents lie; until the records are in the rows too, they are not whole."""
     added = []
-    with ground.ledger.transaction():
-        for r in read:
-            if r.manifest is None:
-                continue
+    for r in read:
+        if r.manifest is None:
+            continue
+        with ground.ledger.transaction():
             number = ground.tables.add_bundle(
                 job, r.name, bytes=r.object_bytes, modified_ms=r.modified_ms, manifest=r.stored, standing="applying",
                 told=True,
             )  # fmt: skip
-            ground.tables.add_places(job, number, map(place_row, r.manifest.places))
-            added.append(number)
+        yield from add_places(ground, job, number, r.manifest)
+        added.append(number)
     return added
+
+
+def add_places(ground: Ground, job: int, number: int, manifest: Manifest) -> Steps[None]:
+    """Where the contents of a bundle lie, in pieces."""
+    for start in range(0, len(manifest.places), PLACES_AT_ONCE):
+        with ground.ledger.transaction():
+            ground.tables.add_places(job, number, map(place_row, manifest.places[start : start + PLACES_AT_ONCE]))
+        yield Pause()
 
 
 # -- into the rows ----------------------------------------------------------------------------------------------
@@ -210,15 +225,29 @@ def _add(ground: Ground, job: int, read: Iterable[_Read]) -> list[int]:
 
 def apply_records(ground: Ground, job: int, records: Sequence[Record], changes: Changes) -> Steps[None]:
     """Fold records into the rows, in pieces."""
-    for start in range(0, len(records), ground.piece):
-        if start:
+    for number, piece in enumerate(in_pieces(records, ground.piece)):
+        if number:
             yield Pause()
         with ground.ledger.transaction():
-            for record in records[start : start + ground.piece]:
+            for record in piece:
                 where = Where(job, record.path)
                 if not ground.stamps.observe(record.stamp):
                     note_ahead(ground.catalog, where, ground.tables.job_name(job), record.stamp)
                 ground.paths.put(where, record, changes)
+
+
+def in_pieces(records: Iterable[Record], most: int) -> Iterator[list[Record]]:
+    """So many records at a time; long ones count for many, since each of their registers is a row."""
+    piece: list[Record] = []
+    weight = 0
+    for record in records:
+        piece.append(record)
+        weight += 1 + len(record.line) // LONG_BYTES
+        if weight >= most:
+            yield piece
+            piece, weight = [], 0
+    if piece:
+        yield piece
 
 
 def published(

@@ -6,7 +6,7 @@ import zlib
 
 from mountfs import bundle
 from mountfs.bucket.ground import Ground
-from mountfs.bucket.reading import apply_records
+from mountfs.bucket.reading import add_places, apply_records
 from mountfs.bucket.requests import drive
 from mountfs.remote.protocol import Remote
 from mountfs.store.owing import Where
@@ -22,6 +22,7 @@ def finish_interrupted(ground: Ground) -> None:
         manifest = bundle.read_manifest(
             ground.tables.manifest(number), store_id=ground.store_id, job=name, name=ground.tables.bundle_name(number)
         )
+        drive(add_places(ground, job, number, manifest), _NONE)
         if standing == "marking":
             with ground.ledger.transaction():
                 for record in manifest.records:

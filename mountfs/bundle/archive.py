@@ -10,7 +10,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
-from mountfs.errors import CorruptContent
+from mountfs.errors import CorruptContent, MountfsError
 
 MANIFEST_NAME: Final = "manifest.jsonl.zst"
 
@@ -35,6 +35,10 @@ _READABLE: Final = 0o100644 << 16
 
 MANIFEST_HEADER_BYTES: Final = _LOCAL.size + len(MANIFEST_NAME)
 _LAST_BYTES: Final = _CENTRAL.size + len(MANIFEST_NAME) + _END.size
+
+
+class DoesNotFit(MountfsError, ValueError):
+    """More than one bundle takes: whoever packs makes two of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +83,12 @@ class Archive:
         return offset
 
     def finish(self) -> bytes:
-        """All of it. Raises ValueError for what `find_manifest` would not read."""
+        """All of it. Raises DoesNotFit for what `find_manifest` would not read."""
         count, directory = len(self._directory), b"".join(self._directory)
         end = _END.pack(_END_MAGIC, 0, 0, count, count, len(directory), self.size, 0)
         total = self.size + len(directory) + len(end)
         if count > MOST_MEMBERS or total > MOST_OBJECT_BYTES:
-            raise ValueError(f"{count} members, {total} bytes: allowed are {MOST_MEMBERS} and {MOST_OBJECT_BYTES}")
+            raise DoesNotFit(f"{count} members, {total} bytes: allowed are {MOST_MEMBERS} and {MOST_OBJECT_BYTES}")
         return b"".join([*self._pieces, directory, end])
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from mountfs.bundle.archive import MOST_OBJECT_BYTES, header_bytes
+from mountfs.bundle.archive import MOST_MEMBERS, MOST_OBJECT_BYTES, header_bytes
 from mountfs.codec import FRAME_BYTES
 from mountfs.errors import CorruptContent
 from mountfs.model import Codec, Digest
@@ -162,6 +162,8 @@ class Ground:
     def _take(self, start: int, end: int) -> None:
         if start < 0 or end > self._end:
             raise RecordRefused(f"bytes {start} to {end}; members end at {self._end}")
+        if len(self._starts) == MOST_MEMBERS:
+            raise RecordRefused(f"more than {MOST_MEMBERS} members")
         at = bisect_left(self._ends, start + 1)
         if at < len(self._starts) and self._starts[at] < end:
             raise RecordRefused(f"bytes {start} to {end} are another member's")

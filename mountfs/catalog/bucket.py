@@ -104,6 +104,16 @@ class NotedUpload:
 _PLACED = "digest, bundle, object, codec, size, stored, offset, sum, sums, dead_ms"
 _PAST = "path, register, stamp, value, owed, pair, base"
 TRASHED = "id, job, path, kind, mode, uid, gid, size, mtime_ns, birth_ns, content, target, registers, gone_ms, reason"
+_NO_STAMP = "~"  # above every stamp
+_LOWEST_OWED = "min({})".format(
+    ", ".join(
+        f"iif(owed & {bits} AND {stamp} > '000000000001', {stamp}, '{_NO_STAMP}')"  # not what nobody ever said
+        for bits, stamp in (
+            (17, "stamp"), (2, "coalesce(mode_stamp, stamp)"), (4, "coalesce(owner_stamp, stamp)"),
+            (8, "coalesce(mtime_stamp, stamp)"),
+        )
+    )
+)  # fmt: skip
 _UPLOAD = "digest, codec, object, began_ms, sum, upload_id, part_bytes, done"
 
 
@@ -138,11 +148,18 @@ class BucketTables:
         return [(i, bytes(name)) for i, name in self._run("SELECT id, name FROM job", ())]
 
     def read_ms(self, job: int) -> int:
-        """Server's time at which the last complete reading of a job began; 0: never read."""
+        """Server's time at which the last reading of a job began, where all of it was understood; else 0."""
         return int(self._run("SELECT read_ms FROM job WHERE id = ?", (job,)).fetchone()[0])
 
     def set_read_ms(self, job: int, read_ms: int) -> None:
         self._run("UPDATE job SET read_ms = ? WHERE id = ?", (read_ms, job))
+
+    def listed_ms(self, job: int) -> int:
+        """Server's time at which the last reading of a job began, although some of it was not understood; 0: never."""
+        return int(self._run("SELECT listed_ms FROM job WHERE id = ?", (job,)).fetchone()[0])
+
+    def set_listed_ms(self, job: int, listed_ms: int) -> None:
+        self._run("UPDATE job SET listed_ms = ? WHERE id = ?", (listed_ms, job))
 
     def maintained_ms(self, job: int) -> int:
         """Server's time of the last reading after which maintenance had nothing more to do; 0: never."""
@@ -222,6 +239,9 @@ class BucketTables:
         self._run("INSERT OR REPLACE INTO manifest VALUES (?, ?)", (row[0], manifest))
         return int(row[0])
 
+    def has_bundle(self, bundle: int) -> bool:
+        return self._run("SELECT 1 FROM bundle WHERE id = ?", (bundle,)).fetchone() is not None
+
     def manifest(self, bundle: int) -> bytes:
         return bytes(self._run("SELECT stored FROM manifest WHERE bundle = ?", (bundle,)).fetchone()[0])
 
@@ -265,13 +285,13 @@ class BucketTables:
         return [j for (j,) in self._run("SELECT DISTINCT job FROM placed WHERE digest = ? AND object <> ''", (digest,))]
 
     def is_placed(self, digest: bytes, job: int) -> bool:
-        """Whether a content has a place in a job that is there: in a bundle, in an object of the last complete reading,
-        or in an object that a bundle from after that reading names."""
+        """Whether a content has a place in a job that is there: in a bundle, in an object of the last reading, or in an
+        object that a bundle from after that reading names."""
         row = self._run(
             "SELECT 1 FROM placed p JOIN bundle b ON b.id = p.bundle JOIN job j ON j.id = p.job"
             " LEFT JOIN listed l ON l.job = p.job AND l.object = p.object"
             " WHERE p.job = ? AND p.digest = ?"
-            " AND (p.object = '' OR l.object IS NOT NULL OR b.modified_ms >= j.read_ms) LIMIT 1",
+            " AND (p.object = '' OR l.object IS NOT NULL OR b.modified_ms >= j.listed_ms) LIMIT 1",
             (job, digest),
         ).fetchone()
         return row is not None
@@ -308,7 +328,7 @@ class BucketTables:
         ]
 
     def listed(self, job: int) -> dict[str, int]:
-        """Large objects of the last complete reading, with the server's time of each."""
+        """Large objects of the last reading, with the server's time of each."""
         return dict(self._run("SELECT object, modified_ms FROM listed WHERE job = ?", (job,)).fetchall())
 
     def set_listed(self, job: int, objects: Iterable[tuple[str, int]]) -> None:
@@ -344,9 +364,19 @@ class BucketTables:
         """All that is past of a path but its clear."""
         self._run("DELETE FROM past WHERE job = ? AND path = ? AND register <> ''", (job, path))
 
-    def owed_past(self, job: int) -> list[Past]:
-        rows = self._run(f"SELECT {_PAST} FROM past WHERE job = ? AND owed = 1 ORDER BY path, register", (job,))
+    def owed_past(
+        self, job: int, *, after: tuple[bytes, str] | None = None, limit: int = 1_000_000_000
+    ) -> list[Past]:  # fmt: skip
+        """What the bucket lacks of paths that are past, in order; `after` names the last (path, register) before it."""
+        beyond = "" if after is None else " AND (path, register) > (?, ?)"
+        rows = self._run(
+            f"SELECT {_PAST} FROM past WHERE job = ? AND owed = 1{beyond} ORDER BY path, register LIMIT ?",
+            (job, *(after or ()), limit),
+        )
         return [Past(*row) for row in rows]
+
+    def has_owed_past(self, job: int) -> bool:
+        return self._run("SELECT 1 FROM past WHERE job = ? AND owed = 1 LIMIT 1", (job,)).fetchone() is not None
 
     def confirm_past(self, job: int, rows: Iterable[tuple[bytes, str, str]]) -> None:
         """(path, register, stamp): the bucket has these."""
@@ -394,12 +424,13 @@ class BucketTables:
 
     # -- directories that were renamed --------------------------------------------------------------------
 
-    def moved(self) -> dict[int, tuple[int, bytes]]:
-        """By ino: (job, path) under which the bucket knows what lies below it."""
-        return {i: (job, bytes(path)) for i, job, path in self._run("SELECT ino, job, path FROM moved", ())}
+    def moved(self) -> dict[int, tuple[int, bytes, str]]:
+        """By ino: (job, path) under which the bucket knows what lies below it, and the stamp of the rename."""
+        rows = self._run("SELECT ino, job, path, stamp FROM moved", ())
+        return {i: (job, bytes(path), stamp) for i, job, path, stamp in rows}
 
-    def note_moved(self, ino: int, job: int, path: bytes) -> None:
-        self._run("INSERT OR IGNORE INTO moved VALUES (?,?,?)", (ino, job, path))
+    def note_moved(self, ino: int, job: int, path: bytes, stamp: str) -> None:
+        self._run("INSERT OR IGNORE INTO moved VALUES (?,?,?,?)", (ino, job, path, stamp))
 
     def forget_moved(self, ino: int) -> None:
         self._run("DELETE FROM moved WHERE ino = ?", (ino,))
@@ -414,6 +445,23 @@ class BucketTables:
     def owed_register_inos(self, *, after: int = 0, limit: int = 10_000) -> list[int]:
         sql = "SELECT DISTINCT ino FROM register WHERE owed = 1 AND ino > ? ORDER BY ino LIMIT ?"
         return [i for (i,) in self._run(sql, (after, limit))]
+
+    def oldest_owed(self, first: int, last: int) -> str:
+        """The lowest stamp of anything owed of the entries from the first ino to the last; "" where nothing is."""
+        row = self._run(
+            f"SELECT min({_LOWEST_OWED}) FROM entry WHERE owed & 31 AND ino BETWEEN ? AND ?", (first, last)
+        ).fetchone()
+        return "" if row[0] in (None, _NO_STAMP) else str(row[0])
+
+    def oldest_owed_register(self, first: int, last: int) -> str:
+        """The same of their registers."""
+        sql = "SELECT min(stamp) FROM register WHERE owed = 1 AND ino BETWEEN ? AND ?"
+        return str(self._run(sql, (first, last)).fetchone()[0] or "")
+
+    def placed_at(self, inos: Sequence[int]) -> dict[int, tuple[int, bytes]]:
+        """(parent, name) by ino of those of these that are there; a few hundred at a time."""
+        rows = self._run(f"SELECT ino, parent, name FROM entry WHERE ino IN ({_marks(inos)})", inos)
+        return {ino: (parent, bytes(name)) for ino, parent, name in rows}
 
     def owed_bytes(self, inos: Sequence[int]) -> int:
         """Stored bytes of contents that the bucket lacks of these entries; a few hundred at a time."""

@@ -7,7 +7,7 @@ transaction waits for anything but SQLite, and nothing here checkpoints the writ
 import contextlib
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mountfs.catalog.bucket import BucketTables
@@ -61,6 +61,7 @@ class Catalog:
         self.path = path
         self._depth = 0
         self.lost = 0  # how often what was held could not be committed
+        self.on_rollback: Callable[[], None] = lambda: None  # rows are again as they were before the transaction
         self.bucket = BucketTables(self._run, self._many)
         self.feed = FeedTables(self._run, self._many)
         self.bulk = BulkTables(self._run, self._many)
@@ -131,6 +132,7 @@ class Catalog:
     def _roll_back(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+        self.on_rollback()
 
     def _run(self, sql: str, args: Sequence[Value] = ()) -> sqlite3.Cursor:
         try:
@@ -143,6 +145,14 @@ class Catalog:
             self._db.executemany(sql, rows)
         except sqlite3.Error as error:
             raise translated(error, self.path) from error
+
+    def job(self, name: bytes) -> int:
+        """The id of a job, made where there is none: not held, for others go on with it."""
+        found = self.bucket.job_id(name)
+        if found is None:
+            with self.transaction():
+                found = self.bucket.make_job(name)
+        return found
 
     # -- entries ------------------------------------------------------------------------------------------
 

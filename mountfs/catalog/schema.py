@@ -228,7 +228,8 @@ CREATE INDEX register_pinned ON register (ino) WHERE name = 'pinned';
 CREATE TABLE job (                              -- jobs that the bucket knows, or is to know
     id      INTEGER PRIMARY KEY,
     name    BLOB NOT NULL UNIQUE,
-    read_ms INTEGER NOT NULL DEFAULT 0,         -- server's time at which the last complete reading began; 0: never read
+    read_ms INTEGER NOT NULL DEFAULT 0,         -- server's time at which the last reading began, if it was whole; or 0
+    listed_ms INTEGER NOT NULL DEFAULT 0,       -- the same, although a bundle could not be understood; 0: never read
     maintained_ms INTEGER NOT NULL DEFAULT 0,   -- and of the last after which maintenance had nothing more to do
     adopted INTEGER NOT NULL DEFAULT 0 CHECK (adopted IN (0, 1)), -- what others wrote there may be removed here
     shared  INTEGER NOT NULL DEFAULT 0 CHECK (shared IN (0, 1)),  -- another machine has a bundle there
@@ -286,7 +287,8 @@ END;
 CREATE TABLE moved (                            -- directories renamed here: where the bucket knows what lies below them
     ino   INTEGER PRIMARY KEY,
     job   INTEGER NOT NULL,
-    path  BLOB NOT NULL
+    path  BLOB NOT NULL,
+    stamp TEXT NOT NULL                         -- of the rename: what is under that path now came later
 ) STRICT;
 
 CREATE TABLE bundle (                           -- bundles under a job's prefix, as far as they are known
@@ -319,7 +321,7 @@ CREATE TABLE placed (                           -- content lines of these bundle
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX placed_bundle ON placed (bundle);
 CREATE INDEX placed_large ON placed (digest) WHERE object <> '';
-CREATE TABLE listed (                           -- large objects in the last complete reading of a job
+CREATE TABLE listed (                           -- large objects in the last reading of a job
     job         INTEGER NOT NULL,
     object      TEXT NOT NULL,
     modified_ms INTEGER NOT NULL,

@@ -30,6 +30,9 @@ from mountfs.codec.table import (
 from mountfs.errors import CorruptContent
 from mountfs.model import Codec, Digest
 
+MOST_FRAMES_FOR_ONE = 16
+"""Text in smaller frames than ours, by a factor of so much, is still read; in frames of a byte it would take hours."""
+
 SAVING = 0.02
 """The share that compression has to save, seek table included, to be worth its price at every read."""
 
@@ -174,6 +177,8 @@ def _text_pieces(stored: bytes, most_bytes: int) -> Iterator[bytes]:
     table = parse_seek_table(stored, stored_file_bytes=len(stored))
     if table.plain_bytes > most_bytes:
         raise CorruptContent(f"a text of {table.plain_bytes} bytes; allowed: up to {most_bytes}")
+    if len(table) > MOST_FRAMES_FOR_ONE * frame_count(table.plain_bytes):
+        raise CorruptContent(f"a text of {table.plain_bytes} bytes in {len(table)} frames")
     return (decompress_frame(piece, frame) for piece, frame in _pieces(stored, table))
 
 

@@ -47,7 +47,7 @@ def _jobs(store: Store, keys: object) -> set[int] | None:
         except NotFound:
             if job is None or job not in store.outbox.debts():
                 raise
-        found.add(tables.make_job(names[0]) if job is None else job)
+        found.add(store.catalog.job(names[0]) if job is None else job)
     return found
 
 

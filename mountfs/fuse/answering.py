@@ -20,8 +20,10 @@ from mountfs.errors import (
     ContentLost,
     CorruptContent,
     MountfsError,
+    NameTooLong,
     Protected,
     QuotaExceeded,
+    RemoteDenied,
     TagTooLarge,
     Unsupported,
 )
@@ -40,7 +42,7 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_REFUSED = (Protected, Unsupported, ArtifactTooLarge, TagTooLarge, QuotaExceeded, CacheFull)
+_REFUSED = (Protected, Unsupported, ArtifactTooLarge, TagTooLarge, QuotaExceeded, CacheFull, NameTooLong, RemoteDenied)
 
 
 def answers(handler: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
@@ -94,7 +96,7 @@ class Answering(pyfuse3.Operations):
         self._behind_limiter = trio.CapacityLimiter(2)
 
     def refused(self, request: str, args: tuple[object, ...], error: MountfsError) -> None:
-        """Remember what was refused by a rule, and log what is broken."""
+        """Remember what was refused, by a rule or by the bucket, and log what is broken."""
         if isinstance(error, CorruptContent | ContentLost):
             return
         if isinstance(error, _REFUSED):

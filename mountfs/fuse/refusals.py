@@ -1,4 +1,4 @@
-"""The last requests that a rule refused: who asked for what, and the sentence that EPERM cannot carry."""
+"""The last requests that a rule refused, or the bucket: who asked for what, and the sentence that no errno carries."""
 
 import time
 from collections import deque

@@ -3,7 +3,6 @@
 Registers live in the catalog; an entry is brought there before it gets one. On the loop's thread.
 """
 
-import json
 from collections.abc import Callable
 
 from mountfs import namespace
@@ -17,7 +16,7 @@ from mountfs.errors import (
 )
 from mountfs.model import ROOT_INO, Entry, Kind, Standing, State
 from mountfs.namespace import Fact, Foreign, Plain, Tag
-from mountfs.records import xattr_name, xattr_register
+from mountfs.records import RecordRefused, check_register, xattr_name, xattr_register
 from mountfs.store.facts import Facts, digest_of, iso
 from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
@@ -235,13 +234,9 @@ class Attributes:
         if len(text) > namespace.XATTR_VALUE_MAX:
             raise TagTooLarge(f"metadata of {len(text)} bytes; allowed: up to {namespace.XATTR_VALUE_MAX}")
         try:
-            parsed = json.loads(text or "{}")
-            # Python reads NaN, 1e999 and lone surrogates too, which other readers of JSON refuse
-            json.dumps(parsed, ensure_ascii=False, allow_nan=False).encode()
-        except (ValueError, RecursionError):
-            raise InvalidArgument("user.mountfs.metadata: not JSON") from None
-        if not isinstance(parsed, dict):
-            raise InvalidArgument("user.mountfs.metadata: a JSON object is expected")
+            check_register("metadata", text or "{}")  # as every machine will judge it that reads of it in the bucket
+        except RecordRefused as error:
+            raise InvalidArgument(f"user.mountfs.metadata: {error}") from None
         return text
 
     def remove(self, ino: int, name: bytes) -> None:

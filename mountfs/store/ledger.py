@@ -69,6 +69,11 @@ class Ledger:
         self._next_ino += count
         return self._next_ino - count
 
+    @property
+    def last_ino(self) -> int:
+        """The highest that was given out."""
+        return self._next_ino - 1
+
     def new_content_id(self) -> int:
         self._next_content += 1
         return self._next_content - 1
@@ -132,6 +137,10 @@ class Ledger:
 
     def waiting_count(self) -> int:
         return len(self._entries)
+
+    def waiting(self, ino: int) -> Entry | None:
+        """The state of an entry that the catalog does not have yet."""
+        return self._entries.get(ino)
 
     def path(self, ino: int) -> tuple[bytes, ...]:
         """The names from the root down to an entry; () for the root. Of an entry without a name: ()."""

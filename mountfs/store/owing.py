@@ -8,7 +8,8 @@ Without a bucket nothing is noted: everything is owed at once when the store get
 """
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from mountfs.clock import Stamps, writer_of
@@ -43,10 +44,10 @@ class Owing:
         self._catalog = ledger.catalog
         self._tables = ledger.catalog.bucket
         self.active = False
-        self.in_flight: set[int] = set()  # entries in a bundle whose PUT was not answered yet
+        self._in_flight: Counter[int] = Counter()  # by ino: bundles that it is in, from when its record is made
         self.fresh: set[int] = set()  # entries that changed since the uploader last looked
         self.fresh_jobs: set[int] = set()  # jobs that something went from
-        self._moved: dict[int, tuple[int, bytes]] = {}
+        self._moved: dict[int, tuple[int, bytes, str]] = {}
         self._with_past: set[int] = set()
         self._aliases: dict[int, tuple[int, bytes]] = {}
         self._aliased: dict[tuple[int, bytes], int] = {}
@@ -58,13 +59,31 @@ class Owing:
         with self._catalog.transaction():
             self._tables.add_writer(self._stamps.writer)
         self._own = self._tables.writers()
-        self._moved = self._tables.moved()
-        for ino, parent, name in self._tables.aliases():
-            self._aliases[ino] = (parent, name)
-            self._aliased[parent, name] = ino
-        self._with_past = self._tables.jobs_with_past()
+        self._recall()
+        self._with_past = self._tables.jobs_with_past()  # one too many does no harm
         self._ledger.before_write = self._note_bases
         self._ledger.on_owed = self.fresh.add
+        self._catalog.on_rollback = self._recall
+
+    def _recall(self) -> None:
+        """What is remembered is what the rows say, also after a change was undone that had been noted here."""
+        self._moved = self._tables.moved()
+        self._aliases = {ino: (parent, name) for ino, parent, name in self._tables.aliases()}
+        self._aliased = {place: ino for ino, place in self._aliases.items()}
+
+    # -- what is on its way -------------------------------------------------------------------------------
+
+    def sets_out(self, ino: int) -> None:
+        """A record of this entry was made, and may arrive: from now on a removal has to be told."""
+        self._in_flight[ino] += 1
+
+    def is_back(self, inos: Iterable[int]) -> None:
+        """The bundle that these set out for is there and marked, or will never be sent, or may be there for all that
+        is known, which is noted."""
+        for ino in inos:
+            self._in_flight[ino] -= 1
+            if not self._in_flight[ino]:
+                del self._in_flight[ino]
 
     # -- where things are ---------------------------------------------------------------------------------
 
@@ -78,28 +97,30 @@ class Owing:
         return self._where((*self._ledger.path(parent), name))
 
     def _where(self, names: tuple[bytes, ...]) -> Where:
-        return Where(self._tables.make_job(names[0]), b"/".join(names[1:]))
+        return Where(self._catalog.job(names[0]), b"/".join(names[1:]))
 
     def origin(self, ino: int) -> Where:
         """The path under which the bucket knows an entry that it knows."""
-        if not self._moved:
-            return self.where(ino)
+        return self._origin(ino)[0]
+
+    def _origin(self, ino: int) -> tuple[Where, str]:
+        """The same, and the stamp of the rename by which it went from there; "" where it is there."""
         below: list[bytes] = []
         at = ino
-        while at != ROOT_INO:
+        while self._moved and at != ROOT_INO:
             moved = self._moved.get(at)
             if moved is not None:
-                return Where(moved[0], b"/".join([p for p in (moved[1],) if p] + below[::-1]))
+                return Where(moved[0], b"/".join([p for p in (moved[1],) if p] + below[::-1])), moved[2]
             entry = self._ledger.entry(at)
             if entry is None:
                 break
             below.append(self._aliases[at][1] if at in self._aliases else entry.name)
             at = entry.parent
-        return self.where(ino)
+        return self.where(ino), ""
 
     def known(self, entry: Entry) -> bool:
         """Whether the bucket may hold anything at the path of an entry."""
-        return bool(entry.owed & (Owed.KNOWN | Owed.CLEAR)) or entry.ino in self.in_flight
+        return bool(entry.owed & (Owed.KNOWN | Owed.CLEAR)) or entry.ino in self._in_flight
 
     def is_others(self, entry: Entry) -> bool:
         """Whether another machine wrote what is there now, and nobody took its job over here."""
@@ -244,19 +265,26 @@ class Owing:
         if not self.active:
             return
         if self.known(entry) and entry.stamp:  # a directory that exists only so leaves no word
-            where = self.origin(entry.ino)
-            self._clear(where, entry, pair=None)
+            self._clear(entry, pair=None)
         self.forget_alias(entry.ino)
         if self._moved.pop(entry.ino, None) is not None:
             self._tables.forget_moved(entry.ino)
 
-    def _clear(self, where: Where, entry: Entry, *, pair: int | None) -> None:
-        top = max(self._past(where)[0], self._highest_of(entry))
+    def _clear(self, entry: Entry, *, pair: int | None) -> None:
+        """Tell the bucket that nothing of an entry is left where it knows it."""
+        where, left = self._origin(entry.ino)
         base = self.base_of(entry)
+        if not left:
+            top = max(self._past(where)[0], self._highest_of(entry))
+            self._put_clear(where, self._stamps.next(above=top), pair=pair, base=base)
+        elif all(row.register or row.stamp <= left for row in self._tables.past(where.job, where.path)):
+            # It went with a directory, at that time: what was made at its path since then stays.
+            had = max((stamp for _name, stamp in json.loads(base or "[]")), default="")
+            self._put_clear(where, left if had < left else self._stamps.next(above=had), pair=pair, base=base)
+
+    def _put_clear(self, where: Where, stamp: str, *, pair: int | None, base: str | None) -> None:
         self._tables.drop_past(where.job, where.path)
-        self._tables.put_past(
-            where.job, where.path, "", self._stamps.next(above=top), owed=True, pair=pair, base=base
-        )  # fmt: skip
+        self._tables.put_past(where.job, where.path, "", stamp, owed=True, pair=pair, base=base)
         self._with_past.add(where.job)
         self.fresh_jobs.add(where.job)
 
@@ -266,7 +294,7 @@ class Owing:
             return None
         old, new = self.origin(source.ino), self.below(parent, name)
         if self.known(source) and source.stamp:
-            self._clear(old, source, pair=source.ino)
+            self._clear(source, pair=source.ino)
         self.forget_alias(source.ino)
         said = self._moves_to(source, new, target)
         if source.kind == Kind.DIRECTORY and source.ino not in self._moved and self._ledger.has_children(source.ino):
@@ -284,7 +312,7 @@ class Owing:
         bases = self.base_of(a), self.base_of(b)
         for entry, origin, now in ((a, places[0], here[0]), (b, places[1], here[1])):
             if self.known(entry) and entry.stamp and origin != now:
-                self._clear(origin, entry, pair=entry.ino)
+                self._clear(entry, pair=entry.ino)
             self.forget_alias(entry.ino)
             if entry.kind == Kind.DIRECTORY and entry.ino not in self._moved:
                 self._note_moved(entry.ino, origin)
@@ -307,8 +335,9 @@ class Owing:
         return Said(stamp, owed)
 
     def _note_moved(self, ino: int, origin: Where) -> None:
-        self._moved[ino] = (origin.job, origin.path)
-        self._tables.note_moved(ino, origin.job, origin.path)
+        stamp = self._stamps.next()
+        self._moved[ino] = (origin.job, origin.path, stamp)
+        self._tables.note_moved(ino, origin.job, origin.path, stamp)
         self.fresh.add(ino)
 
     def restamp_owed(self, entry: Entry) -> None:
@@ -377,7 +406,7 @@ class Owing:
             self.fresh.add(entry.ino)  # it may belong to another job now
             if not self.known(entry) or not entry.stamp:
                 return
-            self._clear(self.origin(entry.ino), entry, pair=entry.ino)
+            self._clear(entry, pair=entry.ino)
             self._moves_to(entry, self.where(entry.ino), None)
 
     def take_fresh(self) -> tuple[set[int], set[int]]:
@@ -387,12 +416,16 @@ class Owing:
         self.fresh_jobs.clear()
         return taken
 
-    def forget_bases(self, entries: list[Entry]) -> None:
-        """What was changed before it was sent is in the bucket: what comes next starts from there."""
+    def forget_bases(self, entries: list[Entry]) -> list[int]:
+        """What was changed before it was sent is in the bucket: what comes next starts from there. Those of which
+        nothing more is owed."""
+        paid = []
         for entry in entries:
             row = self._catalog.entry(entry.ino)
             if row is not None and not row.owed & Owed.ANY and not self._tables.owed_registers(entry.ino):
                 self._catalog.delete_register(entry.ino, BASE)
+                paid.append(entry.ino)
+        return paid
 
     # -- what the bucket had ------------------------------------------------------------------------------
 

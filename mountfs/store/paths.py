@@ -43,6 +43,20 @@ from mountfs.store.trash import Trash
 OWED_NAMES = ((Owed.CONTENT, "content"), (Owed.MODE, "mode"), (Owed.OWNER, "owner"), (Owed.MTIME, "mtime"))
 
 
+def content_value(entry: Entry, content: Content | None) -> ContentValue:
+    """The content register of a settled entry; `content` is the one it names."""
+    match entry.kind:
+        case Kind.DIRECTORY:
+            return DirectoryContent(entry.birth_ns, entry.mtime_ns)
+        case Kind.SYMLINK:
+            return SymlinkContent(entry.target or b"", entry.mtime_ns, entry.birth_ns)
+    if content is None:
+        return FileContent(None, 0, 0, Codec.RAW, entry.mtime_ns, entry.birth_ns)
+    return FileContent(
+        content.digest, content.size, content.stored, Codec(content.codec), entry.mtime_ns, entry.birth_ns
+    )
+
+
 @dataclass(slots=True)
 class Changes:
     """What the kernel may remember and no longer holds."""
@@ -122,9 +136,18 @@ class Paths:
 
     def registers_of(self, entry: Entry) -> dict[str, tuple[str, Value]]:
         """All registers of an entry as records have them."""
+        content = self._catalog.content(entry.content) if entry.content is not None else None
+        found = self.fields_of(entry, content)
+        for name, raw, stamp, _owed in self._tables.all_registers(entry.ino):
+            found[name.removeprefix("?")] = (stamp, value_of_register(name, raw))
+        return found
+
+    @staticmethod
+    def fields_of(entry: Entry, content: Content | None) -> dict[str, tuple[str, Value]]:
+        """Those of its registers that are columns of its row; `content` is the one it names."""
         found: dict[str, tuple[str, Value]] = {}
         if entry.stamp:
-            found["content"] = (entry.stamp, self.content_value(entry).to_value())
+            found["content"] = (entry.stamp, content_value(entry, content).to_value())
         for name, stamp, value in (
             ("mode", entry.mode_stamp, entry.mode),
             ("owner", entry.owner_stamp, [entry.uid, entry.gid]),
@@ -132,23 +155,7 @@ class Paths:
         ):
             if (stamp or entry.stamp) not in ("", NEVER):
                 found[name] = (stamp or entry.stamp, value)  # type: ignore[assignment]
-        for name, raw, stamp, _owed in self._tables.all_registers(entry.ino):
-            found[name.removeprefix("?")] = (stamp, value_of_register(name, raw))
         return found
-
-    def content_value(self, entry: Entry) -> ContentValue:
-        """The content register of a settled entry."""
-        match entry.kind:
-            case Kind.DIRECTORY:
-                return DirectoryContent(entry.birth_ns, entry.mtime_ns)
-            case Kind.SYMLINK:
-                return SymlinkContent(entry.target or b"", entry.mtime_ns, entry.birth_ns)
-        content = self._catalog.content(entry.content) if entry.content is not None else None
-        if content is None:
-            return FileContent(None, 0, 0, Codec.RAW, entry.mtime_ns, entry.birth_ns)
-        return FileContent(
-            content.digest, content.size, content.stored, Codec(content.codec), entry.mtime_ns, entry.birth_ns
-        )
 
     # -- applying -----------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ What it keeps true: nothing goes that the bucket lacks; a writer waits for room 
 uploads go on, and within its deadline; else it hears ENOSPC at once.
 """
 
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -68,6 +69,7 @@ class Cache:
         self._lock = trio.Lock()
         self._barren: Barren | None = None
         self._writers = 0
+        self._coming_bytes = 0  # of bundles that are being fetched
         self.sweep: Callable[[], Awaitable[None]] = self._sweep
         self.evicted_bytes = 0
         store.room.crowded = lambda: self._crowded.set()
@@ -208,6 +210,30 @@ class Cache:
                 raise CacheFull(str(lack))
         finally:
             self._writers -= 1
+
+    @contextlib.asynccontextmanager
+    async def room_for(self, wanted_bytes: int) -> AsyncIterator[bool]:
+        """Whether so much may come here from the bucket, evicting what was read least recently; nobody waits for
+        uploads. Inside, the room is kept from others who ask."""
+        budget = self._room.budget
+        lacking = 0
+        if budget is not None and wanted_bytes <= budget.high_bytes:
+            lacking = self._lacking(wanted_bytes)
+            if lacking > 0:
+                await self.note_reads()
+                await self._evict(lacking)
+                lacking = self._lacking(wanted_bytes)
+        is_room = budget is None or (wanted_bytes <= budget.high_bytes and lacking <= 0)
+        coming_bytes = wanted_bytes if is_room else 0
+        self._coming_bytes += coming_bytes
+        try:
+            yield is_room
+        finally:
+            self._coming_bytes -= coming_bytes
+
+    def _lacking(self, wanted_bytes: int) -> int:
+        assert self._room.budget is not None
+        return self._room.here_bytes() + self._coming_bytes + wanted_bytes - self._room.budget.most_bytes
 
     def _let_go_of_trash(self, lacking_bytes: int) -> bool:
         """The last resort: the oldest of what was removed before the bucket ever had it. Whether there was any."""

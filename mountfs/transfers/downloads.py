@@ -3,14 +3,24 @@
 Who comes second to the same bundle brings all of it: a job of thousands of small files is a few requests.
 """
 
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from functools import partial
 
 import trio
 
-from mountfs.bucket.fetching import absent, fetch_bundle, fetch_content, is_large, jobs_naming, whereabouts
+from mountfs.bucket.fetching import (
+    absent,
+    fetch_bundle,
+    fetch_content,
+    is_large,
+    jobs_naming,
+    wanted_in,
+    whereabouts,
+)
 from mountfs.bucket.ground import Ground
 from mountfs.contents import ReadsRanges
 from mountfs.errors import MountfsError, RemoteUnavailable
@@ -24,7 +34,17 @@ MISSES = 2  # in one bundle: then it comes whole
 MOST_WAITING = 60  # handlers; pyfuse3 has 99 tasks, and others need some
 READS = 6  # that wait for the bucket at a time: the kernel has few slots for reads
 SILENCE_SECONDS = 1.0
+AGAIN_MISSES = 64  # after a bundle found no room in the cache: then it is tried again
 LARGE_KEPT = 64  # large contents that are read in ranges at the same time
+
+
+RoomFor = Callable[[int], AbstractAsyncContextManager[bool]]
+"""Whether so many bytes may come here, and the room for them while they come."""
+
+
+@contextlib.asynccontextmanager
+async def _no_budget(wanted_bytes: int) -> AsyncIterator[bool]:
+    yield True
 
 
 @dataclass(slots=True)
@@ -52,6 +72,7 @@ class Downloads:
         self._large: dict[int, Large] = {}
         self._waiting = 0
         self._slots = trio.Semaphore(READS)
+        self.room_for: RoomFor = _no_budget
 
     # -- for handlers -------------------------------------------------------------------------------------
 
@@ -61,7 +82,10 @@ class Downloads:
     def reader(self, content: Content) -> ReadsRanges | None:
         """The reader of a large content that was prepared; None where there is none."""
         large = self._large.get(content.id)
-        return large.reader if large is not None else None
+        if large is None:
+            return None
+        large.is_read = True
+        return large.reader
 
     def large(self, content_id: int) -> Large | None:
         return self._large.get(content_id)
@@ -100,18 +124,20 @@ class Downloads:
         if whereabouts(self._ground, content):
             return
         for job in jobs_naming(self._ground, content):
-            if not self._ground.tables.read_ms(job) or self._ground.catalog.feed.has_told(job):
+            if not self._ground.tables.listed_ms(job) or self._ground.catalog.feed.has_told(job):
                 await self._wait(("job", job), partial(self.read_job, job))
 
     async def arrive(self, content_id: int, offset: int, length: int) -> None:
         """Wait for the pieces of a large content that a read needs. Few may wait, so that others are served.
 
-        Raises RemoteUnavailable after our patience, or when the bucket gave no answer for a second while many wait.
+        Raises RemoteUnavailable after our patience, or when the bucket gave no answer for a second while many wait;
+        CorruptContent when all of it is here, and it is another content.
         """
         large = self._large.get(content_id)
-        if large is None or not large.needs(offset, length):
-            if large is not None:
-                await large.arrive(offset, length, self._nursery)
+        if large is None:
+            raise RemoteUnavailable("not on this machine, and nobody brings it any more: open the file again")
+        if large.is_ready(offset, length):
+            await large.arrive(offset, length, self._nursery)
             return
         with trio.move_on_after(self.patience_seconds):
             await self._take_slot()
@@ -151,6 +177,8 @@ class Downloads:
             log.exception("a bug in finishing a download")
         finally:
             large.finishing = False
+            if large.wrong is not None:
+                self._drop_unread(large)
 
     def _bundle_to_fetch(self, content: Content) -> tuple[int, int] | None:
         """(job, bundle) of the first place, when somebody missed another content of it before."""
@@ -204,15 +232,25 @@ class Downloads:
         await self._carrier.run(fetch_content(self._ground, content_id), urgent=True)
 
     async def _fetch_bundle(self, job: int, bundle: int) -> None:
-        await self._carrier.run(fetch_bundle(self._ground, job, bundle), urgent=True)
-        self._misses.pop(bundle, None)
+        """All that is absent of a bundle, where there is room for it; else who waits gets his content alone."""
+        wanted = await self._carrier.run(wanted_in(self._ground, bundle), urgent=True)
+        async with self.room_for(sum(place.stored for place in wanted)) as is_room:
+            if is_room:
+                await self._carrier.run(fetch_bundle(self._ground, job, bundle), urgent=True)
+        self._misses[bundle] = 0 if is_room else MISSES - AGAIN_MISSES
 
     # -- large contents -----------------------------------------------------------------------------------
 
     async def _open_large(self, content: Content) -> None:
-        if content.id in self._large:
+        known = self._large.get(content.id)
+        if known is not None and (known.wrong is None or known.is_read):
+            if known.wrong is not None:
+                raise known.wrong
             return
-        self._forget_unused()
+        self._large.pop(content.id, None)
+        self._forget_unread()
+        if len(self._large) >= LARGE_KEPT:
+            raise RemoteUnavailable(f"{len(self._large)} large files are being read from the bucket: try again")
         large = Large(self._ground, self._carrier, content, whole=self._is_whole, arrived=self._arrived)
         await large.open()
         self._large[content.id] = large
@@ -221,15 +259,22 @@ class Downloads:
         """It is here whole: who opens it from now on reads the file."""
         self._large.pop(content_id, None)
 
-    def _forget_unused(self) -> None:
-        for content_id, large in list(self._large.items()):
+    def _forget_unread(self) -> None:
+        for large in list(self._large.values()):
             if len(self._large) < LARGE_KEPT:
                 return
-            if not large.is_busy:
-                del self._large[content_id]
+            self._drop_unread(large)
+
+    def _drop_unread(self, large: Large) -> None:
+        """Let go of the pieces, where nobody reads them and no more are coming."""
+        if not large.is_read and not large.is_busy and self._large.get(large.content_id) is large:
+            del self._large[large.content_id]
 
     def closed(self, content_id: int, still_read: Iterable[ReadsRanges | None]) -> None:
         """A file was closed; pieces that nobody reads any more are dropped, unless the rest is coming."""
-        large = self._large.get(content_id)
-        if large is not None and not large.is_busy and not any(reader is large.reader for reader in still_read):
-            del self._large[content_id]
+        if content_id not in self._large:
+            return
+        readers = list(still_read)
+        for large in list(self._large.values()):
+            large.is_read = any(reader is large.reader for reader in readers)
+        self._drop_unread(self._large[content_id])

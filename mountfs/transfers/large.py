@@ -1,29 +1,43 @@
 """A large content of the bucket, read in ranges: the first answer after one small range, more the longer it is read.
 
 Its stored bytes gather in a file under `incoming/`, in chunks, in whatever order they are asked for. Each frame is
-checked against its own checksum before it is served; once all of them are here, the whole is checked by its SHA-256
-and becomes a content of this machine.
+checked against its own checksum before it is served. The SHA-256 of the whole is taken beside the reader, as far as
+there is no gap; once all pieces are here nothing is served until it is known, and then all of it becomes a content of
+this machine, or none of it is served any more. So nobody reads such a content to its end unchecked.
+
+What remains: ranges that were read before the last piece was here, which "the first byte after four requests" is about.
+Their checksums lie in the object itself, so they prove that the bytes are those of the object, whatever happened to
+them on the way or on a disk, but not that the object is the one that its record means. To make the two differ takes
+somebody who may write into the bucket and puts a manifest there that lies about its object: he might as well have
+written a record that names a content of his own. (Signed records would forbid him that, and not this.) All he gains is
+what is read short of the end: a lie that was found out is remembered until the mount ends, refused at once, and named
+by `status` (`bucket/oddities.py`).
 """
 
+import contextlib
 import hashlib
+import logging
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 import trio
 
 from mountfs import codec
-from mountfs.bucket.fetching import look_again, lost, whereabouts
+from mountfs.bucket.fetching import Whereabouts, look_again, lost, whereabouts
 from mountfs.bucket.ground import Ground
 from mountfs.bucket.requests import Range, Request
-from mountfs.contents import FramedReader, framed, full_disk
+from mountfs.contents import FramedReader, framed
 from mountfs.errors import CorruptContent, MountfsError, ObjectMissing
 from mountfs.model import Codec, Content, Digest
-from mountfs.remote.protocol import Fetched, Remote
+from mountfs.remote.protocol import Fetched
+from mountfs.store.paths import Changes
 from mountfs.transfers.carrier import Carrier
+from mountfs.transfers.scratch import CHUNK_BYTES, Into, Scratch, chunks_of
 
-CHUNK_BYTES = 4 << 20
+log = logging.getLogger(__name__)
+
 SIDE_BY_SIDE = 4
+FRAMES_AT_ONCE = 16  # hashed before others are let through: 16 MiB, 20 to 50 ms
 FIRST_BYTES = 256 << 10  # of the content, in the first range: enough for one frame of text
 MOST_AHEAD = 8  # chunks that are asked for ahead of a sequential reader
 
@@ -41,8 +55,7 @@ class Large:
         self._content = content
         self._whole = whole
         self._arrived = arrived
-        self._path = ground.contents.incoming / f"large-{content.id}-{ground.random()}"
-        self._scratch: _Scratch | None = None
+        self._scratch: Scratch | None = None
         self._stored = content.stored
         self._have: set[int] = set()
         self._coming: dict[int, trio.Event] = {}
@@ -50,7 +63,6 @@ class Large:
         self._head = b""  # the first bytes, before the first chunk is here
         self._tail = b""
         self._limit = trio.CapacityLimiter(SIDE_BY_SIDE)
-        self._keys: list[str] = []
         self._sums = b""
         self._codec: str = content.codec
         self._ahead = 1
@@ -58,8 +70,19 @@ class Large:
         self.finishing = False
         self._finishing = trio.Lock()
         self._finished = False
-        self._wrong: CorruptContent | None = None  # all of it is here, and it is another content
+        self._check: _Check | None = None
+        self._checking = trio.Lock()
+        self._is_checked = False
+        self._following = False  # a task hashes what is here
+        self._retried: set[int] = set()  # frames that came damaged
+        self._spoiled: int | None = None  # one of them, which came damaged again
+        self.wrong: CorruptContent | None = None  # all of it is here, and it is another content
+        self.is_read = False  # somebody has the reader
         self.reader: FramedReader | None = None
+
+    @property
+    def content_id(self) -> int:
+        return self._content.id
 
     @property
     def is_busy(self) -> bool:
@@ -73,18 +96,27 @@ class Large:
         for again in (False, True):
             if again:
                 await self._carrier.run(look_again(self._ground, self._content), urgent=True)
+            refused: CorruptContent | None = None
             for found in whereabouts(self._ground, self._content):
-                place = found.place
-                self._stored, self._codec, self._sums = place.stored, place.codec, place.sums
                 try:
-                    await self._open_at(found.key, place.offset)
+                    await self._open_at(found)
                 except ObjectMissing:
                     continue
+                except CorruptContent as error:
+                    refused = error
+                    continue
                 return
+            if refused is not None:
+                raise refused
         raise lost(self._content)
 
-    async def _open_at(self, key: str, offset: int) -> None:
+    async def _open_at(self, found: Whereabouts) -> None:
+        place, key, offset = found.place, found.key, found.place.offset
+        if self._ground.odd.is_wrong(found.job, found.name, place.digest):
+            raise _another_content(found)
+        self._found = found
         self._key, self._offset = key, offset
+        self._stored, self._codec, self._sums = place.stored, place.codec, place.sums
         tail_bytes = self._table_bytes()
         head, tail = Range(key, offset, min(FIRST_BYTES, self._stored)), None
         if tail_bytes:
@@ -111,13 +143,14 @@ class Large:
         assert answers[0] is not None
         self._head = answers[0].data
         self._tail = answers[1].data if answers[1] is not None else b""
-        self._scratch = _Scratch(self._path)
         content = self._content
+        self._scratch = Scratch(self._ground.contents.incoming / f"large-{content.id}-{self._ground.random()}")
         self.reader = framed(
             Content(content.id, content.place, content.digest, content.size, self._stored, self._codec, self._sums),
             fetch=self.stored, stored_bytes=self._stored,
         )  # fmt: skip
         self.reader.arriving = True
+        self._check = _Check(self.reader)
 
     def _table_bytes(self) -> int:
         if self._codec != Codec.ZSTD:
@@ -130,8 +163,9 @@ class Large:
     def stored(self, offset: int, length: int) -> bytes:
         """Stored bytes that are here: `arrive` was awaited before. Any thread."""
         end = offset + length
-        if end <= len(self._head):
-            return self._head[offset:end]
+        head = self._head
+        if end <= len(head):
+            return head[offset:end]
         if self._tail and offset >= self._stored - len(self._tail):
             at = offset - (self._stored - len(self._tail))
             return self._tail[at : at + length]
@@ -143,30 +177,54 @@ class Large:
         start, end = self._stored_range(offset, length)
         if end <= len(self._head):
             return []
-        return [number for number in _chunks_of(start, end) if number not in self._have]
+        return [number for number in chunks_of(start, end) if number not in self._have]
 
     def _stored_range(self, offset: int, length: int) -> tuple[int, int]:
-        """From where to where the frames lie that hold these plain bytes."""
+        """From where to where the frames lie that hold these plain bytes; behind the last one, all that is left."""
         assert self.reader is not None
         table = self.reader.table
         first, last = offset // codec.FRAME_BYTES, (min(offset + length, self.reader.size) - 1) // codec.FRAME_BYTES
         if offset >= self.reader.size or last < first:
             return 0, 0
+        if last == len(table) - 1:
+            return table[first].stored_offset, self._stored
         return table[first].stored_offset, table[last].stored_offset + table[last].stored_bytes
 
     def forget(self, offset: int, length: int) -> None:
         """These plain bytes were damaged on their way: what they lie in is asked for again."""
+        assert self._check is not None
         self._head = b""
-        self._have.difference_update(_chunks_of(*self._stored_range(offset, length)))
+        self._have.difference_update(chunks_of(*self._stored_range(offset, length)))
+        self._spoiled = None
+        self._is_checked = False
+        if offset < self._check.hashed_bytes:
+            self._check = _Check(self._check.reader)
 
     async def arrive(self, offset: int, length: int, nursery: trio.Nursery) -> None:
         """Wait for what a read of plain bytes needs, and ask for what a sequential reader needs next."""
-        if self._wrong is not None:
-            raise self._wrong
+        if self.wrong is not None:
+            raise self.wrong
         needed = self.needs(offset, length)
         self._look_ahead(offset, length, nursery)
         for number in needed:
             await self._chunk(number, nursery)
+        if self._is_to_be_checked(offset, length):
+            with contextlib.suppress(MountfsError):  # what is damaged is an error for who reads it
+                await self.check()
+        if self.wrong is not None:
+            raise self.wrong
+
+    def is_ready(self, offset: int, length: int) -> bool:
+        """Whether `arrive` would not wait."""
+        return not self.needs(offset, length) and not self._is_to_be_checked(offset, length)
+
+    def _is_to_be_checked(self, offset: int, length: int) -> bool:
+        """Whether all of it is here, and nobody knows yet whether it is that content. Around a frame that came damaged
+        twice the others are served: nobody reads all of it."""
+        if self._spoiled is not None:
+            start = self._spoiled * codec.FRAME_BYTES
+            return offset < start + codec.FRAME_BYTES and start < offset + length
+        return self.is_whole and not self._is_checked
 
     def _look_ahead(self, offset: int, length: int, nursery: trio.Nursery) -> None:
         assert self.reader is not None
@@ -190,7 +248,7 @@ class Large:
         if number not in self._have and number not in self._coming:
             self._coming[number] = trio.Event()
             self._errors.pop(number, None)
-            nursery.start_soon(self._bring, number)
+            nursery.start_soon(self._bring, number, nursery)
 
     async def _chunk(self, number: int, nursery: trio.Nursery) -> None:
         self._ask(number, nursery)
@@ -200,15 +258,16 @@ class Large:
         if number not in self._have:
             raise self._errors.get(number) or CorruptContent("integrity check: a piece did not come")
 
-    async def _bring(self, number: int) -> None:
+    async def _bring(self, number: int, nursery: trio.Nursery) -> None:
         start = number * CHUNK_BYTES
         length = min(CHUNK_BYTES, self._stored - start)
         try:
             async with self._limit:
                 assert self._scratch is not None
-                request = _Into(self._key, self._offset + start, length, self._scratch.fd, start)
+                request = Into(self._key, self._offset + start, length, self._scratch.fd, start)
                 await self._carrier.request(request, urgent=True)
             self._have.add(number)
+            self._follow(nursery)
             if self.is_whole and not self.finishing:
                 self.finishing = True
                 self._whole(self)
@@ -221,6 +280,9 @@ class Large:
 
     async def fetch_all(self) -> None:
         """All of it, checked by its SHA-256, becomes a content of this machine."""
+        if self._spoiled is not None:  # for an earlier caller
+            self._retried.clear()
+            self.forget(self._spoiled * codec.FRAME_BYTES, codec.FRAME_BYTES)
         await self._bring_all()
         await self.finish()
 
@@ -239,43 +301,97 @@ class Large:
     async def finish(self) -> None:
         """All pieces are here: check the whole, and make it a content of this machine. Once."""
         async with self._finishing:
-            if self._finished:
-                return
-            damaged = await trio.to_thread.run_sync(self._damaged_frames)
-            if damaged:
-                for index in damaged:
-                    self.forget(index * codec.FRAME_BYTES, codec.FRAME_BYTES)
-                await self._bring_all()
-                damaged = await trio.to_thread.run_sync(self._damaged_frames)
-            if damaged:
-                raise CorruptContent(f"integrity check: {len(damaged)} pieces are damaged, also when fetched again")
-            await self._keep()
-            self._finished = True
+            if not self._finished:
+                await self.check()
+                await self._keep()
+                self._finished = True
 
-    def _damaged_frames(self) -> list[int]:
-        """Frames that are not what their checksums say. Raises CorruptContent where all are, and the whole is not."""
-        assert self.reader is not None
-        total, damaged = hashlib.sha256(), []
-        for index in range(len(self.reader.table)):
-            try:
-                total.update(self.reader.decoded(index))
-            except CorruptContent:
-                damaged.append(index)
-        if not damaged and total.digest() != self._content.digest:
-            self._wrong = CorruptContent(f"integrity check: the bucket has other bytes than those of {self._key}")
-            raise self._wrong
-        return damaged
+    async def check(self) -> None:
+        """All pieces are here: return once it is known that they are that content. Raises CorruptContent, and what
+        fetching a damaged piece again raises."""
+        async with self._checking:
+            while not self._is_checked:
+                if self.wrong is not None:
+                    raise self.wrong
+                check = self._check
+                assert check is not None
+                try:
+                    await trio.to_thread.run_sync(check.advance, check.next + FRAMES_AT_ONCE)
+                except CorruptContent as error:
+                    await self._once_more(check.next, error)
+                else:
+                    self._judge(check)
+
+    async def _once_more(self, index: int, error: CorruptContent) -> None:
+        """A frame came damaged: ask for it again, once."""
+        if index in self._retried:
+            self._spoiled = index
+            raise CorruptContent(f"{error}, also when fetched again")
+        self._retried.add(index)
+        self.forget(index * codec.FRAME_BYTES, codec.FRAME_BYTES)
+        await self._bring_all()
+
+    def _judge(self, check: "_Check") -> None:
+        """What the SHA-256 says, once it was taken of everything."""
+        if check is not self._check or check.next < len(check.reader.table):
+            return
+        if check.total.digest() == self._content.digest:
+            self._is_checked = True
+            return
+        found, ground = self._found, self._ground
+        self.wrong = _another_content(found)
+        ground.odd.wrong(found.job, found.name, found.place.digest, str(self.wrong))
+        # the kernel has pages of it, and would serve them to whoever has it open
+        ground.show(Changes(grown={entry.ino for entry in ground.catalog.entries_with(found.place.digest)}))
+
+    def _follow(self, nursery: trio.Nursery) -> None:
+        """Hash what came beside its reader, so that he need not wait for it at the end."""
+        if not self._following and not self._checking.locked() and self._here_without_gap():
+            self._following = True
+            nursery.start_soon(self._hash_what_is_here)
+
+    async def _hash_what_is_here(self) -> None:
+        try:
+            while until := self._here_without_gap():
+                self._checking.acquire_nowait()
+                try:
+                    await trio.to_thread.run_sync(self._advance, until)
+                finally:
+                    self._checking.release()
+        except (CorruptContent, trio.WouldBlock):
+            pass  # whoever checks the whole asks for it again
+        except Exception:  # a bug here must not take the mount away from its users
+            log.exception("a bug in checking a download")
+        finally:
+            self._following = False
+
+    def _here_without_gap(self) -> int:
+        """Up to which frame more can be hashed now; 0: none."""
+        check = self._check
+        assert check is not None
+        table, index = check.reader.table, check.next
+        while index < min(len(table), check.next + FRAMES_AT_ONCE):
+            frame = table[index]
+            if not self._have.issuperset(chunks_of(frame.stored_offset, frame.stored_offset + frame.stored_bytes)):
+                break
+            index += 1
+        return index if index > check.next else 0
+
+    def _advance(self, until: int) -> None:
+        assert self._check is not None
+        self._check.advance(until)
 
     async def _keep(self) -> None:
         digest = Digest(self._content.digest or b"")
-        ground, reader = self._ground, self.reader
+        ground, reader, scratch = self._ground, self.reader, self._scratch
         assert reader is not None
+        assert scratch is not None
         name = ground.contents.doom_name(digest, self._codec)
         ground.contents.expect([name])
         try:
             with ground.catalog.transaction():
                 ground.catalog.doom([name])
-            await trio.to_thread.run_sync(lambda: ground.contents.adopt_quickly(self._path, digest, self._codec))
+            await trio.to_thread.run_sync(lambda: ground.contents.adopt_quickly(scratch.path, digest, self._codec))
             with ground.ledger.transaction():
                 ground.catalog.bring(
                     self._content.id, self._codec, self._sums, self._stored, None, now_s=ground.ledger.now_s()
@@ -287,35 +403,26 @@ class Large:
         self._arrived(self._content.id)
 
 
-def _chunks_of(start: int, end: int) -> range:
-    """Chunks that hold these stored bytes."""
-    return range(start // CHUNK_BYTES, -(-end // CHUNK_BYTES))
+def _another_content(found: Whereabouts) -> CorruptContent:
+    return CorruptContent(
+        f"integrity check: {found.name} holds another content than {found.place.digest.hex()}, as a manifest says"
+    )
 
 
-class _Scratch:
-    """The file in which the pieces gather; it goes with the last reader, but for one that became a content."""
+class _Check:
+    """The SHA-256 of a content, frame by frame from the first. `advance` in one thread at a time."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    def __init__(self, reader: FramedReader) -> None:
+        self.reader = reader
+        self.total = hashlib.sha256()
+        self.next = 0  # the first frame that is not in it
 
-    def __del__(self) -> None:
-        os.close(self.fd)
-        self._path.unlink(missing_ok=True)
+    @property
+    def hashed_bytes(self) -> int:
+        return self.next * codec.FRAME_BYTES
 
-
-class _Into(Request[Fetched]):
-    """A range, straight into its place in a file."""
-
-    def __init__(self, key: str, offset: int, length: int, fd: int, at: int) -> None:
-        self._range = Range(key, offset, length)
-        self._fd = fd
-        self._at = at
-
-    def run(self, remote: Remote) -> Fetched:
-        fetched = self._range.run(remote)
-        if len(fetched.data) != self._range.length:
-            raise CorruptContent("integrity check: the object in the bucket ends too early")
-        with full_disk():
-            os.pwrite(self._fd, fetched.data, self._at)
-        return fetched
+    def advance(self, until: int) -> None:
+        """Take in the frames before `until`. Raises CorruptContent for the one that is `next` then."""
+        while self.next < min(until, len(self.reader.table)):
+            self.total.update(self.reader.decoded(self.next))
+            self.next += 1

@@ -140,7 +140,7 @@ class Looks:
             self._missed.setdefault((ino, missing), _Missed(job, trio.current_time()))  # the first time counts
         if ino in self._jobs:
             return
-        if not self._ground.tables.read_ms(job) and self._is_only_named(job):
+        if not self._ground.tables.listed_ms(job) and self._is_only_named(job):
             await self.look_into(self._ground.tables.job_name(job))
         self._jobs[ino] = job
 

@@ -81,6 +81,7 @@ class Prefetch:
         self._carrier = carrier
         self._downloads = downloads
         self._cache = cache
+        downloads.room_for = cache.room_for  # a bundle comes whole only where it fits
 
     async def wanted(self, ino: int) -> Wanted:
         """What of the content at and below an entry is not here. Raises CacheFull where it cannot fit."""

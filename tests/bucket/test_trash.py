@@ -163,7 +163,7 @@ def test_content_that_is_in_the_bucket_alone_is_copied_there_when_it_is_publishe
 def test_what_was_set_aside_is_published_anew(a: Machine, b: Machine) -> None:
     a.write("job/file", b"content")
     a.tag("job/file", branch="main")
-    due = [due for due in a.store.outbox.batch(a.job("job")) if due.path == b"file"]
+    due = [due for due in a.store.outbox.walking(a.job("job")) if due is not None and due.path == b"file"]
     drive(set_aside(a.ground, a.job("job"), due, "it waited for weeks"), a.remote)
     with pytest.raises(NotFound):
         a.entry("job/file")

@@ -201,6 +201,14 @@ def refuses(path: Path) -> bool:
     return failed.value.errno == errno.EIO
 
 
+def read_in_pieces(path: Path, piece_bytes: int = 1 << 16) -> None:
+    """To the end, as the kernel reads where nobody asks for more."""
+    with path.open("rb", buffering=0) as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_RANDOM)
+        while file.read(piece_bytes):
+            pass
+
+
 def stamp(*, ms: int | None = None, writer: str = "f0f0f0f0") -> str:
     return f"{ms or int(time.time() * 1000):012x}-0000-{writer}"
 
@@ -330,6 +338,28 @@ def test_a_member_with_other_bytes_than_said_is_an_error_and_not_those_bytes(
     forger.put(data, name=name)
     for path in ("forged", "small", "forged", "small"):
         assert refuses(fresh.path / job / path)
+    assert (fresh.path / job / "good").read_bytes() == b"good"
+
+
+def test_a_large_object_with_another_content_than_said_is_never_read_to_its_end(
+    forger: Forger, fresh: Machine, job: str
+) -> None:
+    """Its frames are sound: only the SHA-256 of all of it gives the lie away."""
+    plain, promised = os.urandom(9 << 20), Digest.of(b"promised")
+    stored = codec.pack_text(plain, level=1)
+    name = objects.large_name(int(time.time() * 1000), "f0f0f0f0", "0f0f0f0f", promised, Codec.ZSTD)
+    forger.put(stored, name=name)
+    place = {"digest": promised.hex(), "codec": "zstd", "size": len(plain), "stored": len(stored), "sum": "ab" * 32}
+    lied = Member(promised, Codec.ZSTD, len(plain), stored)
+    forger.lines(json.dumps({**place, "object": name}).encode(), line_of("lie", of=lied))
+    with pytest.raises(OSError, match="Input/output error"):
+        read_in_pieces(fresh.path / job / "lie")
+    fresh.proxy.forget()
+    assert refuses(fresh.path / job / "lie")
+    assert fresh.proxy.counted()["GET", "range"] == 0, "it is known"
+    (said,) = odd(fresh, job)
+    assert "integrity check" in said
+    assert name in said
     assert (fresh.path / job / "good").read_bytes() == b"good"
 
 

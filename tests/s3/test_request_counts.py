@@ -4,6 +4,7 @@ import os
 import random
 import re
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import unquote
@@ -19,6 +20,8 @@ FILES = int(os.environ.get("COUNTED_FILES", "1000"))
 FILE_BYTES = 10_000
 UP_REQUESTS = 20
 DOWN_REQUESTS = 40
+FIRST_LISTS = 3  # of the job when it is first looked at, and once more around its first refresh
+REFRESH_SECONDS = 2.0
 SMALL_JOB_REQUESTS = 8
 OTHERS = 30
 FIRST_BYTE_REQUESTS = 4
@@ -26,7 +29,7 @@ PATIENT = {
     "sync": {
         "settle_seconds": "2s",
         "settle_max_seconds": "60s",
-        "refresh_seconds": "2s",
+        "refresh_seconds": f"{REFRESH_SECONDS:g}s",
         "look_seconds": "3s",
         "patience_seconds": "30s",
     }
@@ -71,12 +74,22 @@ def test_ten_thousand_small_files_are_a_handful_of_requests_up_and_down(patient:
         (writer.path / job / f"{number}.txt").write_bytes(content_of(number))
     flushed(writer)
     up = requests(writer, job)
+    began = time.monotonic()
     wrong = [n for n in range(FILES) if (reader.path / job / f"{n}.txt").read_bytes() != content_of(n)]
+    seconds = time.monotonic() - began
     down = requests(reader, job)
-    print(f"{FILES} files: {up.total()} requests up {dict(up)}, {down.total()} down {dict(down)}")
+    print(f"{FILES} files: {up.total()} requests up {dict(up)}, {down.total()} down {dict(down)} in {seconds:.0f} s")
     assert wrong == []
     assert up.total() <= UP_REQUESTS
-    assert down.total() <= DOWN_REQUESTS
+    assert down["GET", "list"] <= FIRST_LISTS + seconds / REFRESH_SECONDS, "one each time that the job is refreshed"
+    assert down.total() - down["GET", "list"] <= DOWN_REQUESTS - FIRST_LISTS
+    assert set(whole_bundles(reader, job).values()) == {1}, "no bundle is fetched twice"
+
+
+def whole_bundles(machine: Machine, job: str) -> Counter[str]:
+    """How often each bundle of a job was fetched whole."""
+    asked = [one for one in list(machine.proxy.asked) if one.method == "GET" and one.kind == "object"]
+    return Counter(one.target for one in asked if f"/{job}/" in one.target and ".zip" in one.target)
 
 
 def test_reading_in_any_order_by_many_costs_no_more(patient: Two, job: str) -> None:

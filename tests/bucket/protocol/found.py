@@ -180,3 +180,50 @@ def a_file_that_had_stepped_aside_kept_that_name_once_the_directory_had_gone(s: 
     s.rename(1, "j/d", "c")
     s.write(1, "j/d", 2)
     s.write(0, "j/d/e/p", 3)
+
+
+@found
+def a_file_came_back_that_was_on_its_way_to_two_jobs_when_the_first_run_gave_up(s: Script) -> None:
+    """It is on its way as long as one of them may bring it."""
+    s.write(1, "j/p", 1)
+    s.begin(1, "publish", before="PutLarge")
+    s.act(1, "move", "j", "p", "k", "q")
+    s.begin(1, "publish", before="Put", job="k")
+    s.world.apply(("refused", 1, ("publish", "j")))
+    s.unlink(1, "k/q")
+    s.go_on(1, "publish", job="k")
+
+
+@found
+def a_file_vanished_that_was_made_where_a_directory_had_just_been_renamed_away(s: Script) -> None:
+    """What lay below it went when it was renamed, not when that was looked at."""
+    s.write(1, "j/d/p", 0)
+    s.publish(1)
+    s.rename(1, "j/d", "c")
+    s.write(1, "j/d/p", 2)
+
+
+@found
+def a_file_vanished_when_the_one_before_it_was_removed_from_its_renamed_directory(s: Script) -> None:
+    s.write(1, "j/d/p", 0)
+    s.publish(1)
+    s.rename(1, "j/d", "c")
+    s.write(1, "j/d/p", 2)
+    s.unlink(1, "j/c/p")
+
+
+@found
+def a_file_vanished_when_the_one_before_it_was_renamed_out_of_its_renamed_directory(s: Script) -> None:
+    s.write(1, "j/d/p", 0)
+    s.publish(1)
+    s.rename(1, "j/d", "c")
+    s.write(1, "j/d/p", 2)
+    s.rename(1, "j/c/p", "q")
+
+
+@found
+def files_vanished_when_two_directories_with_the_same_names_in_them_were_exchanged(s: Script) -> None:
+    s.write(1, "j/d/p", 0)
+    s.write(1, "j/c/p", 2)
+    s.publish(1)
+    s.act(1, "exchange", "j", "d", "c")

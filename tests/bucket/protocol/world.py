@@ -270,6 +270,8 @@ class World:
                 self.said.knew[word] = {stamp for stamp in stamps if stamp < word.stamp}
         if is_act:
             self.said.withdrawn |= set(before) - now.keys()
+        else:
+            self.said.withdrawn |= _said_anew(before, now)
         for job, raw, reason in host.aside():
             for word in words_of(job, decode_record(raw.encode())):
                 self.said.withdrawn.add(word)
@@ -357,6 +359,12 @@ class World:
                 yield world
             finally:
                 world.close()
+
+
+def _said_anew(before: Iterable[Word], now: Iterable[Word]) -> set[Word]:
+    """Words that have a later one in their place: below a renamed directory all is said anew when it is looked at."""
+    later = {(word.job, word.path, word.register): word.stamp for word in now}
+    return {w for w in set(before).difference(now) if later.get((w.job, w.path, w.register), "") > w.stamp}
 
 
 class _Applying(set[int]):
