@@ -15,12 +15,12 @@ from typing import TypeVar
 from mountfs import bundle, objects
 from mountfs.bucket.bodies import FileSource, body_of, checked_sum, fetched_body
 from mountfs.bucket.census import digest_of
-from mountfs.bucket.ground import Ground, know_time
+from mountfs.bucket.ground import Ground, know_time, place_row
 from mountfs.bucket.loading import Again, Load, Walk, gather, leave_out_gone
-from mountfs.bucket.reading import add_places, carry_out_moves, give_back_rows, published, refresh, take_rows
+from mountfs.bucket.reading import PLACES_AT_ONCE, carry_out_moves, published, refresh
 from mountfs.bucket.requests import Copy, Head, Pause, Put, PutLarge, Range, Steps, Work, ask
 from mountfs.bucket.stale import set_aside, settle_stale
-from mountfs.bundle import DoesNotFit, Packed, Place
+from mountfs.bundle import DoesNotFit, Manifest, Packed, Place
 from mountfs.catalog.bucket import NotedUpload, Placed
 from mountfs.errors import ContentLost, CorruptContent, MountfsError, ObjectMissing, RemoteDenied
 from mountfs.model import Codec, Content, Digest, Owed
@@ -467,11 +467,7 @@ def _mark(ground: Ground, job: int, load: Load, packed: Packed, server_ms: int) 
             standing="marking", told=False,
         )  # fmt: skip
         ground.tables.forget_attempt(job, manifest.name)
-    yield from take_rows(ground, job)  # no reading takes the bundle away while it is given its places
-    try:
-        yield from add_places(ground, job, landed, manifest)
-    finally:
-        give_back_rows(ground, job)
+    yield from _add_places(ground, job, landed, manifest)
     sent = len(load.records())
     while load.due:
         some = load.due[-ground.piece :]
@@ -486,3 +482,12 @@ def _mark(ground: Ground, job: int, load: Load, packed: Packed, server_ms: int) 
             ground.tables.forget_upload(job, place.digest, place.codec)
         ground.tables.set_standing(landed, "whole")
     return sent, landed
+
+
+def _add_places(ground: Ground, job: int, landed: int, manifest: Manifest) -> Steps[None]:
+    """Where the contents of our bundle lie, in pieces, unless a reading finds it gone meanwhile."""
+    for start in range(0, len(manifest.places), PLACES_AT_ONCE):
+        with ground.ledger.transaction():
+            if ground.tables.has_bundle(landed):
+                ground.tables.add_places(job, landed, map(place_row, manifest.places[start : start + PLACES_AT_ONCE]))
+        yield Pause()

@@ -22,6 +22,7 @@ T = TypeVar("T")
 
 THREADS = 64  # requests under way; one without an answer keeps its thread until the socket times out
 WORKERS = 2  # what computes, beside the loop
+TURNS = 3  # that others get at each pause: a stat takes as many, and with one each it waited for as many pieces
 PROBE_SECONDS = (0.5, 1.0, 2.0, 5.0)
 
 
@@ -68,7 +69,8 @@ class Carrier:
     async def _answer(self, request: Request[object], *, urgent: bool) -> object:
         match request:
             case Pause():
-                await trio.lowlevel.checkpoint()
+                for _ in range(TURNS):
+                    await trio.lowlevel.checkpoint()
                 return None
             case Work():
                 return await trio.to_thread.run_sync(request.run, self.remote, limiter=self._workers)
