@@ -27,6 +27,8 @@ _SINCE_BOOT = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # the first
 WAS_SET_MS = 2000  # a wall clock that is further than this from where it should be was set meanwhile
 RUNS_AHEAD_MS = 3_600_000  # a stamp further ahead of the server than this never becomes one's own clock
 
+LATEST_NS = 9_223_372_036 * 1_000_000_000  # what 63 bits hold, in whole seconds
+
 
 class Stamps:
     """Hybrid logical clock (BUCKET.md): text of fixed width `<12 hex: ms>-<4 hex: counter>-<writer>`.
@@ -111,6 +113,11 @@ class Stamps:
 def milliseconds_of(stamp: str) -> int:
     """The time a stamp tells, in ms since the epoch; 0 for the empty stamp."""
     return int(stamp[:12], 16) if stamp else 0
+
+
+def nanoseconds_of(stamp: str) -> int:
+    """The same in ns, as times of files are kept: what is beyond the year 2262 is told as its spring."""
+    return min(milliseconds_of(stamp) * 1_000_000, LATEST_NS)
 
 
 def writer_of(stamp: str) -> str:

@@ -76,6 +76,11 @@ class Catalog:
     def close(self) -> None:
         self._db.close()
 
+    @property
+    def is_changing(self) -> bool:
+        """Whether a transaction is open."""
+        return self._depth > 0
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing, durable against the death of this process on return. Nests: the outermost decides."""

@@ -74,9 +74,12 @@ def _bucket_fields(bucket: Mapping[str, object]) -> Iterator[tuple[str, str]]:
 def _index(index: Mapping[str, object]) -> str:
     """How much of the bucket's jobs this machine knows without asking."""
     if not index["complete"]:
-        return f"being read, {index['records']} changes so far: until it is whole, `ls` asks the bucket for names"
+        trouble = f"; stopped: {index['trouble']}" if index["trouble"] else ""
+        so_far = f"being read, {index['records']} changes so far"
+        return f"{so_far}: until it is whole, `ls` asks the bucket for names{trouble}"
     refused = f", {index['refused']} lines refused" if index["refused"] else ""
-    return f"whole, followed until {shown_time(_number(index['followed_until_ms']) / 1000)}{refused}"
+    trouble = f"; stopped since: {index['trouble']}" if index["trouble"] else ""
+    return f"whole, followed until {shown_time(_number(index['followed_until_ms']) / 1000)}{refused}{trouble}"
 
 
 def _bucket_lines(bucket: Mapping[str, object]) -> Iterator[str]:

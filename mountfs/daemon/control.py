@@ -60,12 +60,13 @@ class Control:
     async def _answer(self, line: bytes) -> Answer:
         try:
             request = json.loads(line)
+        except (ValueError, RecursionError):
+            return _error(InvalidArgument("not a line of JSON"))
+        try:
             handler = self._handlers.get(str(request.get("op"))) if isinstance(request, dict) else None
             if handler is None:
                 raise InvalidArgument("no such request: client and daemon are of different versions")
             return {"ok": True, **await handler(request)}
-        except (ValueError, RecursionError):
-            return _error(InvalidArgument("not a line of JSON"))
         except MountfsError as error:
             return _error(error)
         except Exception:

@@ -255,7 +255,7 @@ class S3Remote:
         shown_as: dict[str, str | None] = {
             "ResponseContentType": content_type,
             "ResponseContentEncoding": content_encoding,
-            "ResponseContentDisposition": filename and f"inline; filename*=UTF-8''{quote(filename, safe='')}",
+            "ResponseContentDisposition": filename and f"inline; filename*=UTF-8''{_quoted(filename)}",
         }
         said = {name: value for name, value in shown_as.items() if value}
         return self._connection.presigned(full, {"Key": full, **said}, seconds=seconds)
@@ -299,3 +299,8 @@ class S3Remote:
             "StorageClass": self._settings.storage_class,
         }
         return {name: value for name, value in said.items() if value is not None}
+
+
+def _quoted(filename: str) -> str:
+    """Any name: what is no UTF-8 comes as the bytes that it is."""
+    return quote(filename, safe="", errors="surrogateescape")

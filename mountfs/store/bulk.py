@@ -8,7 +8,7 @@ transaction, on the loop's thread.
 from collections import Counter
 from dataclasses import dataclass, field
 
-from mountfs.clock import milliseconds_of
+from mountfs.clock import nanoseconds_of
 from mountfs.model import ROOT_INO, Kind, Owed
 from mountfs.records import PathState, SymlinkContent, Value
 from mountfs.store.files import Files
@@ -170,9 +170,7 @@ class Bulk:
             self._tables.put_past(job, path, "", stamp)
             self._owing.has_past(job)
         if new.touched:
-            self._bulk.move_times(
-                (milliseconds_of(stamp) * 1_000_000, ino, stamp) for ino, stamp in new.touched.items()
-            )
+            self._bulk.move_times((nanoseconds_of(stamp), ino, stamp) for ino, stamp in new.touched.items())
 
     def _contents(self, rows: list[Row]) -> tuple[dict[bytes, int], dict[bytes, Row], Counter[bytes]]:
         """By digest: the content of these rows, the row of one that is to be made, and how many name it."""

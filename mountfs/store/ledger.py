@@ -145,8 +145,9 @@ class Ledger:
     def path(self, ino: int) -> tuple[bytes, ...]:
         """The names from the root down to an entry; () for the root. Of an entry without a name: ()."""
         names: list[bytes] = []
+        known = {} if self.catalog.is_changing else self._directories  # in a rename they are not what they were
         while ino != ROOT_INO:
-            entry = self._entries.get(ino) or self.catalog.entry(ino)
+            entry = self._entries.get(ino) or known.get(ino) or self.catalog.entry(ino)
             if entry is None:
                 return ()
             names.append(entry.name)

@@ -86,6 +86,7 @@ class Following:
             self._complaint = str(error)
         except Exception:  # a bug here must not take the mount away from its users
             log.exception("a bug in following the feed")
+            self._complaint = "the daemon met a bug: see its log"
 
     async def _steps(self, steps: Steps[T]) -> T:
         return await self._carrier.run(steps, urgent=False)
@@ -160,7 +161,9 @@ class Following:
                     await self._steps(read_job(self._ground, name, anew=anew))
                 except MountfsError as error:
                     log.warning("%r could not be read: %s", name, error)
-                    whole = False
+                    whole = whole and not error.waiting_helps
+                except Exception:  # a bug in one job keeps no other from the index
+                    log.exception("a bug in reading %r", name)
                 done += 1
 
         for start in range(0, len(names), AT_ONCE):
@@ -208,4 +211,5 @@ class Following:
             "parts": followed.parts,
             "records": followed.records,
             "refused": followed.refusals,
+            "trouble": self._complaint,
         }

@@ -4,13 +4,13 @@ import contextlib
 import itertools
 import random
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import pytest
 
-from mountfs import objects
-from mountfs.bucket import feed, feedtext, following, lease
+from mountfs import bundle, objects
+from mountfs.bucket import feed, feedtext, folding, following, lease
 from mountfs.bucket.folding import fold_parts
 from mountfs.bucket.following import Follower, follow
 from mountfs.bucket.ground import DAY_MS, HOUR_MS
@@ -23,7 +23,9 @@ from mountfs.bucket.scanning import read_differing, scan, show_again
 from mountfs.bucket.telling import tell
 from mountfs.errors import CatalogError, MountfsError
 from mountfs.model import ROOT_INO, Place
-from tests.bucket.machines import Machine
+from mountfs.records import Record, Value
+from mountfs.store.told import Told
+from tests.bucket.machines import STORE_ID, Machine
 from tests.bucket.simulated import SimulatedBucket
 
 HEADS = ("branch",)
@@ -493,3 +495,73 @@ def test_what_could_not_be_kept_is_told_so_that_it_is_read_again(
 def refuse_commit(_action: int, word: str | None, *_rest: str | None) -> int:
     """As a full disk does; SQLite asks before it prepares a statement."""
     return sqlite3.SQLITE_DENY if word == "COMMIT" else sqlite3.SQLITE_OK
+
+
+# -- what nobody expects --------------------------------------------------------------------------------------------
+
+
+def put_told(bucket: SimulatedBucket, job: bytes, records: list[Record]) -> None:
+    """A bundle of a stranger, and the feed that tells of it."""
+    name = objects.bundle_name(bucket.now_ms, "eeeeeeee", "00000000")
+    packed = bundle.pack(store_id=STORE_ID, job=job, name=name, members=[], large=[], records=records)
+    bucket.put(objects.bundle_key(job, name), packed.data)
+    section = feedtext.Section(job, name, tuple(record.line for record in packed.manifest.records))
+    for data in feedtext.packed(STORE_ID, [section]):
+        bucket.put(objects.feed_key(objects.hour(bucket.now_ms), bucket.now_ms, "eeeeeeee", "00000000"), data)
+
+
+def empty_file(path: bytes, stamp: str) -> Record:
+    content: Value = {"kind": "file", "size": 0, "stored": 0, "codec": "none", "mtime": 1, "created_at": 1}
+    return Record(path, stamp, False, {"content": content, "mode": 0o644})
+
+
+@pytest.mark.parametrize("stamp", ["086362cb1b7e-0000-eeeeeeee", "fffffffffffe-ffff-eeeeeeee"])
+def test_a_stamp_beyond_the_times_that_files_have_folds_like_any_other(
+    a: Machine, b: Machine, full: Following, bucket: SimulatedBucket, stamp: str
+) -> None:
+    now = f"{bucket.now_ms:012x}-0000-eeeeeeee"
+    put_told(bucket, b"job", [empty_file(b"far", stamp), empty_file(b"here", now)])
+    full.follow()
+    a.refresh("job")
+    assert set(full.machine.view("job")) == set(a.view("job")) == {"", "/far", "/here"}
+    assert full.follower.followed.refusals == 0
+
+
+def test_what_is_written_over_a_stamp_beyond_the_times_of_files_wins(
+    a: Machine, full: Following, bucket: SimulatedBucket
+) -> None:
+    put_told(bucket, b"job", [empty_file(b"far", "086362cb1b7e-0000-eeeeeeee")])
+    full.follow()
+    full.machine.write("job/far", b"written here")
+    full.machine.publish("job")
+    a.refresh("job")
+    assert a.read("job/far") == full.machine.read("job/far") == b"written here"
+
+
+def test_a_path_as_deep_as_the_format_takes_is_followed(a: Machine, full: Following, bucket: SimulatedBucket) -> None:
+    stamp = f"{bucket.now_ms:012x}-0000-eeeeeeee"
+    put_told(bucket, b"deep", [empty_file(b"/".join([b"d"] * 2000), stamp)])
+    publish(a, *some_jobs(a))
+    full.follow()
+    assert names_in_root(full.machine) == ["build-0", "build-1", "build-2", "deep"]
+    assert full.follower.followed.refusals == 0
+
+
+def test_a_bug_that_one_job_meets_keeps_no_other_from_the_index(
+    a: Machine, full: Following, bucket: SimulatedBucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(a, *some_jobs(a))
+    told = folding._told
+
+    def stumbling(job: folding._Job, here: folding.Here, *, room: int) -> Iterator[Told]:
+        if job.name == b"build-1":
+            raise ZeroDivisionError
+        yield from told(job, here, room=room)
+
+    monkeypatch.setattr(folding, "_told", stumbling)
+    full.follow()
+    assert names_in_root(full.machine) == ["build-0", "build-2"]
+    assert full.follower.followed.refusals == 1
+    bucket.now_ms += DAY_MS  # what is younger may be on its way through the feed
+    full.scan()
+    assert full.machine.view("build-1") == a.view("build-1")

@@ -57,6 +57,15 @@ def test_curl_shows_the_plain_bytes_of_4_mib_in_frames(two: Two, job: str) -> No
     assert "build.log" in headers["content-disposition"]
 
 
+def test_a_name_that_is_no_utf_8_has_a_url_too(two: Two, job: str) -> None:
+    here, _ = two
+    (here.path / job).mkdir()
+    name = os.fsdecode(b"build\xff.log")
+    (here.path / job / name).write_bytes(TEXT)
+    found = url_of(here, f"{job}/{name}")
+    assert curl(found["url"], "--compressed") == TEXT
+
+
 def test_raw_content_has_no_encoding(two: Two, job: str) -> None:
     here, _ = two
     noise = os.urandom(100_000)
