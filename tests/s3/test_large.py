@@ -6,8 +6,10 @@ import os
 import random
 from pathlib import Path
 
+import boto3
 import pytest
 
+from mountfs.config.schema import S3
 from tests.faults.proxy import Corrupt, Hang
 from tests.s3.conftest import ExpectedLog
 from tests.s3.two import Machine, Machines, Two, wait_until
@@ -105,12 +107,27 @@ def test_a_bit_that_flips_on_the_way_of_a_small_file_is_never_served(
     assert flipping.hits == 1
 
 
+def parts_there(settings: S3) -> int:
+    """How many parts of unfinished uploads the server has below a prefix."""
+    client = boto3.client("s3", endpoint_url=settings.endpoint_url, region_name="us-east-1")
+    try:
+        begun = client.list_multipart_uploads(Bucket=settings.bucket, Prefix=settings.prefix).get("Uploads", [])
+        found = [
+            client.list_parts(Bucket=settings.bucket, Key=one["Key"], UploadId=one["UploadId"]).get("Parts", [])
+            for one in begun
+        ]
+        return sum(map(len, found))
+    finally:
+        client.close()
+
+
 def test_an_upload_in_parts_goes_on_after_a_kill_where_it_was(beside: Machines, elsewhere: Machine, job: str) -> None:
     machine = beside()
     (machine.path / job).mkdir()
     held = machine.proxy.rule(Hang(), kind="part", skip=3)
     digest = write_noise(machine.path / job / "video", 64)
-    assert held.reached.wait(20), "three parts are there, the next one hangs"
+    assert held.reached.wait(20)
+    wait_until(lambda: parts_there(beside.bucket) >= 3, "three parts are there, the next ones hang")
     machine.kill()
     machine.proxy.clear()
     machine.proxy.forget()
