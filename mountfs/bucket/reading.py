@@ -7,7 +7,8 @@ may supersede what the others say, so that nothing is relied on until it can be,
 """
 
 import logging
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,7 +21,7 @@ from mountfs.bundle import Manifest
 from mountfs.catalog.bucket import KnownBundle
 from mountfs.errors import CorruptContent, MountfsError, ObjectMissing, RemoteUnavailable
 from mountfs.model import Entry, Kind
-from mountfs.records import PathState, Record, fold
+from mountfs.records import DirectoryContent, PathState, Record, fold
 from mountfs.remote.protocol import Fetched, Listed
 from mountfs.store.owing import Where
 from mountfs.store.paths import Changes
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 ROUNDS = 4
 SIDE_BY_SIDE = 16
 PLACES_AT_ONCE = 256  # rows: 256 × 5 µs
+OBSERVED_AT_ONCE = 256  # stamps: 256 × 3 µs, and seldom one to be noted
 LONG_BYTES = 2 << 10  # of a record: longer than nearly all
 
 
@@ -224,28 +226,86 @@ def add_places(ground: Ground, job: int, number: int, manifest: Manifest) -> Ste
 
 
 def apply_records(ground: Ground, job: int, records: Sequence[Record], changes: Changes) -> Steps[None]:
-    """Fold records into the rows, in pieces."""
-    for number, piece in enumerate(in_pieces(records, ground.piece)):
+    """Fold records into the rows, in pieces; what is removed and made again by them keeps its number."""
+    if not records:
+        return
+    yield from _observe(ground, job, records)
+    news = yield from ask(Work(partial(_news, records)))
+    for number, piece in enumerate(in_pieces(news.order, ground.piece, news.weight)):
         if number:
             yield Pause()
         with ground.ledger.transaction():
-            for record in piece:
-                where = Where(job, record.path)
-                if not ground.stamps.observe(record.stamp):
-                    note_ahead(ground.catalog, where, ground.tables.job_name(job), record.stamp)
-                ground.paths.put(where, record, changes)
+            for path in piece:
+                ground.paths.fold(Where(job, path), news.states[path], changes)
 
 
-def in_pieces(records: Iterable[Record], most: int) -> Iterator[list[Record]]:
-    """So many records at a time; long ones count for many, since each of their registers is a row."""
-    piece: list[Record] = []
-    weight = 0
+def _observe(ground: Ground, job: int, records: Sequence[Record]) -> Steps[None]:
+    for start in range(0, len(records), OBSERVED_AT_ONCE):
+        if start:
+            yield Pause()
+        some = records[start : start + OBSERVED_AT_ONCE]
+        if ahead := [record for record in some if not ground.stamps.observe(record.stamp)]:
+            with ground.ledger.transaction():
+                for record in ahead:
+                    note_ahead(ground.catalog, Where(job, record.path), ground.tables.job_name(job), record.stamp)
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What records say of each path, and in which order it goes into the rows."""
+
+    states: dict[bytes, PathState]
+    order: list[bytes]
+    long: Counter[bytes]  # paths of long records, by how many others these count for
+
+    def weight(self, path: bytes) -> int:
+        return 1 + self.long[path]
+
+
+def _news(records: Sequence[Record]) -> _News:
+    states = fold(records)
+    long: Counter[bytes] = Counter()
     for record in records:
-        piece.append(record)
-        weight += 1 + len(record.line) // LONG_BYTES
-        if weight >= most:
+        if len(record.line) >= LONG_BYTES:
+            long[record.path] += len(record.line) // LONG_BYTES
+    return _News(states, in_order(states), long)
+
+
+def in_order(states: Mapping[bytes, PathState]) -> list[bytes]:
+    """Parents before children where they come, children before parents where they go.
+
+    What comes is first: a directory that only what lies in it keeps alive is empty at no time, and stays the same one.
+    Only a file that takes the place of a directory comes when that is empty.
+    """
+    paths = sorted(states, key=_depth)
+    going = [path for path in reversed(paths) if not states[path].exists]
+    above: set[bytes] = set()
+    for path in going:
+        while path and (path := path.rpartition(b"/")[0]) not in above:
+            above.add(path)
+    coming = [path for path in paths if states[path].exists]
+    last = {path for path in coming if path in above and not _is_directory(states[path])}
+    return [*(path for path in coming if path not in last), *going, *(path for path in coming if path in last)]
+
+
+def _depth(path: bytes) -> tuple[int, bytes]:
+    return path.count(b"/") + bool(path), path
+
+
+def _is_directory(state: PathState) -> bool:
+    return isinstance(state.content(), DirectoryContent)
+
+
+def in_pieces(paths: Iterable[bytes], most: int, weight: Callable[[bytes], int]) -> Iterator[list[bytes]]:
+    """So many paths at a time; one with long records counts for many, since each of their registers is a row."""
+    piece: list[bytes] = []
+    held = 0
+    for path in paths:
+        piece.append(path)
+        held += weight(path)
+        if held >= most:
             yield piece
-            piece, weight = [], 0
+            piece, held = [], 0
     if piece:
         yield piece
 

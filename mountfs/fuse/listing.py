@@ -18,6 +18,7 @@ class ListingRequests(Answering):
     async def opendir(self, inode: InodeT, ctx: RequestContext) -> FileHandleT:
         if self.bucket is not None:
             await self._look_into(self.bucket, inode)
+            self._tree.entry(inode)  # gone by what came: on ESTALE here the kernel looks the name up anew, later never
         number = self._next_handle
         self._next_handle += 1
         self._directories[number] = DirectoryHandle(inode)

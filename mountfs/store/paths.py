@@ -9,10 +9,10 @@ no page of the two is ever mixed.
 """
 
 import json
-from collections.abc import Container, Iterable
+from collections.abc import Container
 from dataclasses import dataclass, field
 
-from mountfs.clock import milliseconds_of, writer_of
+from mountfs.clock import nanoseconds_of, writer_of
 from mountfs.model import ROOT_INO, Codec, Content, Digest, Entry, Kind, Owed, Place
 from mountfs.namespace import NAME_MAX
 from mountfs.records import (
@@ -159,29 +159,22 @@ class Paths:
 
     # -- applying -----------------------------------------------------------------------------------------
 
-    def apply(self, job: int, records: Iterable[Record], changes: Changes) -> None:
-        """Fold records into the rows."""
-        for record in records:
-            self.put(Where(job, record.path), record, changes)
-
-    def put(self, where: Where, record: Record, changes: Changes) -> None:
-        """Fold one record into the rows of its path."""
+    def fold(self, where: Where, said: PathState, changes: Changes) -> None:
+        """Fold what was said of a path into its rows, all of it at once: what is removed and made again stays."""
         entry = self.find(where)
         old = self.state(where, entry)
         new = PathState(old.clear, dict(old.registers))
-        if new.apply(self._news(record, old)):
+        if new.merge(PathState(said.clear, self._news(said, old))):
             self.set(where, entry, old, new, changes)
-        elif entry is not None and not entry.owed & Owed.KNOWN and record.set:
+        elif entry is not None and not entry.owed & Owed.KNOWN and said.registers:
             self._tables.mark_known(entry.ino)
             self._files.restamped(entry.ino)
 
     @staticmethod
-    def _news(record: Record, old: PathState) -> Record:
-        """A record without what is here already under the same stamp: rows do not keep every word of it."""
-        new = {
-            name: value for name, value in record.set.items() if old.registers.get(name, ("", None))[0] != record.stamp
-        }
-        return record if len(new) == len(record.set) else Record(record.path, record.stamp, record.clear, new)
+    def _news(said: PathState, old: PathState) -> dict[str, tuple[str, Value]]:
+        """What is not here already under the same stamp: rows do not keep every word of it."""
+        held = old.registers
+        return {name: new for name, new in said.registers.items() if name not in held or held[name][0] != new[0]}
 
     def confirm(self, where: Where, record: Record) -> None:
         """The bucket has this record: what it says, and still is so here, is no longer owed."""
@@ -377,7 +370,7 @@ class Paths:
         return Entry(
             ino, parent, name, kind, mode if isinstance(mode, int) else MODES[kind], uid, gid,
             len(target) if target is not None else size, mtime_ns, mtime_ns,
-            max(mtime_ns, milliseconds_of(max(s for s, _v in state.registers.values())) * 1_000_000),
+            max(mtime_ns, nanoseconds_of(max(s for s, _v in state.registers.values()))),
             content.created_ns, self._content_id(content), target, stamp,
             mode_stamp=beside(state, "mode", stamp), owner_stamp=beside(state, "owner", stamp),
             mtime_stamp=beside_mtime(state, stamp), owed=Owed.KNOWN,
@@ -415,7 +408,7 @@ class Paths:
     def _touch(self, ino: int, stamp: str) -> None:
         """A directory moves with its entries, unless its time was set on purpose after that."""
         directory = self._catalog.entry(ino)
-        when = milliseconds_of(stamp) * 1_000_000
+        when = nanoseconds_of(stamp)
         if directory is None or ino == ROOT_INO or when <= directory.mtime_ns:
             return
         if (directory.mtime_stamp or directory.stamp) < stamp:

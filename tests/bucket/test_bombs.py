@@ -154,7 +154,9 @@ def test_a_long_manifest_is_brought_into_the_rows_in_pieces(b: Machine, bucket: 
     assert len(b.ground.tables.bundles(b.job("job"))) == 1
 
 
-def test_a_long_record_counts_for_many() -> None:
-    short, long = Record(b"a", "", False, {}, b"x" * 100), Record(b"b", "", False, {}, b"x" * 500_000)
-    assert [len(piece) for piece in reading.in_pieces([short] * 150, 64)] == [64, 64, 22]
-    assert [len(piece) for piece in reading.in_pieces([long] * 3, 64)] == [1, 1, 1]
+def test_a_path_with_long_records_counts_for_many() -> None:
+    def pieces(paths: list[bytes], weight: int) -> list[int]:
+        return [len(piece) for piece in reading.in_pieces(paths, 64, lambda _path: weight)]
+
+    assert pieces([b"short"] * 150, 1) == [64, 64, 22]
+    assert pieces([b"long"] * 3, 250) == [1, 1, 1]

@@ -1,10 +1,12 @@
 """What one machine publishes another sees: the protocol on the real store, against a bucket in memory."""
 
 import os
+from collections.abc import Callable
 
 import pytest
 
 from mountfs.bucket.maintaining import maintain
+from mountfs.bucket.naming import show_jobs
 from mountfs.bucket.requests import drive
 from mountfs.errors import NotFound
 from mountfs.store.paths import Changes
@@ -132,3 +134,98 @@ def test_what_a_reading_changes_is_told_by_whomever_it_was_asked_for(a: Machine,
     drive(maintain(b.ground, b.job("job")), b.remote)
     entry = b.entry("job/log")
     assert (entry.parent, entry.name) in {name for changes in told for name in changes.names}
+
+
+# What is removed and made again is the same to who looks at it
+
+
+def made_again(machine: Machine, key: str, bucket: SimulatedBucket) -> None:
+    """A directory with a file in it: made, removed and made again, and each of this is published."""
+    machine.write(f"{key}/x", b"1")
+    published_later(machine, bucket)
+    machine.unlink(f"{key}/x")
+    machine.rmdir(key)
+    published_later(machine, bucket)
+    machine.write(f"{key}/x", b"2")
+    published_later(machine, bucket)
+
+
+def published_later(machine: Machine, bucket: SimulatedBucket) -> None:
+    """Bundles are read by their names: in the order in which they were published."""
+    bucket.now_ms += 1000
+    machine.publish("job")
+
+
+def test_a_job_known_by_name_that_was_removed_and_made_again_keeps_its_number(
+    a: Machine, b: Machine, bucket: SimulatedBucket
+) -> None:
+    """Whoever looks into it asks by that number: what came on his behalf must not take it from him."""
+    drive(show_jobs(b.ground, [b"job"]), b.remote)
+    ino = b.entry("job").ino
+    made_again(a, "job", bucket)
+    b.refresh("job")
+    assert b.entry("job").ino == ino
+    assert b.view("job") == a.view("job")
+    assert b.read("job/x") == b"2"
+
+
+def test_a_directory_that_was_removed_and_made_again_keeps_its_number(
+    a: Machine, b: Machine, bucket: SimulatedBucket
+) -> None:
+    a.write("job/dir/x", b"0")
+    a.publish("job")
+    b.refresh("job")
+    ino = b.entry("job/dir").ino
+    a.unlink("job/dir/x")
+    a.rmdir("job/dir")
+    published_later(a, bucket)
+    made_again(a, "job/dir", bucket)
+    b.refresh("job")
+    assert b.entry("job/dir").ino == ino
+    assert b.view("job") == a.view("job")
+    assert b.read("job/dir/x") == b"2"
+
+
+def test_a_directory_kept_alive_by_what_lies_in_it_is_the_same_when_that_is_another(
+    make_machine: Callable[..., Machine],
+) -> None:
+    a, b = make_machine(protect_others=False), make_machine()
+    a.write("job/dir/one", b"1")
+    a.publish("job")
+    b.refresh("job")
+    b.write("job/dir/two", b"2")
+    a.unlink("job/dir/one")
+    a.rmdir("job/dir")
+    a.publish("job")
+    b.refresh("job")  # of the directory nothing is said any more: it is there for what lies in it
+    b.publish("job")
+    a.refresh("job")
+    ino, stamp = b.entry("job/dir").ino, b.entry("job/dir").stamp
+    assert not stamp
+    a.write("job/dir/zz", b"zz")
+    a.unlink("job/dir/two")
+    a.publish("job")
+    b.refresh("job")
+    assert b.entry("job/dir").ino == ino
+    assert set(b.view("job")) == {"", "/dir", "/dir/zz"}
+    assert b.view("job") == a.view("job")
+
+
+def test_a_file_takes_the_place_of_a_directory_that_was_removed(a: Machine, b: Machine) -> None:
+    a.write("job/name/deep/file", b"1")
+    a.publish("job")
+    b.refresh("job")
+    a.unlink("job/name/deep/file")
+    a.rmdir("job/name/deep")
+    a.rmdir("job/name")
+    a.write("job/name", b"2")
+    a.publish("job")
+    b.refresh("job")
+    assert set(b.view("job")) == {"", "/name"}
+    assert b.read("job/name") == b"2"
+    a.unlink("job/name")
+    a.write("job/name/deep/file", b"3")
+    a.publish("job")
+    b.refresh("job")
+    assert b.view("job") == a.view("job")
+    assert b.read("job/name/deep/file") == b"3"

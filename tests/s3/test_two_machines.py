@@ -132,6 +132,26 @@ def test_what_is_removed_elsewhere_goes_and_a_tag_does_not_revive_it(two: Two, j
     eventually(lambda: sorted(os.listdir(here.path / job)), ["kept"])
 
 
+def test_a_first_look_at_a_job_that_was_removed_and_made_again_sees_it_at_once(two: Two, job: str) -> None:
+    here, there = two
+    for content in ("1", "2"):
+        subprocess.run(["sh", "-ec", f"mkdir {job}; echo {content} >{job}/x"], cwd=here.path, check=True)
+        here.flush()
+        if content == "1":
+            subprocess.run(["rm", "-r", job], cwd=here.path, check=True)
+            here.flush()
+    assert job in listed("-l", there.path)
+    assert listed("-la", there.path / job)[-1] == "x"
+    assert (there.path / job / "x").read_text() == "2\n"
+
+
+def listed(option: str, directory: Path) -> list[str]:
+    """The names that `ls` prints; it fails where it cannot read the directory."""
+    found = subprocess.run(["ls", option, directory], capture_output=True, text=True)
+    assert (found.returncode, found.stderr) == (0, "")
+    return [line.rpartition(" ")[2] for line in found.stdout.splitlines()]
+
+
 def test_a_renamed_directory_is_renamed_elsewhere(two: Two, job: str) -> None:
     here, there = two
     for number in range(5):
