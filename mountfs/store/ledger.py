@@ -54,6 +54,7 @@ class Ledger:
         self.before_write: Callable[[list[Entry]], None] = lambda entries: None
         self.on_owed: Callable[[int], None] = lambda ino: None
         self.waiting_since: float | None = None
+        self._lost = catalog.lost
         self.changes = 0  # names that came or went: a listing that was read ahead compares it
         ino, content = catalog.last_ids()
         self._next_ino, self._next_content = ino + 1, content + 1
@@ -161,7 +162,7 @@ class Ledger:
 
         `content` are the plain bytes of `entry.content` when that id is new.
         """
-        self.catalog.commit_held()  # the record may presuppose it
+        self.commit_held()  # the record may presuppose it
         segment, offset = self.journal.append(entry, content)
         old = self._entries.get(entry.ino)
         if old is not None and old.content != entry.content and old.content in self._contents:
@@ -226,7 +227,11 @@ class Ledger:
         self._absent = None
 
     def commit_held(self) -> None:
+        """What was held is durable, or gone: then no record of the journal may presuppose it."""
         self.catalog.commit_held()
+        if self.catalog.lost != self._lost:
+            self._lost = self.catalog.lost
+            self.journal.epoch = int((self.catalog.meta("applied") or "0 0").partition(" ")[2])
 
     def _note_applied(self, number: int, epoch: int) -> None:
         self.catalog.set_meta("applied", f"{number} {epoch}")

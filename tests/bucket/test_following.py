@@ -22,7 +22,7 @@ from mountfs.bucket.requests import Steps, drive
 from mountfs.bucket.scanning import read_differing, scan, show_again
 from mountfs.bucket.telling import tell
 from mountfs.errors import CatalogError, MountfsError
-from mountfs.model import ROOT_INO, Place
+from mountfs.model import ROOT_INO, Place, Standing
 from mountfs.records import Record, Value
 from mountfs.store.told import Told
 from tests.bucket.machines import STORE_ID, Machine
@@ -490,6 +490,24 @@ def test_what_could_not_be_kept_is_told_so_that_it_is_read_again(
         follower.keep()
     Following(b).follow()
     assert b.view("build-1") == a.view("build-1")
+
+
+def test_what_is_closed_after_something_could_not_be_kept_survives_a_kill(
+    a: Machine, b: Machine, bucket: SimulatedBucket
+) -> None:
+    b.write("here/file", b"one")
+    publish(a, *some_jobs(a))
+    taken(b, bucket)
+    b.store.catalog._db.set_authorizer(refuse_commit)
+    b.store.catalog.commit_held()
+    b.store.catalog._db.set_authorizer(None)
+    live = b.store.files.open(b.entry("here/file"), write=True, truncate=True)
+    with live.lock:
+        b.store.files.prepare_write(live, 0, 3)
+        b.store.files.write(live, 0, b"two")
+        b.store.files.publish(live, Standing.CLOSED)
+    b.killed()
+    assert b.read("here/file") == b"two"
 
 
 def refuse_commit(_action: int, word: str | None, *_rest: str | None) -> int:
