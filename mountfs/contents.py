@@ -4,6 +4,7 @@ A file under its digest is complete and durable: it is written under `incoming/`
 verify each frame as they decompress it, so that what rots is found when it is read (CorruptContent), never served.
 """
 
+import contextlib
 import errno
 import os
 import threading
@@ -91,9 +92,11 @@ class FramedReader:
         return stored
 
     def warm(self, index: int) -> None:
-        """Decompress a frame ahead of its reader."""
+        """Decompress a frame ahead of its reader, where it is here. Whoever reads it gets the error: one that went
+        through other threads would keep this reader's file, and its room on the disk, until a circle is found."""
         if index < len(self.table):
-            self._frame(index)
+            with contextlib.suppress(CorruptContent):
+                self._frame(index)
 
     def check(self, index: int) -> None:
         """Decompress a frame and keep nothing of it. Raises CorruptContent."""
@@ -173,8 +176,9 @@ class ContentFiles:
     def adopt_quickly(self, source: Path, digest: Digest, kind: str) -> None:
         """The same for what can be fetched again: power loss may take it. For a worker thread."""
         path = self.path(digest, kind)
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        os.rename(source, path)
+        with full_disk():
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            os.rename(source, path)
 
     def expect(self, names: Iterable[str]) -> None:
         """These come back from the bucket: a sweep that was decided when nothing pointed at them leaves them alone."""
@@ -275,7 +279,8 @@ def in_memory(content: Content, data: bytes) -> ReadsRanges:
 
 def write_quickly(path: Path, data: bytes) -> None:
     """Create a file with these bytes; power loss may take it. For a worker thread. Raises CacheFull."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with full_disk():
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         with full_disk():
             write_all(fd, data)
@@ -299,6 +304,14 @@ def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
+
+
+def pwrite_all(fd: int, data: bytes, offset: int) -> None:
+    """Put all of these bytes there: a disk that becomes full takes the first of them without a word."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(fd, view, offset)
+        view, offset = view[written:], offset + written
 
 
 class full_disk:  # noqa: N801  # reads as a statement

@@ -19,6 +19,7 @@ _NETWORK = "nfs nfs4 cifs smb3 smbfs 9p afs ceph glusterfs lustre gpfs beegfs"
 _NETWORK_FUSE = "mountfs sshfs s3fs rclone juicefs glusterfs s3ql gcsfuse mount-s3 ceph"
 UNSAFE_FILE_SYSTEMS = frozenset({*_NETWORK.split(), *(f"fuse.{name}" for name in _NETWORK_FUSE.split())})
 BALLAST_BYTES = 4 << 20
+SPARE = 3  # times the ballast: less than the reserve that a full cache leaves, so that it comes back beside one
 MOUNT_TABLE = Path("/proc/self/mountinfo")
 _FILES = "lock log log.1 control.sock ballast catalog.db catalog.db-wal catalog.db-shm"
 _OURS = frozenset([*_FILES.split(), "journal", "drafts", "contents", "incoming"])
@@ -107,23 +108,30 @@ class StateDirectory:
         finally:
             os.close(fd)
 
-    def make_ballast(self) -> None:
-        """Set room aside that only removals may use. Does nothing where the disk has none to spare."""
+    def make_ballast(self) -> bool:
+        """Set room aside that only removing and evicting may use, where the disk has it to spare; whether it is there.
+
+        Cheap where it is: asked again and again, so that it is back as soon as there is room.
+        """
         path = self.path / "ballast"
         found = os.statvfs(self.path)
         size = min(BALLAST_BYTES, found.f_blocks * found.f_frsize // 32)
-        if path.exists() or found.f_bavail * found.f_frsize < 8 * size:
-            return
+        if path.exists():
+            return True
+        if found.f_bavail * found.f_frsize < SPARE * size:
+            return False
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             os.posix_fallocate(fd, 0, size)
         except OSError:
             path.unlink(missing_ok=True)
+            return False
         finally:
             os.close(fd)
+        return True
 
     def drop_ballast(self) -> bool:
-        """Give the room set aside to a removal; whether there was any."""
+        """Give the room set aside to a removal, or to eviction; whether there was any."""
         try:
             (self.path / "ballast").unlink()
         except FileNotFoundError:

@@ -8,7 +8,7 @@ after it nobody is asked, and what is here goes on.
 import logging
 import time
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from mountfs import namespace
@@ -25,7 +25,7 @@ from mountfs.bucket.reading import refresh
 from mountfs.bucket.recovering import finish_interrupted
 from mountfs.bucket.requests import Steps
 from mountfs.bucket.telling import tell
-from mountfs.errors import MountfsError, RemoteUnavailable
+from mountfs.errors import CacheFull, MountfsError, RemoteUnavailable
 from mountfs.model import Content, Entry, State
 from mountfs.remote import open_remote
 from mountfs.remote.protocol import Remote
@@ -235,7 +235,8 @@ class DirectBucket:
         with self._asking() as remote:
             bundle = None if is_large(content) else self._bundle_to_fetch(content)
             if bundle is not None and self.make_room(self._member_bytes(bundle[1])):
-                self._errands.run(fetch_bundle(self.ground, *bundle), remote, self._patience)
+                with suppress(CacheFull):  # the disk has no room for all of it
+                    self._errands.run(fetch_bundle(self.ground, *bundle), remote, self._patience)
             else:
                 self.make_room(content.stored)  # where that is not possible more is here than the budget, for a while
             bring = gather if is_large(content) else fetch_content

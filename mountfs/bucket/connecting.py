@@ -119,8 +119,8 @@ def ground_of(
     known = store.catalog.meta("store_id") or ""
     grace_ms = int(store.catalog.meta("grace_ms") or trash_days * DAY_MS)
     return Ground(
-        store.ledger, store.owing, store.paths, store.outbox, store.contents, known, grace_ms, on_loop=on_loop,
-        heads=heads, types=store.options.types, changed=changed,
+        store.ledger, store.owing, store.paths, store.outbox, store.contents, store.room, known, grace_ms,
+        on_loop=on_loop, heads=heads, types=store.options.types, changed=changed,
     )  # fmt: skip
 
 

@@ -8,13 +8,14 @@ from mountfs import bundle
 from mountfs.bucket.bodies import fetched_body
 from mountfs.bucket.ground import LARGE_BYTES, Ground
 from mountfs.bucket.reading import refresh
-from mountfs.bucket.requests import Get, Pause, Range, Steps, Work, ask
+from mountfs.bucket.requests import Get, MakeRoom, Pause, Range, Steps, Work, ask
 from mountfs.bundle import Member
 from mountfs.catalog.bucket import Placed
 from mountfs.contents import INLINE_BYTES, write_quickly
 from mountfs.errors import ContentLost, CorruptContent, ObjectMissing
 from mountfs.model import Codec, Content, Digest
 from mountfs.model import Place as Here
+from mountfs.store.room import NoRoomYet
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class Whereabouts:
 
 
 def fetch_content(ground: Ground, content_id: int) -> Steps[None]:
-    """Bring a content here, whole. Raises ContentLost, CorruptContent, RemoteUnavailable, RemoteDenied."""
+    """Bring a content here, whole. Raises ContentLost, CorruptContent, RemoteUnavailable, RemoteDenied, CacheFull."""
     content = absent(ground, content_id)
     if content is None:
         return
@@ -160,8 +161,29 @@ def _checked(places: Iterable[Placed], whole: bytes) -> list[Member]:
 def keep(ground: Ground, members: list[Member]) -> Steps[None]:
     """These are here from now on: files first, then the rows that point at them.
 
-    Files are not synced: what power loss tears is found when it is read, and fetched again.
+    Files are not synced: what power loss tears is found when it is read, and fetched again. Raises CacheFull.
     """
+    length = sum(len(member.data) for member in members)
+    yield from disk_for(ground, length)
+    try:
+        yield from _keep(ground, members)
+    finally:
+        ground.room.disk_came(length)
+
+
+def disk_for(ground: Ground, length: int) -> Steps[None]:
+    """Before so much is written: the reserve of the disk is left alone, what may go makes room. Taken until
+    `disk_came`. Raises CacheFull."""
+    while True:
+        try:
+            ground.room.expect_on_disk(length)
+            return
+        except NoRoomYet as found:
+            lack = found
+        yield from ask(MakeRoom(lack))
+
+
+def _keep(ground: Ground, members: list[Member]) -> Steps[None]:
     large = [member for member in members if len(member.data) > INLINE_BYTES]
     names = [ground.contents.doom_name(member.digest, member.codec) for member in large]
     ground.contents.expect(names)
@@ -188,8 +210,12 @@ def _bring(ground: Ground, member: Member) -> None:
 def _write(ground: Ground, members: list[Member]) -> None:
     for member in members:
         incoming = ground.contents.incoming / f"fetched-{member.digest.hex()}"
-        write_quickly(incoming, member.data)
-        ground.contents.adopt_quickly(incoming, member.digest, member.codec)
+        try:
+            write_quickly(incoming, member.data)
+            ground.contents.adopt_quickly(incoming, member.digest, member.codec)
+        except BaseException:
+            incoming.unlink(missing_ok=True)  # on a full disk half of it is in the way of others
+            raise
 
 
 def is_large(content: Content) -> bool:

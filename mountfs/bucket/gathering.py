@@ -6,11 +6,11 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mountfs.bucket.fetching import Whereabouts, absent, look_again, lost, whereabouts
+from mountfs.bucket.fetching import Whereabouts, absent, disk_for, look_again, lost, whereabouts
 from mountfs.bucket.ground import Ground
 from mountfs.bucket.requests import Range, Request, Steps, Together, Work, ask
 from mountfs.catalog.bucket import Placed
-from mountfs.contents import framed, full_disk
+from mountfs.contents import framed, full_disk, pwrite_all
 from mountfs.errors import CorruptContent, MountfsError, ObjectMissing
 from mountfs.model import Content, Digest
 from mountfs.remote.protocol import Fetched, Remote
@@ -45,7 +45,9 @@ def _gather_from(ground: Ground, content: Content, found: Whereabouts) -> Steps[
     path = ground.contents.incoming / f"gathered-{content.id}-{ground.random()}"
     scratch = _Scratch(path)
     try:
-        yield from _fill(found, scratch)
+        yield from disk_for(ground, found.place.stored)
+        ground.room.disk_came(found.place.stored)  # each piece takes its own
+        yield from _fill(ground, found, scratch)
         yield from _keep(ground, content, found.place, scratch)
     finally:
         path.unlink(missing_ok=True)
@@ -56,23 +58,33 @@ class _Scratch:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self.fd = -1
+        with full_disk():
+            self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
     def read(self, offset: int, length: int) -> bytes:
         return os.pread(self.fd, length, offset)
 
     def __del__(self) -> None:
-        os.close(self.fd)
+        if self.fd >= 0:
+            os.close(self.fd)
 
 
-def _fill(found: Whereabouts, scratch: _Scratch) -> Steps[None]:
+def _fill(ground: Ground, found: Whereabouts, scratch: _Scratch) -> Steps[None]:
     place = found.place
     pieces = [
         _Into(found.key, place.offset + start, min(CHUNK_BYTES, place.stored - start), scratch, start)
         for start in range(0, place.stored, CHUNK_BYTES)
     ]
     for first in range(0, len(pieces), SIDE_BY_SIDE):
-        for answer in (yield from ask(Together(pieces[first : first + SIDE_BY_SIDE]))):
+        together = pieces[first : first + SIDE_BY_SIDE]
+        length = sum(piece.length for piece in together)
+        yield from disk_for(ground, length)
+        try:
+            answers = yield from ask(Together(together))
+        finally:
+            ground.room.disk_came(length)
+        for answer in answers:
             if isinstance(answer, MountfsError):
                 raise answer
 
@@ -122,4 +134,4 @@ class _Into(Request[None]):
         if len(fetched.data) != self.length:
             raise CorruptContent("integrity check: the object in the bucket ends too early")
         with full_disk():
-            os.pwrite(self.scratch.fd, fetched.data, self.at)
+            pwrite_all(self.scratch.fd, fetched.data, self.at)

@@ -22,6 +22,7 @@ from mountfs.store.ledger import Ledger
 from mountfs.store.outbox import Outbox
 from mountfs.store.owing import Owing
 from mountfs.store.paths import Changes, Paths
+from mountfs.store.room import Room
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class Ground:
     paths: Paths
     outbox: Outbox
     contents: ContentFiles
+    room: Room
     store_id: str
     grace_ms: int
     heads: tuple[str, ...] = ()

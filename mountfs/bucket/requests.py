@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from mountfs.errors import MountfsError
+from mountfs.errors import CacheFull, MountfsError
 from mountfs.remote.protocol import Answered, Fetched, Found, Listed, Page, Remote, Source, Unfinished, Upload
 
 T = TypeVar("T")
@@ -167,6 +167,16 @@ class Work(Request[A]):
 
     def run(self, remote: Remote) -> A:
         return self.work()
+
+
+@dataclass(frozen=True, slots=True)
+class MakeRoom(Request[None]):
+    """Before more is written here: let what may go first make room. Raises `lack`, where nothing does."""
+
+    lack: CacheFull
+
+    def run(self, remote: Remote) -> None:
+        raise self.lack
 
 
 class Pause(Request[None]):

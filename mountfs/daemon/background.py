@@ -122,6 +122,7 @@ class Background:
         while True:
             await trio.sleep(CHECKPOINT_SECONDS)
             try:
+                self._store.state.make_ballast()
                 await self._checkpoint()
             except Exception:  # as above: whatever it is, the mount goes on
                 log.exception("carrying the log over failed; tried again")

@@ -6,20 +6,25 @@ published is said of a content in a job, not of the content: a record of another
 
 import contextlib
 import enum
-from collections.abc import Collection, Iterable, Sequence
+import sys
+from collections.abc import Callable, Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from mountfs.contents import ContentFiles
-from mountfs.errors import MountfsError
+from mountfs.errors import CacheFull, MountfsError
 from mountfs.model import ROOT_INO, Content, Entry, Owed, Place
 from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
 from mountfs.store.owing import Owing
 from mountfs.store.settler import Leftover, Settler
 
+T = TypeVar("T")
+
 NEVER_READ = (-1, 0)
 """Before the first content in the order in which they go."""
+FIRST_BYTES = 4 << 20  # of files that go before their rows, when the catalog cannot be written: room for one log
 
 
 class Stays(enum.StrEnum):
@@ -69,7 +74,8 @@ class Eviction:
     """On the loop's thread."""
 
     def __init__(
-        self, ledger: Ledger, owing: Owing, files: Files, contents: ContentFiles, settler: Settler
+        self, ledger: Ledger, owing: Owing, files: Files, contents: ContentFiles, settler: Settler,
+        drop_ballast: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
         self._ledger = ledger
         self._catalog = ledger.catalog
@@ -78,6 +84,7 @@ class Eviction:
         self._files = files
         self._contents = contents
         self._settler = settler
+        self._drop_ballast = drop_ballast
 
     # -- deciding -----------------------------------------------------------------------------------------
 
@@ -165,9 +172,10 @@ class Eviction:
 
     def page(self, after: tuple[int, int], *, pinned: Collection[int], limit: int) -> Page:
         """The next contents in the order in which they go: least recently read first."""
-        self._ledger.drain()
+        self.drain()
         found = self._catalog.least_recently_read(after, limit=limit)
-        stays = self.judged([content for _read_s, content in found], pinned=pinned)
+        contents = [content for _read_s, content in found]
+        stays = self._with_ballast(lambda: self.judged(contents, pinned=pinned))  # it may have to note a job
         entries = [CacheEntry(content, read_s, why) for (read_s, content), why in zip(found, stays, strict=True)]
         last = entries[-1] if len(entries) == limit else None
         return Page(entries, (last.read_s, last.content.id) if last is not None else None)
@@ -175,9 +183,10 @@ class Eviction:
     # -- acting -------------------------------------------------------------------------------------------
 
     def evict(self, contents: Iterable[Content]) -> int:
-        """These are in the bucket alone from now on; the bytes that they cost here.
+        """These are in the bucket alone from now on; the bytes that they cost here. Raises CacheFull.
 
-        Files go once that is durable (`Settler.take_leftovers`); who has one open goes on reading it.
+        Files go once that is durable (`Settler.take_leftovers`); who has one open goes on reading it. On a full disk
+        the ballast goes, which is there for this; where it is gone, files go first.
         """
         chosen = list(contents)
         self._open_for_readers({content.id for content in chosen})
@@ -186,12 +195,69 @@ class Eviction:
             for content in chosen
             if content.place == Place.FILE and content.digest is not None
         ]
+        try:
+            self._let_go(chosen, files)
+        except CacheFull:
+            if not self._drop_ballast() and not self._files_first():
+                raise
+            self._let_go(chosen, files)
+        self._settler.leftovers.extend(Leftover(file=name) for name in files)
+        return sum(content.stored for content in chosen)
+
+    def _let_go(self, chosen: list[Content], files: list[str]) -> None:
         with self._ledger.transaction():
             self._catalog.doom(files)
             for content in chosen:
                 self._catalog.evict(content.id)
-        self._settler.leftovers.extend(Leftover(file=name) for name in files)
-        return sum(content.stored for content in chosen)
+
+    def drain(self) -> None:
+        """What waits, into the catalog: only then is it known what may go. The ballast is for this too."""
+        self._with_ballast(self._ledger.drain)
+
+    def _with_ballast(self, work: Callable[[], T]) -> T:
+        try:
+            return work()
+        except CacheFull:
+            if not self._drop_ballast():
+                raise
+            return work()
+
+    def _files_first(self) -> bool:
+        """Nothing can be written any more: some files that may go do, and their rows follow. Whether there were any.
+
+        That the bucket has them is made durable before. A crash in between leaves rows without files: who reads one
+        gets it from the bucket, like anything that rotted here.
+        """
+        going = self._some_files()
+        if not going:
+            return False
+        self._settler.sync_catalog()
+        self._open_for_readers({content.id for content in going})
+        names = [self._contents.doom_name(content.digest, content.codec) for content in going if content.digest]
+        self._contents.remove(names)
+        self._let_go(going, names)
+        self._settler.leftovers.extend(Leftover(file=name) for name in names)
+        return True
+
+    def _some_files(self) -> list[Content]:
+        """The first that may go and that free enough for the catalog to be written."""
+        found: list[Content] = []
+        pinned = self.pinned()
+        after: tuple[int, int] | None = NEVER_READ
+        while after is not None:
+            page = self.page(after, pinned=pinned, limit=256)
+            for entry in page.entries:
+                if entry.stays is None and self._is_file(entry.content):
+                    found.append(entry.content)
+                if sum(content.stored for content in found) >= FIRST_BYTES:
+                    return found
+            after = page.after
+        return found
+
+    def _is_file(self, content: Content) -> bool:
+        if content.place != Place.FILE or content.digest is None:
+            return False
+        return not self._settler.is_coming(self._contents.doom_name(content.digest, content.codec))
 
     def _open_for_readers(self, going: AbstractSet[int]) -> None:
         """Who has a file open and has not read yet reads on from what is still here."""
@@ -200,11 +266,13 @@ class Eviction:
                 with contextlib.suppress(MountfsError):  # whoever reads it gets the error
                     self._files.reader(live)
 
-    def evict_now(self, excess_bytes: int) -> int:
-        """Free so many bytes, in one go: where nobody is served meanwhile. What could be freed."""
+    def evict_now(self, excess_bytes: int, *, pages: int = sys.maxsize) -> int:
+        """Free so many bytes, in one go: where nobody is served meanwhile. What could be freed; at most so many `pages`
+        are looked at."""
         freed, pinned = 0, self.pinned()
         after: tuple[int, int] | None = NEVER_READ
-        while after is not None and freed < excess_bytes:
+        while after is not None and freed < excess_bytes and pages > 0:
+            pages -= 1
             page = self.page(after, pinned=pinned, limit=256)
             victims = choose_victims(page.entries, excess_bytes=excess_bytes - freed)
             freed += self.evict(victim.content for victim in victims)

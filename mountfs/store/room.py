@@ -15,6 +15,7 @@ from mountfs.errors import ArtifactTooLarge, CacheFull, QuotaExceeded
 
 RESERVE_BYTES = 16 << 20  # free bytes that ordinary writes leave: one full write-ahead log of removals
 MOST_BYTES = MAX_FRAMES * FRAME_BYTES
+LOW = 3  # less than this part of the reserve: evicted without being asked
 CHECK_BYTES = 8 << 20  # the disk is asked again after this many bytes at the latest
 
 
@@ -58,6 +59,7 @@ class Room:
         self._stored_bytes: int | None = None
         self.reserved_bytes = 0
         self._disk_allowance = 0
+        self._expected_bytes = 0  # that the disk is going to take, and may not show yet
         self.reclaim: Callable[[], None] = lambda: None
         self.evict: Callable[[int], int] = lambda lacking_bytes: 0  # at once; how much that frees
         self.crowded: Callable[[], None] = lambda: None  # more is here than the budget's high mark
@@ -128,9 +130,29 @@ class Room:
                 )  # fmt: skip
         self._disk_allowance = max(0, min(CHECK_BYTES, (free - reserve - length) // 4))
 
+    def expect_on_disk(self, length: int) -> None:
+        """Like `take_disk`, for what others cannot see on the disk yet: it counts until `disk_came`."""
+        self.take_disk(length)
+        self._expected_bytes += length
+
+    def disk_came(self, length: int) -> None:
+        """What was expected is on the disk, or does not come."""
+        self._expected_bytes -= length
+
+    def disk_low(self, *, has_ballast: bool) -> int:
+        """How much has to go so that the catalog can be written whatever comes; 0 while it can."""
+        free, reserve = self._free_and_reserve()
+        return 0 if has_ballast and free >= reserve // LOW else max(0, reserve - free)
+
+    def disk_holds(self) -> int:
+        """The most that contents may come to on this disk, whatever goes."""
+        free, reserve = self._free_and_reserve()
+        return max(0, free - reserve + self.here_bytes())
+
     def _free_and_reserve(self) -> tuple[int, int]:
         found = os.statvfs(self._state)
-        return found.f_bavail * found.f_frsize, min(RESERVE_BYTES, found.f_blocks * found.f_frsize // 8)
+        free = found.f_bavail * found.f_frsize - self._expected_bytes
+        return free, min(RESERVE_BYTES, found.f_blocks * found.f_frsize // 8)
 
     def used_bytes(self) -> int:
         if self._stored_bytes is None:

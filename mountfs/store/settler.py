@@ -327,6 +327,10 @@ class Settler:
             if c.place == Place.FILE and c.digest is not None
         ]
 
+    def is_coming(self, name: str) -> bool:
+        """Whether a file is being given this name."""
+        return name in self._adopting or self._contents.is_expected(name)
+
     def take_leftovers(self) -> list[Leftover]:
         """Files whose last pointer is gone; they may be deleted once that is durable."""
         taken, self.leftovers = self.leftovers, []
@@ -337,7 +341,7 @@ class Settler:
         return [entry for entry in leftovers if entry.file is None or self._is_unused(entry.file)]
 
     def _is_unused(self, name: str) -> bool:
-        if name in self._adopting or self._contents.is_expected(name):
+        if self.is_coming(name):
             return False
         known = self._catalog.content_of_file(name.rpartition("/")[2])
         return known is None or known.place != Place.FILE
@@ -372,6 +376,8 @@ class Settler:
         self.sync_catalog()
         self.sweep(self.unused(leftovers))
         self.swept(leftovers)
+        coming = [entry for entry in leftovers if entry.file is not None and self._contents.is_expected(entry.file)]
+        self.leftovers.extend(coming)  # they may have come, and gone again: the next carrying over knows
 
     def settle_all(self) -> None:
         """Settle everything now, in this thread: for stores without a daemon, and at the end of one."""

@@ -5,6 +5,7 @@ the same parts from its handlers.
 """
 
 import contextlib
+import logging
 import os
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from mountfs import namespace
 from mountfs.catalog import Catalog, checkpoint
 from mountfs.clock import Clock, Stamps, SystemClock
 from mountfs.contents import ContentFiles
-from mountfs.errors import ContentLost, CorruptContent
+from mountfs.errors import CacheFull, ContentLost, CorruptContent
 from mountfs.journal import Journal
 from mountfs.statedir import StateDirectory
 from mountfs.store import recovery
@@ -34,7 +35,11 @@ from mountfs.store.snapshots import Snapshots
 from mountfs.store.trash import Trash
 from mountfs.store.tree import Tree
 
+log = logging.getLogger(__name__)
+
 EXPIRED_AT_OPEN = 1024  # rows of the trash: 20 ms
+PAGES_AT_OPEN = 40  # of contents, when the disk is full: 40 × 256 × 30 µs
+OPENING_BYTES = 512 << 10  # what recovering writes before anything can be evicted
 WAL_BYTES = 4 << 20  # a write-ahead log longer than this is carried into the catalog
 
 
@@ -48,8 +53,8 @@ class Store:
         self.options = options
         self.mountpoint = mountpoint
         clock = clock or SystemClock()
-        self.catalog = Catalog.open(state.catalog)
-        self.contents = ContentFiles(state.path)
+        self.contents = ContentFiles(state.path)  # first, for it clears away what never became a content
+        self.catalog = _opened(state)
         recovery.replay_journal(self.catalog, state)
         applied, epoch = recovery.applied(self.catalog)
         self.journal = Journal(state.journal, first_number=applied + 1, epoch=epoch)
@@ -74,7 +79,7 @@ class Store:
         self.bulk = Bulk(self.ledger, self.owing, self.paths, self.files, owner=options.owner)
         self.attributes = Attributes(self.ledger, self.owing, self.tree, self.files, self.facts, options)
         self.settler = Settler(self.ledger, self.files, self.contents, self.room)
-        self.eviction = Eviction(self.ledger, self.owing, self.files, self.contents, self.settler)
+        self.eviction = Eviction(self.ledger, self.owing, self.files, self.contents, self.settler, state.drop_ballast)
         self.restoring = Restoring(self.ledger, self.owing, self.tree, self.room, options)
         self.room.reclaim = self.settler.reclaim
         if not options.has_bucket:  # with one, what the bucket has goes first (`transfers.cache`)
@@ -91,7 +96,7 @@ class Store:
             self.outbox.scan()
         else:
             self.trash.expire(limit=EXPIRED_AT_OPEN)  # with one it goes by the server's clock, once that is known
-        state.make_ballast()
+        self._make_writable()
         _sync_path(state.path)  # the names of catalog, journal, drafts and contents, when they are new
         _sync_path(state.path.parent)
 
@@ -133,7 +138,28 @@ class Store:
 
     def _evict(self, lacking_bytes: int) -> int:
         """A writer needs room: what the bucket has makes it. Where others are served meanwhile, a cache does that."""
-        return self.eviction.evict_now(lacking_bytes) if self.options.has_bucket else 0
+        if not self.options.has_bucket:
+            return 0
+        freed_bytes = self.eviction.evict_now(lacking_bytes)
+        self.contents.sweep_decided()
+        return freed_bytes
+
+    def disk_low(self) -> int:
+        """How much has to go from the disk so that the catalog can be written whatever comes; 0 while it can."""
+        return self.room.disk_low(has_ballast=self.state.make_ballast())
+
+    def _make_writable(self) -> None:
+        """A disk full of what the bucket has: so much of it goes that this store can be used."""
+        lacking_bytes = self.disk_low()
+        if not lacking_bytes or not self.options.has_bucket:
+            return
+        try:
+            if self.eviction.evict_now(lacking_bytes, pages=PAGES_AT_OPEN):
+                self.contents.sweep_decided()
+                self.settler.reclaim()
+        except CacheFull as error:
+            log.warning("nothing could be evicted: %s", error)
+        self.state.make_ballast()
 
     def _drop_trash(self, wanted_bytes: int) -> bool:
         """The disk is full: the oldest trash goes before a writer is refused. Whether there was any.
@@ -214,6 +240,14 @@ class Store:
         names = self.ledger.path(live.ino)
         key = namespace.join_key(names) if names else f"inode {live.ino}"
         return f"{key}: {error}"
+
+
+def _opened(state: StateDirectory) -> Catalog:
+    """The catalog. A disk that has no room even for its log gets the ballast."""
+    found = os.statvfs(state.path)
+    if found.f_bavail * found.f_frsize < OPENING_BYTES:
+        state.drop_ballast()
+    return Catalog.open(state.catalog)
 
 
 def _budget(options: Options) -> Budget | None:

@@ -17,7 +17,7 @@ from mountfs.bucket.following import Follower
 from mountfs.bucket.healing import give_to_bucket
 from mountfs.bucket.requests import drive
 from mountfs.contents import FramedReader
-from mountfs.errors import MountfsError, RemoteUnavailable
+from mountfs.errors import CacheFull, MountfsError, RemoteUnavailable
 from mountfs.model import ROOT_INO, Entry
 from mountfs.remote.counting import Counting
 from mountfs.remote.protocol import Remote
@@ -253,6 +253,8 @@ class Bucket:
             return False
         try:
             await self.downloads.fetch(content_id)
+        except CacheFull:
+            raise
         except MountfsError as error:
             log.error("a damaged content could not be fetched again: %s", error)
             return False

@@ -71,7 +71,9 @@ class Cache:
         self._writers = 0
         self._coming_bytes = 0  # of bundles that are being fetched
         self.sweep: Callable[[], Awaitable[None]] = self._sweep
+        self.drop_pieces: Callable[[], bool] = lambda: False  # of downloads, that nobody reads; whether there were any
         self.evicted_bytes = 0
+        carrier.make_room = self.make_room_now
         store.room.crowded = lambda: self._crowded.set()
         store.room.evict = lambda lacking_bytes: 0  # in pieces, here
         store.files.opened = set()
@@ -85,12 +87,19 @@ class Cache:
             self._crowded = trio.Event()
             try:
                 await self.note_reads()
+                await self._keep_writable()
                 await self._keep_low()
             except CacheFull as error:  # the catalog cannot be written now: whoever writes is told
                 log.warning("nothing could be evicted: %s", error)
             except Exception:  # a bug here must not take the mount away from its users
                 log.exception("a bug in evicting; tried again")
             await trio.sleep(0.01)
+
+    async def _keep_writable(self) -> None:
+        """Whoever filled the disk: there is room to remove, to evict and to publish again."""
+        lacking_bytes = self._store.disk_low()
+        if lacking_bytes and (await self._evict(lacking_bytes)).freed_bytes:
+            await self.sweep()
 
     async def _keep_low(self) -> None:
         budget = self._room.budget
@@ -109,14 +118,14 @@ class Cache:
                 self._uploads.hurry(job)
 
     async def note_reads(self) -> None:
-        """Bring into the catalog what was opened since the last time."""
+        """Bring into the catalog what was opened since the last time. A disk too full for it forgets."""
         opened = self._store.files.opened
         if not opened:
             return
         self._store.files.opened = set()
         contents, now_s = list(opened), self._store.ledger.now_s()
         for start in range(0, len(contents), NOTED_AT_ONCE):
-            with self._store.catalog.transaction():
+            with contextlib.suppress(CacheFull), self._store.catalog.transaction():
                 self._store.catalog.note_reads(contents[start : start + NOTED_AT_ONCE], now_s=now_s)
             await trio.lowlevel.checkpoint()
 
@@ -165,7 +174,7 @@ class Cache:
 
     async def let_go(self, ino: int, *, dry_run: bool) -> AsyncIterator[list[Judged]]:
         """Evict what may go at and below an entry, in pieces; each content under the first artifact that names it."""
-        self._store.ledger.drain()
+        self._eviction.drain()
         await self.note_reads()
         seen: set[int] = set()
         piece: list[tuple[Entry, Content]] = []
@@ -210,6 +219,17 @@ class Cache:
                 raise CacheFull(str(lack))
         finally:
             self._writers -= 1
+
+    async def make_room_now(self, lack: CacheFull) -> None:
+        """For what comes from the bucket: return when another try is worth it. Nobody waits for uploads. Raises `lack`
+        when nothing may go."""
+        found = await self._evict(lack.lacking_bytes if isinstance(lack, NoRoomYet) else 0)
+        if found.freed_bytes:
+            await self.sweep()
+        elif not self.drop_pieces():
+            if found.hopeful_bytes and self._carrier.down is None:
+                self._hurry()
+            raise lack
 
     @contextlib.asynccontextmanager
     async def room_for(self, wanted_bytes: int) -> AsyncIterator[bool]:

@@ -5,15 +5,15 @@ answer gets RemoteUnavailable at once, work in the background waits, and one pro
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import trio
 import trio.lowlevel
 
-from mountfs.bucket.requests import Pause, Request, Steps, Together, Work
+from mountfs.bucket.requests import MakeRoom, Pause, Request, Steps, Together, Work
 from mountfs.clock import Clock
-from mountfs.errors import MountfsError, RemoteUnavailable
+from mountfs.errors import CacheFull, MountfsError, RemoteUnavailable
 from mountfs.remote.protocol import Remote
 
 log = logging.getLogger(__name__)
@@ -24,6 +24,10 @@ THREADS = 64  # requests under way; one without an answer keeps its thread until
 WORKERS = 2  # what computes, beside the loop
 TURNS = 3  # that others get at each pause: a stat takes as many, and with one each it waited for as many pieces
 PROBE_SECONDS = (0.5, 1.0, 2.0, 5.0)
+
+
+async def _nothing_goes(lack: CacheFull) -> None:
+    raise lack
 
 
 class Carrier:
@@ -43,6 +47,7 @@ class Carrier:
         self._threads = trio.CapacityLimiter(THREADS)
         self._workers = trio.CapacityLimiter(WORKERS)
         self._waiting: set[trio.CancelScope] = set()
+        self.make_room: Callable[[CacheFull], Awaitable[None]] = _nothing_goes  # or raise that
         self._up = trio.Event()
         self._fell = trio.Event()
 
@@ -71,6 +76,9 @@ class Carrier:
             case Pause():
                 for _ in range(TURNS):
                     await trio.lowlevel.checkpoint()
+                return None
+            case MakeRoom():
+                await self.make_room(request.lack)
                 return None
             case Work():
                 return await trio.to_thread.run_sync(request.run, self.remote, limiter=self._workers)

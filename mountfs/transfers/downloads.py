@@ -23,7 +23,7 @@ from mountfs.bucket.fetching import (
 )
 from mountfs.bucket.ground import Ground
 from mountfs.contents import ReadsRanges
-from mountfs.errors import MountfsError, RemoteUnavailable
+from mountfs.errors import CacheFull, MountfsError, RemoteUnavailable
 from mountfs.model import Content
 from mountfs.transfers.carrier import Carrier
 from mountfs.transfers.large import Large
@@ -102,7 +102,8 @@ class Downloads:
         await self._wait(("large", content_id), lambda: self._open_large(content))
 
     async def fetch(self, content_id: int) -> None:
-        """Bring a content here, whole. Raises RemoteUnavailable, RemoteDenied, ContentLost, CorruptContent."""
+        """Bring a content here, whole. Raises RemoteUnavailable, RemoteDenied, ContentLost, CorruptContent,
+        CacheFull."""
         content = absent(self._ground, content_id)
         if content is None:
             return
@@ -110,7 +111,11 @@ class Downloads:
             await self.prepare(content_id)
             large = self._large.get(content_id)
             if large is not None:
-                await self._wait(("whole", content_id), large.fetch_all)
+                try:
+                    await self._wait(("whole", content_id), large.fetch_all)
+                except CacheFull:
+                    self._drop_unread(large)  # what came of it is in the way of others
+                    raise
             return
         await self._know_places(content)
         bundle = self._bundle_to_fetch(content)
@@ -236,7 +241,10 @@ class Downloads:
         wanted = await self._carrier.run(wanted_in(self._ground, bundle), urgent=True)
         async with self.room_for(sum(place.stored for place in wanted)) as is_room:
             if is_room:
-                await self._carrier.run(fetch_bundle(self._ground, job, bundle), urgent=True)
+                try:
+                    await self._carrier.run(fetch_bundle(self._ground, job, bundle), urgent=True)
+                except CacheFull:  # the disk has no room for all of it
+                    is_room = False
         self._misses[bundle] = 0 if is_room else MISSES - AGAIN_MISSES
 
     # -- large contents -----------------------------------------------------------------------------------
@@ -259,6 +267,13 @@ class Downloads:
         """It is here whole: who opens it from now on reads the file."""
         self._large.pop(content_id, None)
 
+    def drop_unread(self) -> bool:
+        """The disk is full: let go of pieces that nobody reads. Whether there were any."""
+        before = len(self._large)
+        for large in list(self._large.values()):
+            self._drop_unread(large)
+        return len(self._large) < before
+
     def _forget_unread(self) -> None:
         for large in list(self._large.values()):
             if len(self._large) < LARGE_KEPT:
@@ -269,6 +284,7 @@ class Downloads:
         """Let go of the pieces, where nobody reads them and no more are coming."""
         if not large.is_read and not large.is_busy and self._large.get(large.content_id) is large:
             del self._large[large.content_id]
+            large.let_go()
 
     def closed(self, content_id: int, still_read: Iterable[ReadsRanges | None]) -> None:
         """A file was closed; pieces that nobody reads any more are dropped, unless the rest is coming."""

@@ -14,7 +14,6 @@ what is read short of the end: a lie that was found out is remembered until the 
 by `status` (`bucket/oddities.py`).
 """
 
-import contextlib
 import hashlib
 import logging
 import os
@@ -23,11 +22,11 @@ from collections.abc import Callable
 import trio
 
 from mountfs import codec
-from mountfs.bucket.fetching import Whereabouts, look_again, lost, whereabouts
+from mountfs.bucket.fetching import Whereabouts, disk_for, look_again, lost, whereabouts
 from mountfs.bucket.ground import Ground
 from mountfs.bucket.requests import Range, Request
 from mountfs.contents import FramedReader, framed
-from mountfs.errors import CorruptContent, MountfsError, ObjectMissing
+from mountfs.errors import CacheFull, CorruptContent, MountfsError, ObjectMissing
 from mountfs.model import Codec, Content, Digest
 from mountfs.remote.protocol import Fetched
 from mountfs.store.paths import Changes
@@ -209,8 +208,12 @@ class Large:
         for number in needed:
             await self._chunk(number, nursery)
         if self._is_to_be_checked(offset, length):
-            with contextlib.suppress(MountfsError):  # what is damaged is an error for who reads it
+            try:
                 await self.check()
+            except CacheFull:
+                raise
+            except MountfsError:
+                pass  # what is damaged is an error for who reads it
         if self.wrong is not None:
             raise self.wrong
 
@@ -244,6 +247,9 @@ class Large:
     def _chunks(self) -> int:
         return -(-self._stored // CHUNK_BYTES)
 
+    def _length(self, number: int) -> int:
+        return min(CHUNK_BYTES, self._stored - number * CHUNK_BYTES)
+
     def _ask(self, number: int, nursery: trio.Nursery) -> None:
         if number not in self._have and number not in self._coming:
             self._coming[number] = trio.Event()
@@ -259,13 +265,16 @@ class Large:
             raise self._errors.get(number) or CorruptContent("integrity check: a piece did not come")
 
     async def _bring(self, number: int, nursery: trio.Nursery) -> None:
-        start = number * CHUNK_BYTES
-        length = min(CHUNK_BYTES, self._stored - start)
+        start, length = number * CHUNK_BYTES, self._length(number)
         try:
             async with self._limit:
                 assert self._scratch is not None
                 request = Into(self._key, self._offset + start, length, self._scratch.fd, start)
-                await self._carrier.request(request, urgent=True)
+                await self._carrier.run(disk_for(self._ground, length), urgent=True)
+                try:
+                    await self._carrier.request(request, urgent=True)
+                finally:
+                    self._ground.room.disk_came(length)
             self._have.add(number)
             self._follow(nursery)
             if self.is_whole and not self.finishing:
@@ -283,8 +292,15 @@ class Large:
         if self._spoiled is not None:  # for an earlier caller
             self._retried.clear()
             self.forget(self._spoiled * codec.FRAME_BYTES, codec.FRAME_BYTES)
+        await self._room_for_all()
         await self._bring_all()
         await self.finish()
+
+    async def _room_for_all(self) -> None:
+        """Rather now than when most of it has come. Raises CacheFull."""
+        missing = sum(self._length(number) for number in range(self._chunks()) if number not in self._have)
+        await self._carrier.run(disk_for(self._ground, missing), urgent=True)
+        self._ground.room.disk_came(missing)  # each piece takes its own
 
     async def _bring_all(self) -> None:
         async with trio.open_nursery() as nursery:
@@ -368,7 +384,8 @@ class Large:
     def _here_without_gap(self) -> int:
         """Up to which frame more can be hashed now; 0: none."""
         check = self._check
-        assert check is not None
+        if check is None:
+            return 0
         table, index = check.reader.table, check.next
         while index < min(len(table), check.next + FRAMES_AT_ONCE):
             frame = table[index]
@@ -378,8 +395,9 @@ class Large:
         return index if index > check.next else 0
 
     def _advance(self, until: int) -> None:
-        assert self._check is not None
-        self._check.advance(until)
+        check = self._check
+        if check is not None:
+            check.advance(until)
 
     async def _keep(self) -> None:
         digest = Digest(self._content.digest or b"")
@@ -401,6 +419,12 @@ class Large:
             ground.contents.came([name])
         reader.arriving = False
         self._arrived(self._content.id)
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Nobody asks for more of it: its file goes with the last who reads it, not when a circle is found."""
+        self.reader = None
+        self._check = None
 
 
 def _another_content(found: Whereabouts) -> CorruptContent:

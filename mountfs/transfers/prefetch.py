@@ -82,6 +82,7 @@ class Prefetch:
         self._downloads = downloads
         self._cache = cache
         downloads.room_for = cache.room_for  # a bundle comes whole only where it fits
+        cache.drop_pieces = downloads.drop_unread
 
     async def wanted(self, ino: int) -> Wanted:
         """What of the content at and below an entry is not here. Raises CacheFull where it cannot fit."""
@@ -101,6 +102,11 @@ class Prefetch:
             raise CacheFull(
                 f"{wanted.stored_bytes} bytes are wanted, and the cache keeps {budget.low_bytes} of {budget.most_bytes}"
                 " (cache.max_size): prefetch less of it"
+            )
+        if wanted.stored_bytes > (most_bytes := self._store.room.disk_holds()):
+            raise CacheFull(
+                f"{wanted.stored_bytes} bytes are wanted, and the disk that holds the state directory has room for"
+                f" {most_bytes}: prefetch less of it"
             )
         return wanted
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from mountfs.bucket.requests import Range, Request
-from mountfs.contents import full_disk
+from mountfs.contents import full_disk, pwrite_all
 from mountfs.errors import CorruptContent
 from mountfs.remote.protocol import Fetched, Remote
 
@@ -21,10 +21,13 @@ class Scratch:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        self.fd = -1
+        with full_disk():
+            self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
 
     def __del__(self) -> None:
-        os.close(self.fd)
+        if self.fd >= 0:
+            os.close(self.fd)
         self.path.unlink(missing_ok=True)
 
 
@@ -41,5 +44,5 @@ class Into(Request[Fetched]):
         if len(fetched.data) != self._range.length:
             raise CorruptContent("integrity check: the object in the bucket ends too early")
         with full_disk():
-            os.pwrite(self._fd, fetched.data, self._at)
+            pwrite_all(self._fd, fetched.data, self._at)
         return fetched

@@ -51,8 +51,8 @@ class Machine:
     def open(self) -> None:
         self.store = Store.open(self.path, self.options, clock=self.clock)
         self.ground = Ground(
-            self.store.ledger, self.store.owing, self.store.paths, self.store.outbox, self.store.contents, STORE_ID,
-            self.grace_ms,
+            self.store.ledger, self.store.owing, self.store.paths, self.store.outbox, self.store.contents,
+            self.store.room, STORE_ID, self.grace_ms,
         )  # fmt: skip
 
     def killed(self) -> None:

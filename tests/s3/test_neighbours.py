@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -238,3 +239,60 @@ def test_a_cache_smaller_than_the_working_set_makes_room_before_the_writer_needs
 def held_bytes(directory: Path) -> int:
     """What the contents below a state directory take on the disk."""
     return sum(path.stat().st_blocks * 512 for path in directory.rglob("*") if path.is_file() and "db" not in path.name)
+
+
+def free_bytes(disk: Path) -> int:
+    found = os.statvfs(disk)
+    return found.f_bavail * found.f_frsize
+
+
+def test_a_disk_full_of_what_the_bucket_has_is_no_trap(
+    small_disk: Path, beside: Machines, job: str, expected_log: ExpectedLog
+) -> None:
+    """Written and read back again and again, then somebody else fills the disk, and goes."""
+    expected_log(r"(?i)no space|disk|full|room")
+    machine = beside(settings={"compression": {"enabled": False}}, start=False)
+    machine.state = small_disk / "state"
+    machine.start()
+    directory = machine.path / job
+    contents: dict[Path, bytes] = {}
+    for number in range(8):
+        contents |= filled(directory, 1, seed=number, size=8 * MIB)
+        machine.flush()
+    read_all(contents)
+    assert free_bytes(small_disk) > 2 * MIB
+    other = small_disk / "other"
+    with other.open("wb", buffering=0) as filling, suppress(OSError):
+        while filling.write(bytes(MIB // 16)):
+            pass
+    with suppress(OSError):
+        (directory / "one-more").write_bytes(os.urandom(MIB))
+    wait_until(lambda: free_bytes(small_disk) > MIB, "what the bucket has makes room")
+    first, *rest = contents
+    first.unlink()
+    assert set(os.listdir(directory)) >= {path.name for path in rest}
+    other.unlink()
+    wait_until((machine.state / "ballast").exists, "the ballast is back")
+    read_all({path: contents[path] for path in rest})
+    asked = [machine.mountfs(command) for command in ("evict", "flush")]
+    assert [done.returncode for done in asked] == [0, 0], [done.stderr for done in asked]
+    machine.restart()
+    read_all({path: contents[path] for path in rest})
+
+
+def test_a_content_that_finds_no_room_is_told_so_and_not_as_damage(
+    small_disk: Path, beside: Machines, elsewhere: Machine, job: str, expected_log: ExpectedLog
+) -> None:
+    expected_log(r"(?i)no space|disk|full|room")
+    contents = filled(elsewhere.path / job, 1, size=8 * MIB)
+    elsewhere.flush()
+    machine = beside(settings={"compression": {"enabled": False}}, start=False)
+    machine.state = small_disk / "state"
+    machine.start()
+    (path,) = (machine.path / path.relative_to(elsewhere.path) for path in contents)
+    machine.proxy.rule(Status(403, "AccessDenied"), method="PUT")
+    written_until_full(machine.path / f"{job}-own", most_bytes=DISK_BYTES)
+    with pytest.raises(OSError, match="No space left on device"):
+        path.read_bytes()
+    assert machine.status()["damaged"] == 0
+    machine.proxy.clear()

@@ -41,8 +41,9 @@ class Host(Machine):
     def open(self) -> None:
         super().open()
         self.ground = Ground(
-            self.store.ledger, self.store.owing, self.store.paths, self.store.outbox, self.store.contents, STORE_ID,
-            GRACE_MS, piece=1, large_bytes=LARGE_BYTES, clears_stay_ms=CLEARS_STAY_MS, random=self._random,
+            self.store.ledger, self.store.owing, self.store.paths, self.store.outbox, self.store.contents,
+            self.store.room, STORE_ID, GRACE_MS, piece=1, large_bytes=LARGE_BYTES,
+            clears_stay_ms=CLEARS_STAY_MS, random=self._random,
         )  # fmt: skip
         finish_interrupted(self.ground)
 
