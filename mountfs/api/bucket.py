@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 from mountfs import namespace
 from mountfs.api.errands import Errands, Patience
 from mountfs.bucket.connecting import connect, connected, ground_of
-from mountfs.bucket.fetching import absent, fetch_bundle, fetch_content, is_large, whereabouts
-from mountfs.bucket.gathering import gather
+from mountfs.bucket.fetching import absent, fetch_bundle, is_large, whereabouts
+from mountfs.bucket.gathering import fetch_content
 from mountfs.bucket.ground import Ground
 from mountfs.bucket.healing import give_to_bucket
 from mountfs.bucket.links import encoding_of, no_object_of_its_own, own_object, refuse_without_content
@@ -233,14 +233,13 @@ class DirectBucket:
         if content is None:
             return
         with self._asking() as remote:
-            bundle = None if is_large(content) else self._bundle_to_fetch(content)
+            bundle = None if is_large(self.ground, content) else self._bundle_to_fetch(content)
             if bundle is not None and self.make_room(self._member_bytes(bundle[1])):
                 with suppress(CacheFull):  # the disk has no room for all of it
                     self._errands.run(fetch_bundle(self.ground, *bundle), remote, self._patience)
             else:
                 self.make_room(content.stored)  # where that is not possible more is here than the budget, for a while
-            bring = gather if is_large(content) else fetch_content
-            self._errands.run(bring(self.ground, content_id), remote, self._patience)
+            self._errands.run(fetch_content(self.ground, content_id), remote, self._patience)
 
     def _bundle_to_fetch(self, content: Content) -> tuple[int, int] | None:
         """(job, bundle) of its first place, when another content of that was missed before."""

@@ -1,7 +1,7 @@
 """Fetching content: every place that a manifest names is tried, and nothing enters this machine unchecked."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from mountfs import bundle
@@ -15,6 +15,7 @@ from mountfs.contents import INLINE_BYTES, write_quickly
 from mountfs.errors import ContentLost, CorruptContent, ObjectMissing
 from mountfs.model import Codec, Content, Digest
 from mountfs.model import Place as Here
+from mountfs.namespace.keys import shown
 from mountfs.store.room import NoRoomYet
 
 log = logging.getLogger(__name__)
@@ -35,26 +36,10 @@ class Whereabouts:
         """The object's own, below its job."""
         return self.key.rpartition("/")[2]
 
-
-def fetch_content(ground: Ground, content_id: int) -> Steps[None]:
-    """Bring a content here, whole. Raises ContentLost, CorruptContent, RemoteUnavailable, RemoteDenied, CacheFull."""
-    content = absent(ground, content_id)
-    if content is None:
-        return
-    for again in (False, True):
-        if again:
-            yield from look_again(ground, content)
-        for found in whereabouts(ground, content):
-            try:
-                member = yield from _read(found)
-            except ObjectMissing:
-                continue
-            except CorruptContent as error:
-                log.error("%s: %s", found.key, error)
-                continue
-            yield from keep(ground, [member])
-            return
-    raise lost(content)
+    @property
+    def is_large(self) -> bool:
+        """Whether it is read in ranges, because the whole would keep its reader waiting, and be in memory."""
+        return self.place.stored > LARGE_BYTES
 
 
 def absent(ground: Ground, content_id: int) -> Content | None:
@@ -95,9 +80,13 @@ def whereabouts(ground: Ground, content: Content) -> list[Whereabouts]:
     return found
 
 
-def _read(found: Whereabouts) -> Steps[Member]:
+def read_member(found: Whereabouts) -> Steps[Member]:
     """The content from one place, checked by its SHA-256."""
     place = found.place
+    if place.stored > LARGE_BYTES:
+        raise CorruptContent(
+            f"{place.stored} bytes, of which a record says that they are few: read in ranges next time"
+        )
     if place.object:
         fetched = yield from ask(Get(found.key, place.stored))
     else:
@@ -192,19 +181,34 @@ def _keep(ground: Ground, members: list[Member]) -> Steps[None]:
             with ground.catalog.transaction():
                 ground.catalog.doom(names)
             yield from ask(Work(lambda: _write(ground, large)))
+        resized: list[int] = []
         with ground.ledger.transaction():
             for member in members:
-                _bring(ground, member)
+                resized += _bring(ground, member)
             ground.catalog.spare(names)
+        name_sizes(ground, resized)
     finally:
         ground.contents.came(names)
 
 
-def _bring(ground: Ground, member: Member) -> None:
+def _bring(ground: Ground, member: Member) -> list[int]:
     known = ground.catalog.content_by_any(member.digest, member.codec)
-    if known is not None:
-        data = member.data if len(member.data) <= INLINE_BYTES else None
-        ground.catalog.bring(known, member.codec, member.sums, len(member.data), data, now_s=ground.ledger.now_s())
+    if known is None:
+        return []
+    length, data = len(member.data), member.data if len(member.data) <= INLINE_BYTES else None
+    now_s = ground.ledger.now_s()
+    return ground.catalog.bring(known, member.codec, member.sums, member.size, length, data, now_s=now_s)
+
+
+def name_sizes(ground: Ground, resized: Collection[int]) -> None:
+    """Of these entries a record said another size than their bytes have, which came now: that one shows."""
+    for ino in resized:
+        where = ground.owing.origin(ino)
+        sentence = f"{shown(where.path)}: a record said another size than its content has"
+        log.warning("%s", sentence)
+        ground.odd.lied(where, sentence)
+    if resized:
+        ground.show(ground.paths.resized(resized))
 
 
 def _write(ground: Ground, members: list[Member]) -> None:
@@ -218,6 +222,6 @@ def _write(ground: Ground, members: list[Member]) -> None:
             raise
 
 
-def is_large(content: Content) -> bool:
-    """Whether it is read in ranges, because the whole would keep its reader waiting."""
-    return content.stored > LARGE_BYTES
+def is_large(ground: Ground, content: Content) -> bool:
+    """Whether it is read in ranges, because the whole would keep its reader waiting; whatever a record claims."""
+    return content.stored > LARGE_BYTES or any(found.is_large for found in whereabouts(ground, content))

@@ -1,4 +1,4 @@
-"""A large content brought here whole, in ranges and into a file: little of it is in memory at any time."""
+"""A content brought here whole; a large one in ranges and into a file: little of it is in memory at any time."""
 
 import hashlib
 import logging
@@ -6,7 +6,17 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mountfs.bucket.fetching import Whereabouts, absent, disk_for, look_again, lost, whereabouts
+from mountfs.bucket.fetching import (
+    Whereabouts,
+    absent,
+    disk_for,
+    keep,
+    look_again,
+    lost,
+    name_sizes,
+    read_member,
+    whereabouts,
+)
 from mountfs.bucket.ground import Ground
 from mountfs.bucket.requests import Range, Request, Steps, Together, Work, ask
 from mountfs.catalog.bucket import Placed
@@ -21,7 +31,7 @@ CHUNK_BYTES = 4 << 20
 SIDE_BY_SIDE = 4
 
 
-def gather(ground: Ground, content_id: int) -> Steps[None]:
+def fetch_content(ground: Ground, content_id: int) -> Steps[None]:
     """Bring a content here, whole. Raises ContentLost, CorruptContent, RemoteUnavailable, RemoteDenied, CacheFull."""
     content = absent(ground, content_id)
     if content is None:
@@ -31,7 +41,7 @@ def gather(ground: Ground, content_id: int) -> Steps[None]:
             yield from look_again(ground, content)
         for found in whereabouts(ground, content):
             try:
-                yield from _gather_from(ground, content, found)
+                yield from _gather(ground, content, found) if found.is_large else _fetch(ground, found)
             except ObjectMissing:
                 continue
             except CorruptContent as error:
@@ -41,14 +51,18 @@ def gather(ground: Ground, content_id: int) -> Steps[None]:
     raise lost(content)
 
 
-def _gather_from(ground: Ground, content: Content, found: Whereabouts) -> Steps[None]:
+def _fetch(ground: Ground, found: Whereabouts) -> Steps[None]:
+    yield from keep(ground, [(yield from read_member(found))])
+
+
+def _gather(ground: Ground, content: Content, found: Whereabouts) -> Steps[None]:
     path = ground.contents.incoming / f"gathered-{content.id}-{ground.random()}"
     scratch = _Scratch(path)
     try:
         yield from disk_for(ground, found.place.stored)
         ground.room.disk_came(found.place.stored)  # each piece takes its own
         yield from _fill(ground, found, scratch)
-        yield from _keep(ground, content, found.place, scratch)
+        yield from _keep_file(ground, content, found.place, scratch)
     finally:
         path.unlink(missing_ok=True)
 
@@ -89,7 +103,7 @@ def _fill(ground: Ground, found: Whereabouts, scratch: _Scratch) -> Steps[None]:
                 raise answer
 
 
-def _keep(ground: Ground, content: Content, place: Placed, scratch: _Scratch) -> Steps[None]:
+def _keep_file(ground: Ground, content: Content, place: Placed, scratch: _Scratch) -> Steps[None]:
     """The file first, under its digest, then the row that points at it."""
     digest = Digest(place.digest)
     names = [ground.contents.doom_name(digest, place.codec)]
@@ -100,17 +114,18 @@ def _keep(ground: Ground, content: Content, place: Placed, scratch: _Scratch) ->
         yield from ask(Work(lambda: _check(content, place, scratch)))
         ground.contents.adopt_quickly(scratch.path, digest, place.codec)
         with ground.ledger.transaction():
-            ground.catalog.bring(
-                content.id, place.codec, place.sums, place.stored, None, now_s=ground.ledger.now_s()
-            )  # fmt: skip
+            resized = ground.catalog.bring(
+                content.id, place.codec, place.sums, place.size, place.stored, None, now_s=ground.ledger.now_s()
+            )
             ground.catalog.spare(names)
+        name_sizes(ground, resized)
     finally:
         ground.contents.came(names)
 
 
 def _check(content: Content, place: Placed, scratch: _Scratch) -> None:
     """Every frame by its checksum, the whole by its SHA-256. Raises CorruptContent."""
-    stored = replace(content, codec=place.codec, stored=place.stored, sums=place.sums)
+    stored = replace(content, codec=place.codec, size=place.size, stored=place.stored, sums=place.sums)
     reader = framed(stored, fetch=scratch.read, stored_bytes=place.stored)
     total = hashlib.sha256()
     for index in range(len(reader.table)):

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from mountfs import bundle, codec
 from mountfs.bucket.bodies import FileSource, body_of, checked_sum
-from mountfs.bucket.fetching import absent, fetch_content, is_large
-from mountfs.bucket.gathering import gather
+from mountfs.bucket.fetching import absent
+from mountfs.bucket.gathering import fetch_content
 from mountfs.bucket.ground import Ground, place_row
 from mountfs.bucket.publishing import is_young, new_upload, note
 from mountfs.bucket.requests import Head, Put, PutLarge, Steps, Work, ask
@@ -55,7 +55,7 @@ def own_object(
     if found is not None or not may_upload:
         return found
     if absent(ground, content_id) is not None:
-        yield from (gather if is_large(content) else fetch_content)(ground, content_id)
+        yield from fetch_content(ground, content_id)
         content = _settled(ground, content_id)
     return (yield from _make(ground, job, content, plain=plain))
 

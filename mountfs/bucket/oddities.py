@@ -36,6 +36,9 @@ class Oddities:
     _refused: dict[int, dict[str, tuple[str, ...]]] = field(default_factory=dict)
     _unread: dict[tuple[int, str], float] = field(default_factory=dict)  # until when a bundle is left alone
     _wrong: dict[tuple[int, str, bytes], str] = field(default_factory=dict)  # (job, object, digest)
+    _lied: dict[Where, str] = field(
+        default_factory=dict
+    )  # paths of which a record said what their bytes do not bear out
 
     def refuse(self, job: int, name: str, sentences: Collection[str]) -> None:
         """Lines of a bundle that cannot be right; all others were believed."""
@@ -74,6 +77,12 @@ class Oddities:
         if len(self._wrong) > WRONG_KEPT:
             del self._wrong[next(iter(self._wrong))]
 
+    def lied(self, where: Where, sentence: str) -> None:
+        """The bytes of a path came, and a record had said something else of them."""
+        self._lied[where] = sentence
+        if len(self._lied) > WRONG_KEPT:
+            del self._lied[next(iter(self._lied))]
+
     def of(self, job: int) -> list[str]:
         return [f"{name}: {said}" for name, sentences in self._refused.get(job, {}).items() for said in sentences]
 
@@ -84,6 +93,8 @@ class Oddities:
                 yield job, sentence
         for (job, _name, _digest), sentence in self._wrong.items():
             yield job, sentence
+        for where, sentence in self._lied.items():
+            yield where.job, sentence
 
 
 def note_ahead(catalog: Catalog, where: Where, job_name: bytes, stamp: str) -> None:

@@ -42,10 +42,12 @@ class BulkTables:
         sql = f"SELECT name, ino, kind FROM entry WHERE parent = ? AND name IN ({_MARKS})"
         return {name: (ino, kind) for name, ino, kind in self._ask(sql, (parent,), names)}  # type: ignore[misc]
 
-    def contents(self, digests: Sequence[bytes]) -> dict[bytes, int]:
-        """The ids of contents with these digests: where there are several, of one that is here."""
-        sql = f"SELECT digest, id FROM content WHERE digest IN ({_MARKS}) ORDER BY place <> 'bucket'"
-        return dict(self._ask(sql, (), digests))  # type: ignore[arg-type]
+    def contents(self, digests: Sequence[bytes]) -> dict[bytes, tuple[int, int | None]]:
+        """(id, plain size) of contents with these digests: where there are several, of one that is here. No size of
+        one that is not: a record only claims it."""
+        place = "iif(place = 'bucket', NULL, size)"
+        sql = f"SELECT digest, id, {place} FROM content WHERE digest IN ({_MARKS}) ORDER BY place <> 'bucket'"
+        return {digest: (content, size) for digest, content, size in self._ask(sql, (), digests)}  # type: ignore[misc]
 
     def root_count(self) -> int:
         """How many jobs the root shows."""

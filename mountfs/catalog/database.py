@@ -275,10 +275,15 @@ class Catalog:
 
     def content_by_any(self, digest: bytes, codec: str) -> int | None:
         """The id of a content of that digest: one that is here before one that is not, in that form before others."""
+        return self.content_and_size(digest, codec)[0]
+
+    def content_and_size(self, digest: bytes, codec: str) -> tuple[int | None, int | None]:
+        """The same with its plain size, where the bytes are here and say so: a record that names it only claims one."""
         row = self._run(
-            "SELECT id FROM content WHERE digest = ? ORDER BY place = 'bucket', codec <> ? LIMIT 1", (digest, codec)
-        ).fetchone()
-        return None if row is None else int(row[0])
+            "SELECT id, iif(place = 'bucket', NULL, size) FROM content WHERE digest = ?"
+            " ORDER BY place = 'bucket', codec <> ? LIMIT 1", (digest, codec),
+        ).fetchone()  # fmt: skip
+        return (None, None) if row is None else (int(row[0]), row[1])
 
     def content_of_file(self, name: str) -> Content | None:
         """The content whose file has that name, `<hex>.zst` or `<hex>`; None for names that are no digests."""
@@ -333,17 +338,22 @@ class Catalog:
             self._run("INSERT INTO stored VALUES (?,?)", (content.id, data))
 
     def bring(
-        self, content_id: int, codec: str, sums: bytes, stored: int, data: bytes | None, *, now_s: int = 0
-    ) -> None:
-        """A content of the bucket is here now, in the catalog (`data`) or in its file."""
+        self, content_id: int, codec: str, sums: bytes, size: int, stored: int, data: bytes | None, *, now_s: int = 0
+    ) -> list[int]:
+        """A content of the bucket is here now, in the catalog (`data`) or in its file; entries of which a record had
+        said another plain size."""
         place = "file" if data is None else "catalog"
         brought = self._run(
-            "UPDATE content SET place = ?, codec = ?, sums = ?, stored = ?, damaged = 0, read_s = ? WHERE id = ?"
-            " AND place = 'bucket'",
-            (place, codec, sums, stored, now_s, content_id),
+            "UPDATE content SET place = ?, codec = ?, sums = ?, size = ?, stored = ?, damaged = 0, read_s = ?"
+            " WHERE id = ? AND place = 'bucket'",
+            (place, codec, sums, size, stored, now_s, content_id),
         ).rowcount
         if data is not None and brought:
             self._run("INSERT OR REPLACE INTO stored VALUES (?,?)", (content_id, data))
+        resized = self._run(
+            "UPDATE entry SET size = ?1 WHERE content = ?2 AND size <> ?1 RETURNING ino", (size, content_id)
+        )
+        return [ino for (ino,) in resized]
 
     def evict(self, content_id: int) -> None:
         """The content is in the bucket alone from now on; a file it had is to be removed once that is durable."""

@@ -10,7 +10,7 @@ from pyfuse3 import EntryAttributes, FileHandleT, FileInfo, FileNameT, FlagT, In
 
 from mountfs.codec import FRAME_BYTES
 from mountfs.contents import FramedReader, ReadsRanges
-from mountfs.errors import AlreadyExists, ContentLost, CorruptContent, MountfsError
+from mountfs.errors import AlreadyExists, ContentLost, CorruptContent, MountfsError, Stale
 from mountfs.fuse.answering import Answering, answers
 from mountfs.fuse.handles import Handle
 from mountfs.model import Entry, Standing
@@ -53,7 +53,7 @@ class ContentRequests(Answering):
         write = truncate or flags & os.O_ACCMODE != os.O_RDONLY
         if self.bucket is not None and not truncate:
             await self._bring(self.bucket, entry, whole=write)
-            entry = self._tree.entry(inode)
+            entry = self._sound(entry, self._tree.entry(inode))
         live = self._files.live.get(entry.ino)
         if truncate and live is not None:
             await self.waiting.lock(live.lock)
@@ -64,6 +64,14 @@ class ContentRequests(Answering):
         else:
             live = self._files.open(entry, write=write, truncate=truncate)
         return self._handle(live, write=write, pid=ctx.pid)
+
+    def _sound(self, before: Entry, now: Entry) -> Entry:
+        """What a content brought to light: a record had claimed another size. The kernel goes by the size that it
+        knows, and fills up to that with zeros: on ESTALE it looks the name up anew. Raises Stale."""
+        live = self._files.live.get(now.ino)
+        if now.content == before.content and now.size != before.size and (live is None or not live.changed):
+            raise Stale("the file has another size than was said")
+        return now
 
     async def _bring(self, bucket: Bucket, entry: Entry, *, whole: bool) -> None:
         """What is not here comes from the bucket in `open`: that is none of the kernel's few background requests."""

@@ -155,14 +155,17 @@ class Bulk:
         return ino, parent, 0, time_ns, None, *facts, None, "", None, None, None
 
     def _insert(self, new: _New) -> None:
-        known, made, links = self._contents([row for _ino, _parent, row in new.entries if row[DIGEST] is not None])
+        named = self._contents([row for _ino, _parent, row in new.entries if row[DIGEST] is not None])
         entries: list[Row] = [
-            (ino, parent, Owed.KNOWN, row[MTIME], known.get(row[DIGEST]), *row[NAME:DIGEST])  # type: ignore[arg-type]
+            (ino, parent, Owed.KNOWN, row[MTIME], named.ids.get(row[DIGEST]), *named.facts(row))  # type: ignore[arg-type]
             for ino, parent, row in new.entries
         ]
         self._bulk.add_entries(new.implied + entries)
         self._bulk.add_contents(
-            [(known[d], d, row[SIZE], row[STORED], row[CODEC], links[d]) for d, row in sorted(made.items())]
+            [
+                (named.ids[d], d, row[SIZE], row[STORED], row[CODEC], named.links[d])
+                for d, row in sorted(named.made.items())
+            ]
         )
         if new.registers:
             self._bulk.add_registers(new.registers)
@@ -172,17 +175,18 @@ class Bulk:
         if new.touched:
             self._bulk.move_times((nanoseconds_of(stamp), ino, stamp) for ino, stamp in new.touched.items())
 
-    def _contents(self, rows: list[Row]) -> tuple[dict[bytes, int], dict[bytes, Row], Counter[bytes]]:
-        """By digest: the content of these rows, the row of one that is to be made, and how many name it."""
+    def _contents(self, rows: list[Row]) -> "_Named":
         links: Counter[bytes] = Counter(row[DIGEST] for row in rows)  # type: ignore[misc]
-        known = self._bulk.contents(list(links))
+        found = self._bulk.contents(list(links))
+        ids = {digest: content for digest, (content, _size) in found.items()}
+        sizes = {digest: size for digest, (_content, size) in found.items() if size is not None}
         made = {}
         for row in rows:
             digest = row[DIGEST]
             assert isinstance(digest, bytes)
-            if digest not in known:
-                known[digest], made[digest] = self._ledger.new_content_id(), row
-        return known, made, links
+            if digest not in ids:
+                ids[digest], made[digest] = self._ledger.new_content_id(), row
+        return _Named(ids, sizes, made, links)
 
     # -- what is known --------------------------------------------------------------------------------------
 
@@ -209,6 +213,24 @@ class Bulk:
         elif entry is not None and not entry.owed & Owed.KNOWN and said.registers:
             self._tables.mark_known(entry.ino)
             self._files.restamped(entry.ino)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """Contents that new rows name, by digest: the id, the plain size where the bytes are here and say so, the row of
+    one that is to be made, and how many name it."""
+
+    ids: dict[bytes, int]
+    sizes: dict[bytes, int]
+    made: dict[bytes, Row]
+    links: Counter[bytes]
+
+    def facts(self, row: Row) -> Row:
+        """What an entry says, from its name to its last stamp; of sizes the known one, whatever a record claims."""
+        size = self.sizes.get(row[DIGEST]) if self.sizes else None  # type: ignore[arg-type]
+        if size is None or size == row[SIZE]:
+            return row[NAME:DIGEST]
+        return (*row[NAME:SIZE], size, *row[SIZE + 1 : DIGEST])
 
 
 class _Places:

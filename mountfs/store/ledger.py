@@ -325,7 +325,7 @@ class Ledger:
 
         The bucket has it for another job perhaps, and there not for as long as this one needs it.
         """
-        self.catalog.bring(content_id, done.codec, done.sums, done.stored, done.data, now_s=self.now_s())
+        self.catalog.bring(content_id, done.codec, done.sums, done.size, done.stored, done.data, now_s=self.now_s())
 
     def now_s(self) -> int:
         """This machine's time, as contents note their last reads."""

@@ -9,7 +9,7 @@ no page of the two is ever mixed.
 """
 
 import json
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
 from mountfs.clock import nanoseconds_of, writer_of
@@ -365,13 +365,13 @@ class Paths:
         uid, gid = self._owner_of(state)
         mtime_ns = state.mtime_ns() or 0
         mode = state.value("mode")
-        size = content.size if isinstance(content, FileContent) else 0
+        content_id, size = self._content_of(content)
         target = content.target if isinstance(content, SymlinkContent) else None
         return Entry(
             ino, parent, name, kind, mode if isinstance(mode, int) else MODES[kind], uid, gid,
             len(target) if target is not None else size, mtime_ns, mtime_ns,
             max(mtime_ns, nanoseconds_of(max(s for s, _v in state.registers.values()))),
-            content.created_ns, self._content_id(content), target, stamp,
+            content.created_ns, content_id, target, stamp,
             mode_stamp=beside(state, "mode", stamp), owner_stamp=beside(state, "owner", stamp),
             mtime_stamp=beside_mtime(state, stamp), owed=Owed.KNOWN,
         )  # fmt: skip
@@ -384,17 +384,25 @@ class Paths:
             return int(str(uid)), int(str(gid))
         return self._owner
 
-    def _content_id(self, content: ContentValue) -> int | None:
+    def _content_of(self, content: ContentValue) -> tuple[int | None, int]:
+        """The content and its plain size: the one that its bytes have, where they are here."""
         if not isinstance(content, FileContent) or content.digest is None:
-            return None
-        known = self._catalog.content_by_any(content.digest, content.codec)
+            return None, 0
+        known, size = self._catalog.content_and_size(content.digest, content.codec)
         if known is not None:
-            return known
+            return known, content.size if size is None else size
         made = self._ledger.new_content_id()
         self._catalog.insert_contents(
             [Content(made, Place.BUCKET, Digest(content.digest), content.size, content.stored, content.codec)]
         )
-        return made
+        return made, content.size
+
+    def resized(self, inos: Iterable[int]) -> Changes:
+        """The bytes of these came, and a record had said another size than they have. The caller shows the changes."""
+        changes = Changes(inos=set(inos))
+        for ino in changes.inos:
+            self._files.reread(ino)
+        return changes
 
     def _put_registers(self, ino: int, state: PathState, *, owed: Container[str]) -> None:
         for name, (stamp, value) in state.registers.items():

@@ -120,6 +120,8 @@ class Publishing(abc.ABC):
             entry.mode, entry.uid, entry.gid = row.mode, row.uid, row.gid
             if not live.dirty:
                 entry.mtime_ns, entry.ctime_ns = row.mtime_ns, row.ctime_ns
+            if not live.changed:
+                entry.size = row.size
 
     def grown(self, ino: int) -> None:
         """The catalog has a content that goes on where this one ended: who reads it open goes on in that."""

@@ -223,7 +223,12 @@ class Bucket:
         """Make the content of a file readable; `whole`: somebody is going to write into it."""
         if entry.content is None or not self.downloads.is_absent(entry.content):
             return
-        await (self.downloads.fetch(entry.content) if whole else self.downloads.prepare(entry.content))
+        if not whole:
+            await self.downloads.prepare(entry.content)
+            size = self.downloads.size_in_ranges(entry.content)
+            whole = size is not None and size != entry.size  # a record claims another: the whole decides
+        if whole:
+            await self.downloads.fetch(entry.content)
 
     async def arrive(self, content_id: int | None, reader: FramedReader, offset: int, length: int) -> None:
         """Before a read of a large content that is not here whole: its pieces. Raises RemoteUnavailable."""

@@ -15,12 +15,12 @@ import trio
 from mountfs.bucket.fetching import (
     absent,
     fetch_bundle,
-    fetch_content,
     is_large,
     jobs_naming,
     wanted_in,
     whereabouts,
 )
+from mountfs.bucket.gathering import fetch_content
 from mountfs.bucket.ground import Ground
 from mountfs.contents import ReadsRanges
 from mountfs.errors import CacheFull, MountfsError, RemoteUnavailable
@@ -95,11 +95,16 @@ class Downloads:
         content = absent(self._ground, content_id)
         if content is None:
             return
-        if not is_large(content):
+        await self._know_places(content)
+        if not is_large(self._ground, content):
             await self.fetch(content_id)
             return
-        await self._know_places(content)
         await self._wait(("large", content_id), lambda: self._open_large(content))
+
+    def size_in_ranges(self, content_id: int) -> int | None:
+        """The plain size of a content that is read in ranges, as its seek table says."""
+        large = self._large.get(content_id)
+        return None if large is None or large.reader is None else large.reader.size
 
     async def fetch(self, content_id: int) -> None:
         """Bring a content here, whole. Raises RemoteUnavailable, RemoteDenied, ContentLost, CorruptContent,
@@ -107,7 +112,8 @@ class Downloads:
         content = absent(self._ground, content_id)
         if content is None:
             return
-        if is_large(content):
+        await self._know_places(content)
+        if is_large(self._ground, content):
             await self.prepare(content_id)
             large = self._large.get(content_id)
             if large is not None:
@@ -117,7 +123,6 @@ class Downloads:
                     self._drop_unread(large)  # what came of it is in the way of others
                     raise
             return
-        await self._know_places(content)
         bundle = self._bundle_to_fetch(content)
         if bundle is not None:
             await self._wait(("bundle", bundle), lambda: self._fetch_bundle(*bundle))

@@ -22,7 +22,7 @@ from collections.abc import Callable
 import trio
 
 from mountfs import codec
-from mountfs.bucket.fetching import Whereabouts, disk_for, look_again, lost, whereabouts
+from mountfs.bucket.fetching import Whereabouts, disk_for, look_again, lost, name_sizes, whereabouts
 from mountfs.bucket.ground import Ground
 from mountfs.bucket.requests import Range, Request
 from mountfs.contents import FramedReader, framed
@@ -62,6 +62,7 @@ class Large:
         self._head = b""  # the first bytes, before the first chunk is here
         self._tail = b""
         self._limit = trio.CapacityLimiter(SIDE_BY_SIDE)
+        self._size = content.size
         self._sums = b""
         self._codec: str = content.codec
         self._ahead = 1
@@ -115,7 +116,7 @@ class Large:
             raise _another_content(found)
         self._found = found
         self._key, self._offset = key, offset
-        self._stored, self._codec, self._sums = place.stored, place.codec, place.sums
+        self._size, self._stored, self._codec, self._sums = place.size, place.stored, place.codec, place.sums
         tail_bytes = self._table_bytes()
         head, tail = Range(key, offset, min(FIRST_BYTES, self._stored)), None
         if tail_bytes:
@@ -145,7 +146,7 @@ class Large:
         content = self._content
         self._scratch = Scratch(self._ground.contents.incoming / f"large-{content.id}-{self._ground.random()}")
         self.reader = framed(
-            Content(content.id, content.place, content.digest, content.size, self._stored, self._codec, self._sums),
+            Content(content.id, content.place, content.digest, self._size, self._stored, self._codec, self._sums),
             fetch=self.stored, stored_bytes=self._stored,
         )  # fmt: skip
         self.reader.arriving = True
@@ -154,7 +155,7 @@ class Large:
     def _table_bytes(self) -> int:
         if self._codec != Codec.ZSTD:
             return 0
-        frames = -(-self._content.size // codec.FRAME_BYTES)
+        frames = -(-self._size // codec.FRAME_BYTES)
         return min(codec.seek_table_bytes(frames), self._stored)
 
     # -- reading ------------------------------------------------------------------------------------------
@@ -411,10 +412,12 @@ class Large:
                 ground.catalog.doom([name])
             await trio.to_thread.run_sync(lambda: ground.contents.adopt_quickly(scratch.path, digest, self._codec))
             with ground.ledger.transaction():
-                ground.catalog.bring(
-                    self._content.id, self._codec, self._sums, self._stored, None, now_s=ground.ledger.now_s()
-                )
+                resized = ground.catalog.bring(
+                    self._content.id, self._codec, self._sums, self._size, self._stored, None,
+                    now_s=ground.ledger.now_s(),
+                )  # fmt: skip
                 ground.catalog.spare([name])
+            name_sizes(ground, resized)
         finally:
             ground.contents.came([name])
         reader.arriving = False

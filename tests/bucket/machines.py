@@ -5,7 +5,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
-from mountfs.bucket.fetching import fetch_content
+from mountfs.bucket.gathering import fetch_content
 from mountfs.bucket.ground import DAY_MS, Ground
 from mountfs.bucket.publishing import Published, publish
 from mountfs.bucket.reading import Refreshed, refresh

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mountfs.bucket.fetching import fetch_content
+from mountfs.bucket.gathering import fetch_content
 from mountfs.bucket.publishing import Published, publish
 from mountfs.bucket.requests import Put, Request, drive
 from mountfs.errors import CacheFull, RemoteUnavailable

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from mountfs.bucket.gathering import gather
+from mountfs.bucket import fetching
+from mountfs.bucket.gathering import fetch_content
+from mountfs.bucket.ground import LARGE_BYTES
 from mountfs.bucket.reading import refresh
 from mountfs.bucket.requests import drive
 from mountfs.contents import pwrite_all
@@ -126,23 +128,27 @@ def test_what_comes_leaves_the_reserve_alone_and_what_was_read_before_goes(small
 
 
 @pytest.mark.usefixtures("others")
-def test_what_comes_in_ranges_leaves_it_alone_too(small: Machine) -> None:
+def test_what_comes_in_ranges_leaves_it_alone_too(small: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetching, "LARGE_BYTES", 0)
     known(small)
     for number in range(FILES):
         content = small.entry(f"job/{number}").content
         assert content is not None
-        drive(gather(small.ground, content), small.remote)
+        drive(fetch_content(small.ground, content), small.remote)
         assert free_bytes(small) > MIB
     assert small.read(f"job/{FILES - 1}") == data_of(FILES - 1)
 
 
 @pytest.mark.usefixtures("others")
-def test_where_nothing_may_go_what_comes_is_refused_and_removing_works(small: Machine) -> None:
+@pytest.mark.parametrize("large_bytes", [0, LARGE_BYTES], ids=["in ranges", "whole"])
+def test_where_nothing_may_go_what_comes_is_refused_and_removing_works(
+    small: Machine, monkeypatch: pytest.MonkeyPatch, large_bytes: int
+) -> None:
+    monkeypatch.setattr(fetching, "LARGE_BYTES", large_bytes)
     known(small)
     write_until_full(small, size=MIB)
-    for fetch in (small.read, lambda key: drive(gather(small.ground, small.entry(key).content or 0), small.remote)):
-        with pytest.raises(CacheFull):
-            fetch("job/0")
+    with pytest.raises(CacheFull):
+        small.read("job/0")
     assert os.listdir(small.path / "incoming") == []
     small.unlink("own/0")
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from mountfs.bucket.fetching import fetch_content
+from mountfs.bucket.gathering import fetch_content
 from mountfs.bucket.ground import DAY_MS
 from mountfs.bucket.links import Alone, own_object
 from mountfs.bucket.maintaining import maintain

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mountfs.bucket.fetching import fetch_content
+from mountfs.bucket.gathering import fetch_content
 from mountfs.bucket.ground import DAY_MS
 from mountfs.bucket.requests import drive
 from mountfs.bucket.stale import set_aside

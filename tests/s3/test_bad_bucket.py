@@ -7,10 +7,13 @@ import errno
 import io
 import json
 import os
+import random
 import struct
+import subprocess
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -163,7 +166,7 @@ class Forger:
 @pytest.fixture
 def machine(two: Two, job: str, expected_log: ExpectedLog) -> Machine:
     """A machine with a job of its own in the bucket."""
-    expected_log(r"left alone|line \d+: |integrity check|could not be read")
+    expected_log(r"left alone|line \d+: |integrity check|could not be read|said another size")
     machine, _ = two
     (machine.path / job).mkdir()
     (machine.path / job / "good").write_bytes(b"good")
@@ -326,6 +329,57 @@ def test_a_manifest_that_lies_about_its_members_serves_no_wrong_byte(forger: For
     assert refuses(fresh.path / job / "lie")
     assert refuses(fresh.path / job / "nowhere")
     assert len(odd(fresh, job)) == 4
+
+
+def test_a_record_that_lies_about_a_size_is_found_out_by_the_content_and_named(
+    forger: Forger, fresh: Machine, job: str
+) -> None:
+    plain = f"never seen before {job} ".encode() * 2000
+    honest = member(plain)
+    forger.lines(
+        line_of("lie", of=replace(honest, size=1 << 50)), line_of("honest", of=honest), members=(honest,)
+    )  # fmt: skip
+    lie = fresh.path / job / "lie"
+    assert lie.stat().st_size == 1 << 50
+    assert subprocess.run(["cat", lie], capture_output=True, check=True).stdout == plain
+    assert [path.stat().st_size for path in (lie, fresh.path / job / "honest")] == [len(plain)] * 2
+    with lie.open("ab") as file:
+        file.write(b"and more")
+    assert lie.read_bytes() == plain + b"and more"
+    assert any("lie': a record said another size" in said for said in odd(fresh, job))
+    forger.lines(line_of("again", of=replace(honest, size=5)))
+    fresh.mountfs("sync")
+    assert (fresh.path / job / "again").stat().st_size == len(plain)
+
+
+def test_a_record_that_lies_about_the_size_of_a_large_content_is_found_out_when_it_is_opened(
+    forger: Forger, machine: Machine, fresh: Machine, job: str
+) -> None:
+    plain = random.Random(job).randbytes(6 << 20)
+    (machine.path / job / "large").write_bytes(plain)
+    machine.flush()
+    digest = Digest.of(plain)
+    for path, size in (("longer", 1 << 50), ("shorter", 100)):
+        content = FileContent(digest, size, 1000, Codec.ZSTD, 1, 1).to_value()
+        forger.lines(json.dumps({"path": path, "stamp": stamp(), "set": {"content": content}}).encode())
+    for path in ("longer", "shorter", "large"):
+        found = subprocess.run(["cat", fresh.path / job / path], capture_output=True, check=True).stdout
+        assert found == plain, path
+        assert (fresh.path / job / path).stat().st_size == len(plain)
+
+
+def test_a_lie_about_a_content_keeps_nobody_from_publishing_that_content(
+    forger: Forger, machine: Machine, fresh: Machine, job: str
+) -> None:
+    plain = b"known to everybody " * 2000
+    known = member(plain)
+    forger.lines(line_of("lie", of=replace(known, size=1 << 50)))
+    assert (fresh.path / job / "lie").stat().st_size == 1 << 50
+    own = fresh.path / f"{job}-own" / "file"
+    own.parent.mkdir()
+    own.write_bytes(plain)
+    fresh.flush()
+    assert (machine.path / f"{job}-own" / "file").read_bytes() == plain
 
 
 def test_a_member_with_other_bytes_than_said_is_an_error_and_not_those_bytes(

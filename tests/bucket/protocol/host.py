@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from mountfs.bucket.fetching import fetch_content
+from mountfs.bucket.gathering import fetch_content
 from mountfs.bucket.ground import Ground
 from mountfs.bucket.recovering import finish_interrupted
 from mountfs.bucket.requests import drive

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from mountfs import objects
-from mountfs.bucket import census, dropping, fetching, keeping, merging, publishing, reading, stale, survey
+from mountfs.bucket import census, dropping, fetching, gathering, keeping, merging, publishing, reading, stale, survey
 from mountfs.bucket.census import HIDDEN, Found, take_census
 from mountfs.bucket.ground import Ground
 from mountfs.bucket.keeping import Knowledge
@@ -204,6 +204,7 @@ def locate_all(patch: Patch) -> None:
         return []
 
     patch.setattr(fetching, "whereabouts", whereabouts)
+    patch.setattr(gathering, "whereabouts", whereabouts)
 
 
 # -- dropping -------------------------------------------------------------------------------------------------------
