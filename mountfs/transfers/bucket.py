@@ -269,6 +269,8 @@ class Bucket:
     def state_of(self, entry: Entry) -> str | None:
         """`remote`, `uploading` or `failed`; None where the bucket has nothing to do with it yet."""
         if entry.owed & 31 or self.store.catalog.bucket.owed_registers(entry.ino):
+            if self.refused_by is not None:
+                return "failed"
             names = self.store.ledger.path(entry.ino)
             job = self.ground.tables.job_id(names[0]) if names else None
             return self.uploads.state_of(job) if job is not None else None
@@ -276,9 +278,15 @@ class Bucket:
 
     def job_states(self) -> dict[str, str]:
         """Jobs whose upload is under way or failed."""
-        jobs = self.uploads.running | self.uploads.failures.keys()
-        states = {self.ground.tables.job_name(job): self.uploads.state_of(job) for job in jobs}
-        return {name.decode("utf-8", "surrogateescape"): state for name, state in states.items() if state is not None}
+        if self.refused_by is not None:
+            states: dict[int, str | None] = dict.fromkeys(self.uploads.owing(None), "failed")
+        else:
+            states = {job: self.uploads.state_of(job) for job in self.uploads.running | self.uploads.failures.keys()}
+        return {
+            self.ground.tables.job_name(job).decode("utf-8", "surrogateescape"): state
+            for job, state in states.items()
+            if state is not None
+        }
 
     # -- for commands -------------------------------------------------------------------------------------
 

@@ -80,6 +80,10 @@ def test_credentials_that_stop_working_leave_the_mount_serving(
     assert (machine.path / "job/file").read_bytes() == b"here"
     (machine.path / "job/more").write_bytes(b"more")
     wait_until(lambda: bool(machine.bucket_status()["refused"] or machine.bucket_status()["failed"]), "it is said")
+    assert os.getxattr(machine.path / "job/more", "user.mountfs.state") == b"failed"
+    shown = json.loads(machine.mountfs("show", "job/more", "--json").stdout)
+    assert shown["state"] == "failed"
+    assert os.getxattr(machine.path / "job/file", "user.mountfs.state") == b"remote"
     machine.stop()
     machine.also = {}
     machine.start()
