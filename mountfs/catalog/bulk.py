@@ -4,27 +4,17 @@ Part of `Catalog`, and bound by its protocol. An index is asked for `WIDTH` thin
 always the same one.
 """
 
-import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-Value = int | str | bytes | None
-Row = tuple[Value, ...]
+from mountfs.catalog.tables import Row, Tables, Value
 
 WIDTH = 64
 WIDTHS = (64, 16, 4, 1)  # rows of a statement, so that there are few statements
 _MARKS = ",".join("?" * WIDTH)
 
 
-class BulkTables:
-    """See the module's docstring. `run` and `many` execute on the catalog's one connection."""
-
-    def __init__(
-        self,
-        run: Callable[[str, Sequence[Value]], sqlite3.Cursor],
-        many: Callable[[str, Iterable[Sequence[Value]]], None],
-    ) -> None:
-        self._run = run
-        self._many = many
+class BulkTables(Tables):
+    """See the module's docstring."""
 
     def _ask(self, sql: str, before: Row, things: Sequence[Value]) -> Iterator[Row]:
         for start in range(0, len(things), WIDTH):

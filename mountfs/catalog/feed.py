@@ -3,22 +3,13 @@
 Rows only, part of `Catalog` and bound by its protocol, as `bucket.py` is.
 """
 
-import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 
-Value = int | str | bytes | None
+from mountfs.catalog.tables import Tables
 
 
-class FeedTables:
-    """See the module's docstring. `run` and `many` execute on the catalog's one connection."""
-
-    def __init__(
-        self,
-        run: Callable[[str, Sequence[Value]], sqlite3.Cursor],
-        many: Callable[[str, Iterable[Sequence[Value]]], None],
-    ) -> None:
-        self._run = run
-        self._many = many
+class FeedTables(Tables):
+    """See the module's docstring."""
 
     # -- what the feed told -------------------------------------------------------------------------------
 

@@ -1,21 +1,71 @@
-"""Statements over the trash as a whole: listed, found by what it lay below, and emptied. Part of `Catalog`."""
+"""What was removed or overwritten, for the grace: taken, listed, found by what it lay below, and emptied.
 
-import sqlite3
-from collections.abc import Callable, Sequence
+Part of `Catalog`.
+"""
 
-from mountfs.catalog.bucket import TRASHED, Aside, Trashed
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-Value = int | str | bytes | None
+from mountfs.catalog.bucket import Aside
+from mountfs.catalog.tables import Tables
+from mountfs.model import Entry
+
+TRASHED = "id, job, path, kind, mode, uid, gid, size, mtime_ns, birth_ns, content, target, registers, gone_ms, reason"
 _ASIDE = (
     "SELECT a.id, j.name, a.path, a.set_ms, a.reason, a.record, a.content FROM aside a CROSS JOIN job j ON j.id = a.job"
 )
 
 
-class TrashTables:
-    """`run` executes on the catalog's one connection. Single rows are met in `BucketTables`."""
+@dataclass(frozen=True, slots=True)
+class Trashed:
+    """A file or symlink that went, with all that brings it back. `registers` is JSON."""
 
-    def __init__(self, run: Callable[[str, Sequence[Value]], sqlite3.Cursor]) -> None:
-        self._run = run
+    id: int
+    job: bytes
+    path: bytes
+    kind: int
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime_ns: int
+    birth_ns: int
+    content: int | None
+    target: bytes | None
+    registers: str
+    gone_ms: int
+    reason: str
+
+
+class TrashTables(Tables):
+    """See the module's docstring."""
+
+    def add(self, job: bytes, path: bytes, e: Entry, registers: str, *, gone_ms: int, reason: str) -> None:
+        self._run(
+            "INSERT INTO trash (job, path, kind, mode, uid, gid, size, mtime_ns, birth_ns, content, target, stamp,"
+            " registers, gone_ms, reason) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            (
+                job, path, e.kind, e.mode, e.uid, e.gid, e.size, e.mtime_ns, e.birth_ns, e.content, e.target, e.stamp,
+                registers, gone_ms, reason,
+            ),
+        )  # fmt: skip
+
+    def one(self, number: int) -> Trashed | None:
+        row = self._run(f"SELECT {TRASHED} FROM trash WHERE id = ?", (number,)).fetchone()
+        return Trashed(*row) if row else None
+
+    def at(self, job: bytes, path: bytes) -> list[Trashed]:
+        """What was at that path, the newest first."""
+        sql = f"SELECT {TRASHED} FROM trash WHERE job = ? AND path = ? ORDER BY gone_ms DESC, id DESC"
+        return [Trashed(*row) for row in self._run(sql, (job, path))]
+
+    def jobs_wanting(self, content: int) -> list[int]:
+        """Jobs from whose trash a content may be wanted."""
+        sql = "SELECT DISTINCT j.id FROM trash t JOIN job j ON j.name = t.job WHERE t.content = ?"
+        return [j for (j,) in self._run(sql, (content,))]
+
+    def forget(self, numbers: Iterable[int]) -> None:
+        self._many("DELETE FROM trash WHERE id = ?", ((i,) for i in numbers))
 
     def below(self, job: bytes, path: bytes) -> list[Trashed]:
         """All that went from below a directory, itself included; of each path the newest first."""

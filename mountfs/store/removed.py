@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from mountfs.catalog import Catalog
-from mountfs.catalog.bucket import Aside, Trashed
+from mountfs.catalog.bucket import Aside
+from mountfs.catalog.trash import Trashed
 from mountfs.model import Entry, Kind
 from mountfs.records import DirectoryContent, FileContent, PathState, RecordRefused, SymlinkContent, decode_record, fold
 from mountfs.store.registers import register_of_value
@@ -115,7 +116,7 @@ class Bin:
     def at(self, names: tuple[bytes, ...]) -> list[Removed]:
         """What was at that very path, newest first."""
         job, path = names[0], b"/".join(names[1:])
-        found = [of_trash(row) for row in self._catalog.bucket.trash_at(job, path)]
+        found = [of_trash(row) for row in self._catalog.trash.at(job, path)]
         found += of_aside(self._catalog.trash.aside_at(job, path))
         return sorted(found, key=_newness, reverse=True)
 

@@ -72,7 +72,7 @@ class Restoring:
 
     def restore(self, number: int) -> Entry:
         """Bring one row of the trash back to its path. Raises NotFound, IsADirectory, NotADirectory, Protected."""
-        row = self._tables.trash(number)
+        row = self._catalog.trash.one(number)
         if row is None:
             raise NotFound("it is no longer in the trash")
         return self.put_back(of_trash(row), names=None, changes=Changes())
@@ -145,7 +145,7 @@ class Restoring:
         self._forget(removed)
 
     def _forget(self, removed: Removed) -> None:
-        self._tables.forget_trash([] if removed.trash is None else [removed.trash])
+        self._catalog.trash.forget([] if removed.trash is None else [removed.trash])
         for number in removed.aside:
             self._tables.forget_aside(number)
 

@@ -54,7 +54,7 @@ class Trash:
             return
         job, *names = (*self._ledger.path(entry.parent), entry.name)
         path = b"/".join(names)
-        self._catalog.bucket.add_trash(
+        self._catalog.trash.add(
             job, path, kept, json.dumps(registers), gone_ms=self._ledger.stamps.now_ms(), reason=reason
         )
         self._catalog.trash.thin_out(job, path, keep=OF_ONE_PATH)
@@ -127,4 +127,4 @@ class Trash:
         """These cannot be restored any more; what they alone kept is reclaimed later."""
         if numbers:
             with self._catalog.transaction():
-                self._catalog.bucket.forget_trash(numbers)
+                self._catalog.trash.forget(numbers)

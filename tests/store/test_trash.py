@@ -153,7 +153,7 @@ def test_on_a_full_disk_rm_works_without_the_trash(bench: Bench, monkeypatch: py
     def full(*_: object, **__: object) -> None:
         raise CacheFull("no space left")
 
-    monkeypatch.setattr(bench.store.catalog.bucket, "add_trash", full)
+    monkeypatch.setattr(bench.store.catalog.trash, "add", full)
     bench.store.tree.unlink(bench.job, b"file")
     assert bench.store.tree.find(bench.job, b"file") is None
     assert trashed(bench.store, "job/file") == []

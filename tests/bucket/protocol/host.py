@@ -158,7 +158,7 @@ class Host(Machine):
     def restore(self, key: str, digest: bytes) -> bool:
         """The newest piece of trash of that path that has this content."""
         job, _, path = key.partition("/")
-        for row in self.ground.tables.trash_at(job.encode(), path.encode()):
+        for row in self.ground.catalog.trash.at(job.encode(), path.encode()):
             content = self.store.catalog.content(row.content) if row.content is not None else None
             if content is not None and content.digest == digest:
                 self.store.restoring.restore(row.id)
