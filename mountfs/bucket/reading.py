@@ -8,7 +8,7 @@ may supersede what the others say, so that nothing is relied on until it can be,
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +21,7 @@ from mountfs.bundle import Manifest
 from mountfs.catalog.bucket import KnownBundle
 from mountfs.errors import CorruptContent, MountfsError, ObjectMissing, RemoteUnavailable
 from mountfs.model import Entry, Kind
-from mountfs.records import DirectoryContent, PathState, Record, fold
+from mountfs.records import PathState, Record, fold, in_order
 from mountfs.remote.protocol import Fetched, Listed
 from mountfs.store.owing import Where
 from mountfs.store.paths import Changes
@@ -271,31 +271,6 @@ def _news(records: Sequence[Record]) -> _News:
     return _News(states, in_order(states), long)
 
 
-def in_order(states: Mapping[bytes, PathState]) -> list[bytes]:
-    """Parents before children where they come, children before parents where they go.
-
-    What comes is first: a directory that only what lies in it keeps alive is empty at no time, and stays the same one.
-    Only a file that takes the place of a directory comes when that is empty.
-    """
-    paths = sorted(states, key=_depth)
-    going = [path for path in reversed(paths) if not states[path].exists]
-    above: set[bytes] = set()
-    for path in going:
-        while path and (path := path.rpartition(b"/")[0]) not in above:
-            above.add(path)
-    coming = [path for path in paths if states[path].exists]
-    last = {path for path in coming if path in above and not _is_directory(states[path])}
-    return [*(path for path in coming if path not in last), *going, *(path for path in coming if path in last)]
-
-
-def _depth(path: bytes) -> tuple[int, bytes]:
-    return path.count(b"/") + bool(path), path
-
-
-def _is_directory(state: PathState) -> bool:
-    return isinstance(state.content(), DirectoryContent)
-
-
 def in_pieces(paths: Iterable[bytes], most: int, weight: Callable[[bytes], int]) -> Iterator[list[bytes]]:
     """So many paths at a time; one with long records counts for many, since each of their registers is a row."""
     piece: list[bytes] = []
@@ -356,11 +331,8 @@ def _reconcile(ground: Ground, job: int, gone: set[int], changes: Changes) -> St
 def reconcile_paths(
     ground: Ground, job: int, states: dict[bytes, PathState], paths: Iterable[bytes], changes: Changes
 ) -> Steps[None]:
-    # children before parents where things go, parents before children where they come: both by depth
-    todo = sorted(set(paths), key=lambda path: (path.count(b"/"), path))
-    going = [path for path in reversed(todo) if path not in states or not states[path].exists]
-    coming = [path for path in todo if path in states and states[path].exists]
-    for number, path in enumerate([*going, *coming]):
+    todo = yield from ask(Work(lambda: in_order({path: states.get(path) or PathState() for path in paths})))
+    for number, path in enumerate(todo):
         if number % ground.piece == 0:
             if number:
                 yield Pause()

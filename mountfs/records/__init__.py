@@ -16,7 +16,7 @@ from mountfs.records.contents import (
     SymlinkContent,
     content_of,
 )
-from mountfs.records.fold import PathState, Win, fold, winning
+from mountfs.records.fold import PathState, Win, fold, in_order, winning
 from mountfs.records.record import (
     MOST_PATH_BYTES,
     MOST_REGISTERS,
@@ -51,7 +51,7 @@ __all__ = [
     "MOST_DEPTH", "MOST_LINE_BYTES", "MOST_PATH_BYTES", "MOST_REGISTERS", "MOST_TARGET_BYTES", "MOST_TEXT", "STAMP",
     "ContentValue", "DirectoryContent", "Fields", "FileContent", "PathState", "Record", "RecordRefused",
     "SymlinkContent", "Value", "Win", "bytes_of_field", "bytes_of_value", "canonical", "check_register", "content_of",
-    "decode_record", "field_of_bytes", "fold", "from_base64", "match_usual_file", "parse_line", "record_of",
+    "decode_record", "field_of_bytes", "fold", "from_base64", "in_order", "match_usual_file", "parse_line", "record_of",
     "take_codec", "take_digest", "take_hash", "take_int", "to_base64", "value_of_bytes", "winning", "xattr_name",
     "xattr_register",
 ]  # fmt: skip

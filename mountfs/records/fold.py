@@ -4,10 +4,10 @@
 exists while its content is set. States merge as records do, so that any grouping gives the same.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from mountfs.records.contents import ContentValue, content_of
+from mountfs.records.contents import ContentValue, DirectoryContent, content_of
 from mountfs.records.record import Record
 from mountfs.records.values import Value, canonical
 
@@ -102,3 +102,28 @@ def winning(records: Iterable[Record]) -> set[Win]:
         for path, state in fold(records).items()
         for register, (stamp, _) in state.registers.items()
     }
+
+
+def in_order(states: Mapping[bytes, PathState]) -> list[bytes]:
+    """Parents before children where they come, children before parents where they go.
+
+    What comes is first: a directory that only what lies in it keeps alive is empty at no time, and stays the same one.
+    Only a file that takes the place of a directory comes when that is empty.
+    """
+    paths = sorted(states, key=_depth)
+    going = [path for path in reversed(paths) if not states[path].exists]
+    above: set[bytes] = set()
+    for path in going:
+        while path and (path := path.rpartition(b"/")[0]) not in above:
+            above.add(path)
+    coming = [path for path in paths if states[path].exists]
+    last = {path for path in coming if path in above and not _is_directory(states[path])}
+    return [*(path for path in coming if path not in last), *going, *(path for path in coming if path in last)]
+
+
+def _depth(path: bytes) -> tuple[int, bytes]:
+    return path.count(b"/") + bool(path), path
+
+
+def _is_directory(state: PathState) -> bool:
+    return isinstance(state.content(), DirectoryContent)

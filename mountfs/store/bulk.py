@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from mountfs.clock import nanoseconds_of
 from mountfs.model import ROOT_INO, Kind, Owed
-from mountfs.records import PathState, SymlinkContent, Value
+from mountfs.records import PathState, SymlinkContent, Value, in_order
 from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
 from mountfs.store.owing import Owing, Where
@@ -193,26 +193,10 @@ class Bulk:
     def _fold(self, late: _Late, changes: Changes) -> bool:
         """Fold these into the rows one by one; whether something has to wait."""
         before, changes.postponed = changes.postponed, False
-        # children before parents where things go, parents before children where they come
-        going = [path for path, state in late.states.items() if not state.exists]
-        coming = [path for path, state in late.states.items() if state.exists]
-        for path in [*sorted(going, key=_depth, reverse=True), *sorted(coming, key=_depth)]:
-            self._fold_path(Where(late.job, path), late.states[path], changes)
+        for path in in_order(late.states):
+            self._paths.fold(Where(late.job, path), late.states[path], changes)
         waits, changes.postponed = changes.postponed, before
         return waits
-
-    def _fold_path(self, where: Where, said: PathState, changes: Changes) -> None:
-        entry = self._paths.find(where)
-        old = self._paths.state(where, entry)
-        new = PathState(old.clear, dict(old.registers))
-        news = {
-            name: held for name, held in said.registers.items() if old.registers.get(name, ("", None))[0] != held[0]
-        }
-        if new.merge(PathState(said.clear, news)):
-            self._paths.set(where, entry, old, new, changes)
-        elif entry is not None and not entry.owed & Owed.KNOWN and said.registers:
-            self._tables.mark_known(entry.ino)
-            self._files.restamped(entry.ino)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,10 +272,6 @@ class _Places:
         if self.inos[above] == MISSING:
             self.inos[above] = self._bulk.imply(self.parent(above), self._rows[above], self._new)
         return self.inos[above]
-
-
-def _depth(path: bytes) -> tuple[int, bytes]:
-    return path.count(b"/") + bool(path), path
 
 
 def _by_row(registers: list[Register]) -> dict[int, list[Register]]:

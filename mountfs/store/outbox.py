@@ -16,7 +16,8 @@ from mountfs.records import FileContent, Record, Value
 from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
 from mountfs.store.owing import Owing, Where
-from mountfs.store.paths import OWED_NAMES, Paths
+from mountfs.store.paths import Paths
+from mountfs.store.pathstates import OWED_NAMES
 from mountfs.store.registers import value_of_register
 
 PAGE = 64  # rows of what is past that are read at a time

@@ -1,23 +1,20 @@
 """What the bucket says of a path, and the rows that show it: records in, entries and registers out, and back.
 
-The state of a path is the fold of all its records (`records.PathState`). Of a path that exists it lies in its entry,
-its registers and, for the clear, in `past`; of one that does not, in `past` alone. Rows follow the fold whatever the
-order in which records come. Inside a transaction, on the loop's thread.
+Rows follow the fold whatever the order in which records come (`pathstates.py` says how the fold lies in them). Inside
+a transaction, on the loop's thread.
 
 Content that comes from elsewhere comes under a new inode number: who has the old one open goes on reading that, and
 no page of the two is ever mixed.
 """
 
-import json
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
 from mountfs.clock import nanoseconds_of, writer_of
-from mountfs.model import ROOT_INO, Codec, Content, Digest, Entry, Kind, Owed, Place
+from mountfs.model import ROOT_INO, Content, Digest, Entry, Kind, Owed, Place
 from mountfs.namespace import NAME_MAX
 from mountfs.records import (
     ContentValue,
-    DirectoryContent,
     FileContent,
     PathState,
     Record,
@@ -27,34 +24,17 @@ from mountfs.records import (
 )
 from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
-from mountfs.store.owing import BASE, Owing, Where, stamps_text
+from mountfs.store.owing import Owing, Where
+from mountfs.store.pathstates import OWED_NAMES, PathStates
 from mountfs.store.registers import (
     FIELDS,
     MODES,
-    NEVER,
     beside,
     beside_mtime,
     kind_of,
     register_of_value,
-    value_of_register,
 )
 from mountfs.store.trash import Trash
-
-OWED_NAMES = ((Owed.CONTENT, "content"), (Owed.MODE, "mode"), (Owed.OWNER, "owner"), (Owed.MTIME, "mtime"))
-
-
-def content_value(entry: Entry, content: Content | None) -> ContentValue:
-    """The content register of a settled entry; `content` is the one it names."""
-    match entry.kind:
-        case Kind.DIRECTORY:
-            return DirectoryContent(entry.birth_ns, entry.mtime_ns)
-        case Kind.SYMLINK:
-            return SymlinkContent(entry.target or b"", entry.mtime_ns, entry.birth_ns)
-    if content is None:
-        return FileContent(None, 0, 0, Codec.RAW, entry.mtime_ns, entry.birth_ns)
-    return FileContent(
-        content.digest, content.size, content.stored, Codec(content.codec), entry.mtime_ns, entry.birth_ns
-    )
 
 
 @dataclass(slots=True)
@@ -68,94 +48,18 @@ class Changes:
     lost: int = 0  # contents of this machine that another's took the place of
 
 
-class Paths:
+class Paths(PathStates):
     """See the module's docstring."""
 
     def __init__(
         self, ledger: Ledger, owing: Owing, files: Files, trash: Trash, *, owner: tuple[int, int], recorded_owner: bool
     ) -> None:
+        super().__init__(ledger.catalog, owing)
         self._ledger = ledger
-        self._catalog = ledger.catalog
-        self._tables = ledger.catalog.bucket
-        self._owing = owing
         self._files = files
         self._trash = trash
         self._owner = owner
         self._recorded_owner = recorded_owner
-
-    # -- reading ------------------------------------------------------------------------------------------
-
-    def find(self, where: Where) -> Entry | None:
-        """The entry at a path, as the rows have it."""
-        entry = self._catalog.entry(ROOT_INO)
-        *above, last = self._names(where)
-        for name in above:  # where a file shows under another name, a directory has this one
-            entry = self._catalog.child(entry.ino, name) if entry is not None else None
-        if entry is None or entry.kind != Kind.DIRECTORY:
-            return None
-        aliased = self._owing.alias_at(entry.ino, last)
-        return self._catalog.entry(aliased) if aliased is not None else self._catalog.child(entry.ino, last)
-
-    def _names(self, where: Where) -> list[bytes]:
-        return [self._tables.job_name(where.job), *(where.path.split(b"/") if where.path else [])]
-
-    def state(self, where: Where, entry: Entry | None) -> PathState:
-        """The state of a path from its rows; `entry` is what is there."""
-        state = PathState()
-        for row in self._tables.past(where.job, where.path):
-            if not row.register:
-                state.clear = row.stamp
-            elif entry is None or not entry.stamp:
-                state.registers[row.register] = (row.stamp, json.loads(row.value or "null"))
-        if entry is None:
-            return state
-        if entry.owed & Owed.CLEAR:
-            state.clear = max(state.clear, entry.stamp)
-        state.registers.update(self.registers_of(entry))
-        return state
-
-    def owed_state(self, where: Where, entry: Entry | None) -> PathState:
-        """What this machine says of a path and the bucket has not confirmed."""
-        state = PathState()
-        for row in self._tables.past(where.job, where.path):
-            if row.owed and not row.register:
-                state.clear = row.stamp
-            elif row.owed and (entry is None or not entry.stamp):
-                state.registers[row.register] = (row.stamp, json.loads(row.value or "null"))
-        if entry is None:
-            return state
-        owed = {name for name, _raw, _stamp in self._tables.owed_registers(entry.ino)}
-        owed = {name.removeprefix("?") for name in owed}
-        for bit, name in OWED_NAMES:
-            if entry.owed & bit:
-                owed.add(name)
-        if entry.owed & Owed.CLEAR:
-            state.clear = max(state.clear, entry.stamp)
-        state.registers.update((name, held) for name, held in self.registers_of(entry).items() if name in owed)
-        return state
-
-    def registers_of(self, entry: Entry) -> dict[str, tuple[str, Value]]:
-        """All registers of an entry as records have them."""
-        content = self._catalog.content(entry.content) if entry.content is not None else None
-        found = self.fields_of(entry, content)
-        for name, raw, stamp, _owed in self._tables.all_registers(entry.ino):
-            found[name.removeprefix("?")] = (stamp, value_of_register(name, raw))
-        return found
-
-    @staticmethod
-    def fields_of(entry: Entry, content: Content | None) -> dict[str, tuple[str, Value]]:
-        """Those of its registers that are columns of its row; `content` is the one it names."""
-        found: dict[str, tuple[str, Value]] = {}
-        if entry.stamp:
-            found["content"] = (entry.stamp, content_value(entry, content).to_value())
-        for name, stamp, value in (
-            ("mode", entry.mode_stamp, entry.mode),
-            ("owner", entry.owner_stamp, [entry.uid, entry.gid]),
-            ("mtime", entry.mtime_stamp, entry.mtime_ns),
-        ):
-            if (stamp or entry.stamp) not in ("", NEVER):
-                found[name] = (stamp or entry.stamp, value)  # type: ignore[assignment]
-        return found
 
     # -- applying -----------------------------------------------------------------------------------------
 
@@ -537,17 +441,3 @@ class Paths:
             if old.registers.get(name, ("", None))[0] != new.registers.get(name, ("", None))[0]:
                 owed &= ~bit
         return owed
-
-    # -- comparing --------------------------------------------------------------------------------------------
-
-    @staticmethod
-    def stamps(state: PathState) -> str | None:
-        """Which registers a path has, as `Owing.base_of` says it; None where it does not exist."""
-        if not state.exists:
-            return None
-        said = {name: stamp for name, (stamp, _value) in state.registers.items()}
-        said["mtime"] = max(said.get("mtime", ""), said["content"])
-        return stamps_text(said)
-
-
-assert BASE.startswith("@")  # what is this machine's alone is in no record
