@@ -22,6 +22,8 @@ import pytest
 from tests.mounting import REPOSITORY, is_mounted, require_fuse
 from tests.servers import Weed
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 # --- scripts/s3-server ---
 
 S3_SERVER = REPOSITORY / "scripts" / "s3-server"

@@ -104,11 +104,14 @@ class Owing:
         return self._origin(ino)[0]
 
     def _origin(self, ino: int) -> tuple[Where, str]:
-        """The same, and the stamp of the rename by which it went from there; "" where it is there."""
+        """The same, and the stamp of the rename by which it went from there; "" where it is there.
+
+        What a renamed directory owes itself was said anew for its new path: its origin is that of what lies below it.
+        """
         below: list[bytes] = []
         at = ino
         while self._moved and at != ROOT_INO:
-            moved = self._moved.get(at)
+            moved = self._moved.get(at) if at != ino else None
             if moved is not None:
                 return Where(moved[0], b"/".join([p for p in (moved[1],) if p] + below[::-1])), moved[2]
             entry = self._ledger.entry(at)

@@ -18,6 +18,8 @@ from tests.bucket.conftest import BEGIN_MS
 from tests.bucket.machines import STORE_ID, Machine
 from tests.bucket.simulated import SimulatedBucket
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 JOB = b"job"
 NAME = objects.bundle_name(BEGIN_MS, "89abcdef", "00112233")
 HEADER = json.dumps({"format": 1, "store": STORE_ID, "job": "job", "name": NAME}).encode()

@@ -9,6 +9,8 @@ from tests.faults.proxy import Hang
 from tests.s3.conftest import ExpectedLog, MachineFactory
 from tests.s3.two import Machine, seen_in
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 FILES = 30
 
 

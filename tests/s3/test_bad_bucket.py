@@ -29,6 +29,8 @@ from tests.mounting import DaemonFailed
 from tests.s3.conftest import ExpectedLog
 from tests.s3.two import Machine, Machines, Two, eventually, wait_until
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 RESIDENT_MIB = 300
 A_YEAR_MS = 365 * 86_400_000
 

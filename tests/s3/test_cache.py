@@ -12,6 +12,8 @@ from tests.faults.proxy import Hang, Refuse, SlowRequest
 from tests.s3.conftest import Claims, ExpectedLog
 from tests.s3.two import Machine, Machines, wait_until
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 MIB = 1 << 20
 CACHE_BYTES = 8 * MIB
 SMALL = {"cache": {"max_size": CACHE_BYTES}, "compression": {"enabled": False}}

@@ -17,6 +17,8 @@ from tests.mounting import as_root
 from tests.s3.conftest import ExpectedLog
 from tests.s3.two import Machine, Machines, wait_until
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 MIB = 1 << 20
 CACHE_BYTES = 6 * MIB
 DISK_BYTES = 48 * MIB

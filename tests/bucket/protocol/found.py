@@ -227,3 +227,24 @@ def files_vanished_when_two_directories_with_the_same_names_in_them_were_exchang
     s.write(1, "j/c/p", 2)
     s.publish(1)
     s.act(1, "exchange", "j", "d", "c")
+
+
+@found
+def the_clear_of_a_directory_that_was_renamed_over_was_told_of_its_old_path(s: Script) -> None:
+    """What the renamed directory owed itself was taken for that of what lies below it, which is known elsewhere."""
+    s.write(0, "k/d/e", 2)
+    s.unlink(0, "k/d/e")
+    s.write(0, "j/d/e", 0)
+    s.publish(0, "k")
+    s.act(0, "move", "j", "d", "k", "d")
+    s.remove_job(0, "k")
+
+
+@found
+def the_clear_of_a_directory_that_was_renamed_over_went_with_its_next_rename(s: Script) -> None:
+    s.write(0, "k/d/e", 2)
+    s.unlink(0, "k/d/e")
+    s.write(0, "j/d/e", 0)
+    s.publish(0, "k")
+    s.act(0, "move", "j", "d", "k", "d")
+    s.rename(0, "k/d", "q")

@@ -11,6 +11,8 @@ import pytest
 
 from tests.bucket.protocol.search import search
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 SEEDS = int(os.environ.get("PROTOCOL_SEEDS", "300"))
 FIRST = int(os.environ.get("PROTOCOL_SEED", "0"))
 AT_A_TIME = 10

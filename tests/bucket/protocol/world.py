@@ -315,6 +315,7 @@ class World:
             host.is_online = True
             for held in list(host.held):
                 self.apply(("act", host.number, ("let go", *held.split("/", 1))))
+            host.store.settler.settle_all()  # as a daemon does behind its writers, also after a kill
             for key in list(host.tasks):
                 self._run(host, key)
         for host, job in itertools.product(self.hosts, JOBS):
