@@ -12,7 +12,7 @@ from mountfs.bucket.bodies import FileSource, body_of, checked_sum
 from mountfs.bucket.fetching import absent
 from mountfs.bucket.gathering import fetch_content
 from mountfs.bucket.ground import Ground, place_row
-from mountfs.bucket.publishing import is_young, new_upload, note
+from mountfs.bucket.placing import is_young, new_upload, note
 from mountfs.bucket.requests import Head, Put, PutLarge, Steps, Work, ask
 from mountfs.bundle import Packed
 from mountfs.catalog.bucket import NotedUpload, Placed

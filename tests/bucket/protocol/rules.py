@@ -10,7 +10,19 @@ from dataclasses import replace
 import pytest
 
 from mountfs import objects
-from mountfs.bucket import census, dropping, fetching, gathering, keeping, merging, publishing, reading, stale, survey
+from mountfs.bucket import (
+    census,
+    dropping,
+    fetching,
+    gathering,
+    keeping,
+    merging,
+    placing,
+    publishing,
+    reading,
+    stale,
+    survey,
+)
 from mountfs.bucket.census import HIDDEN, Found, take_census
 from mountfs.bucket.ground import Ground
 from mountfs.bucket.keeping import Knowledge
@@ -284,13 +296,15 @@ def hold_queued(patch: Patch) -> None:
 @rule
 def c_limit(patch: Patch) -> None:
     """A reading may be relied on however old it is."""
-    patch.setattr(publishing, "is_fresh", lambda ground, job: True)
+    for module in (placing, publishing):
+        patch.setattr(module, "is_fresh", lambda ground, job: True)
 
 
 @rule
 def b_limit(patch: Patch) -> None:
     """So may an upload."""
-    patch.setattr(publishing, "is_young", lambda ground, began_ms: True)
+    for module in (placing, publishing):
+        patch.setattr(module, "is_young", lambda ground, began_ms: True)
 
 
 @rule
@@ -315,20 +329,20 @@ def _rely_on_any_place(patch: Patch) -> None:
     def refers_in_rows(ground: Ground, job: int, digest: bytes, sending: object) -> bool:
         return bool(ground.tables.places(job, digest))
 
-    patch.setattr(publishing, "refers_in_rows", refers_in_rows)
+    patch.setattr(placing, "refers_in_rows", refers_in_rows)
 
 
 @rule
 def own_ref(patch: Patch) -> None:
     """A record that landed refers to its content, also when it is being sent again; places are not looked at."""
-    referred_by = publishing.referred_by
+    referred_by = placing.referred_by
 
     def has_place(ground: Ground, job: int, digest: bytes) -> Steps[bool]:
         yield Pause()
         return True
 
-    patch.setattr(publishing, "referred_by", lambda states, sending: referred_by(states, ()))
-    patch.setattr(publishing, "_has_place", has_place)
+    patch.setattr(placing, "referred_by", lambda states, sending: referred_by(states, ()))
+    patch.setattr(placing, "_has_place", has_place)
     patch.setattr(stale, "landed_without", lambda ground, where, state, due: False)
 
 
@@ -339,7 +353,7 @@ def void_lost(patch: Patch) -> None:
     def fetch_again(*_arguments: object) -> Steps[None]:
         yield Pause()
 
-    patch.setattr(publishing, "_fetch_again", fetch_again)
+    patch.setattr(placing, "_fetch_again", fetch_again)
 
 
 @rule
