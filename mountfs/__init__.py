@@ -18,7 +18,7 @@ dangling name.
 
 To read it: `model`, `errors`, then a write from the top: `fuse/content.py` (create, write, flush), `store/live.py` and
 `store/files.py` (drafts), `store/publishing.py`, `store/ledger.py` (journal and catalog), `store/settler.py` and
-`settling.py` (what happens behind), `store/recovery.py` (what a start does). Then `catalog/schema/` for the meaning
+`settling/` (what happens behind), `store/recovery.py` (what a start does). Then `catalog/schema/` for the meaning
 of each column.
 """
 

@@ -30,7 +30,7 @@ from mountfs.model import Content, Entry, State
 from mountfs.remote import open_remote
 from mountfs.remote.protocol import Remote
 from mountfs.remote.retrying import Retrying
-from mountfs.store.owing import Where
+from mountfs.store.origins import Where
 from mountfs.store.store import Store
 
 if TYPE_CHECKING:

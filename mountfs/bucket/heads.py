@@ -24,7 +24,7 @@ from mountfs.records import (
     value_of_bytes,
 )
 from mountfs.remote.protocol import Answered, Fetched
-from mountfs.store.owing import Where
+from mountfs.store.origins import Where
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from mountfs.bucket.reading import refresh
 from mountfs.bucket.requests import List, Pause, Range, Steps, Tail, ask
 from mountfs.errors import CorruptContent, MountfsError, ObjectMissing
 from mountfs.model import ROOT_INO, Entry
-from mountfs.store.owing import Where
+from mountfs.store.origins import Where
 from mountfs.store.paths import Changes
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from mountfs.catalog import Catalog
 from mountfs.clock import milliseconds_of, writer_of
-from mountfs.store.owing import Where
+from mountfs.store.origins import Where
 
 AGAIN_SECONDS = 60.0  # a bundle that could not be read
 WRITERS_KEPT = 16

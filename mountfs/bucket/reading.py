@@ -23,7 +23,7 @@ from mountfs.errors import CorruptContent, MountfsError, ObjectMissing, RemoteUn
 from mountfs.model import Entry, Kind
 from mountfs.records import PathState, Record, fold, in_order
 from mountfs.remote.protocol import Fetched, Listed
-from mountfs.store.owing import Where
+from mountfs.store.origins import Where
 from mountfs.store.paths import Changes
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from mountfs.bucket.ground import Ground
 from mountfs.bucket.reading import add_places, apply_records
 from mountfs.bucket.requests import drive
 from mountfs.remote.protocol import Remote
-from mountfs.store.owing import Where
+from mountfs.store.origins import Where
 from mountfs.store.paths import Changes
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from mountfs.bucket.reading import refresh
 from mountfs.bucket.requests import List, Pause, Steps, ask
 from mountfs.bucket.tiers import RESOLUTION_MS, JobFacts, why_due
 from mountfs.remote.protocol import Listed
-from mountfs.store.owing import Where
+from mountfs.store.origins import Where
 
 OVERLAP_MS = 120_000  # so far a follower looks back for parts that landed late
 JOBS_AT_A_TIME = 32  # judged between two pauses: 2 ms

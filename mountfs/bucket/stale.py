@@ -13,8 +13,8 @@ from mountfs.bucket.ground import Ground
 from mountfs.bucket.reading import give_back_rows, published, reconcile_paths, refresh, take_rows
 from mountfs.bucket.requests import Pause, Steps, Work, ask
 from mountfs.records import PathState
+from mountfs.store.origins import Where
 from mountfs.store.outbox import Due, Subject
-from mountfs.store.owing import Where
 from mountfs.store.paths import Changes
 
 log = logging.getLogger(__name__)

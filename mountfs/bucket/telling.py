@@ -17,7 +17,7 @@ from mountfs.bucket.heads import write_heads
 from mountfs.bucket.reading import refresh
 from mountfs.bucket.requests import Head, Steps, Work, ask
 from mountfs.errors import MountfsError
-from mountfs.store.owing import Where
+from mountfs.store.origins import Where
 
 log = logging.getLogger(__name__)
 

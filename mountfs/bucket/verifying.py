@@ -20,7 +20,7 @@ from mountfs.model import ROOT_INO, Content, Entry, Kind, Owed
 from mountfs.model import Place as Here
 from mountfs.records import FileContent, PathState, RecordRefused, fold
 from mountfs.remote.protocol import Fetched, Listed, Remote
-from mountfs.store.owing import Where
+from mountfs.store.origins import Where
 
 ROUNDS = 4  # how often a job is looked at again that others change meanwhile
 SIDE_BY_SIDE = 8

@@ -13,7 +13,8 @@ from mountfs.model import ROOT_INO, Kind, Owed
 from mountfs.records import PathState, SymlinkContent, Value, in_order
 from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
-from mountfs.store.owing import Owing, Where
+from mountfs.store.origins import Where
+from mountfs.store.owing import Owing
 from mountfs.store.paths import Changes, Paths
 from mountfs.store.registers import MODES, NEVER, value_of_register
 from mountfs.store.told import CODEC, DIGEST, KIND, MTIME, NAME, PARENT, SHORT, SIZE, STAMP, STORED, Register, Row, Told

@@ -15,7 +15,8 @@ from mountfs.model import ROOT_INO, Codec, Content, Entry, Owed, Standing
 from mountfs.records import FileContent, Record, Value
 from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
-from mountfs.store.owing import Owing, Where
+from mountfs.store.origins import Where
+from mountfs.store.owing import Owing
 from mountfs.store.paths import Paths
 from mountfs.store.pathstates import OWED_NAMES
 from mountfs.store.registers import value_of_register

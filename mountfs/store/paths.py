@@ -24,7 +24,8 @@ from mountfs.records import (
 )
 from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
-from mountfs.store.owing import Owing, Where
+from mountfs.store.origins import Where
+from mountfs.store.owing import Owing
 from mountfs.store.pathstates import OWED_NAMES, PathStates
 from mountfs.store.registers import (
     FIELDS,

@@ -9,7 +9,8 @@ import json
 from mountfs.catalog import Catalog
 from mountfs.model import ROOT_INO, Codec, Content, Entry, Kind, Owed
 from mountfs.records import ContentValue, DirectoryContent, FileContent, PathState, SymlinkContent, Value
-from mountfs.store.owing import BASE, Owing, Where, stamps_text
+from mountfs.store.origins import Where
+from mountfs.store.owing import BASE, Owing, stamps_text
 from mountfs.store.registers import NEVER, value_of_register
 
 OWED_NAMES = ((Owed.CONTENT, "content"), (Owed.MODE, "mode"), (Owed.OWNER, "owner"), (Owed.MTIME, "mtime"))

@@ -15,7 +15,7 @@ from mountfs.bucket.ground import Ground
 from mountfs.bucket.naming import jobs_in_bucket, show_jobs
 from mountfs.bucket.reading import Refreshed, refresh
 from mountfs.errors import MountfsError, RemoteUnavailable
-from mountfs.store.owing import Where
+from mountfs.store.origins import Where
 from mountfs.transfers.carrier import Carrier
 
 log = logging.getLogger(__name__)

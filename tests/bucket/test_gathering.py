@@ -11,8 +11,8 @@ from mountfs.bucket.recovering import finish_interrupted
 from mountfs.bucket.requests import Pause, Put, Request, Work, drive
 from mountfs.errors import CacheFull, MountfsError
 from mountfs.model import Entry, Owed
+from mountfs.store.origins import Where
 from mountfs.store.outbox import Due, Outbox
-from mountfs.store.owing import Where
 from tests.bucket.machines import Machine
 from tests.bucket.simulated import SimulatedBucket
 

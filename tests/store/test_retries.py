@@ -11,7 +11,7 @@ from tests.store.conftest import Bench
 
 SMALL, MEDIUM, LARGE = b"small " * 100, os.urandom(60_000), os.urandom(300_000)
 CONTENTS = {"small": SMALL, "medium": MEDIUM, "large": LARGE}
-DEFECTS = ["mountfs.settling.os.fdatasync", "mountfs.contents.os.fdatasync", "mountfs.contents.os.rename"]
+DEFECTS = ["mountfs.settling.behind.os.fdatasync", "mountfs.contents.os.fdatasync", "mountfs.contents.os.rename"]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from mountfs.errors import NotADirectory, NotFound
 from mountfs.model import ROOT_INO, Digest, Owed, Place, Standing
 from mountfs.records import PathState, Value
 from mountfs.store.live import LiveFile
-from mountfs.store.owing import Where
+from mountfs.store.origins import Where
 from tests.bucket.machines import Machine, SetClock
 from tests.bucket.protocol.names import MINUTE
 from tests.bucket.protocol.tasks import Task

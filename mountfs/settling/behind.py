@@ -1,8 +1,5 @@
-"""From plain bytes to stored ones: the work behind the writers, done in worker threads, returned as values.
-
-Nothing here touches the catalog. `settle_small` takes a whole content; `Behind` follows a draft file while it is
-being written, so that little is left to do when it is closed: each finished chunk is hashed and compressed into
-a sidecar file that becomes the stored content.
+"""Following a draft file while it is being written, so that little is left to do when it is closed: each finished
+chunk is hashed and compressed into a sidecar file that becomes the stored content.
 """
 
 import contextlib
@@ -15,68 +12,15 @@ from pathlib import Path
 
 from mountfs import codec
 from mountfs.codec import FRAME_BYTES, FrameTable
-from mountfs.contents import INLINE_BYTES, FramedReader, full_disk, write_durably
+from mountfs.contents import INLINE_BYTES, FramedReader, full_disk, pwrite_all
 from mountfs.drafts import DraftFile
 from mountfs.errors import MountfsError
-from mountfs.model import Codec, Content, Digest, Place
+from mountfs.model import Codec, Digest
+from mountfs.settling.settled import Abandoned, Settled
+from mountfs.settling.snapshot import Snapshot
 
 RECOMPUTED_MAX = 8  # a writer that jumps about is left alone until the end
 _ZEROS = bytes(FRAME_BYTES)
-
-
-@dataclass(frozen=True, slots=True)
-class Settled:
-    """A content in its final form: `data` when it goes into the catalog, else `path` of a complete, synced file."""
-
-    content_id: int
-    ino: int
-    digest: Digest
-    codec: str
-    size: int
-    stored: int
-    sums: bytes
-    data: bytes | None
-    path: Path | None
-    epoch: int = 0
-
-    def as_content(self) -> Content:
-        """The row it becomes."""
-        place = Place.FILE if self.data is None else Place.CATALOG
-        return Content(self.content_id, place, self.digest, self.size, self.stored, self.codec, self.sums)
-
-
-class Abandoned(Exception):
-    """The draft was written to, or deleted, while it was being settled; the work so far is kept for the next try."""
-
-
-@dataclass(frozen=True, slots=True)
-class Small:
-    """A content held in memory, with its digest: taken where it was acknowledged, 1 ns a byte."""
-
-    content_id: int
-    ino: int
-    plain: bytes
-    digest: Digest
-
-
-def settle_small(contents: list[Small], *, level: int, compress: bool, incoming: Path) -> list[Settled]:
-    """Compress contents held in memory. Raises CacheFull."""
-    if compress:
-        encoded = codec.encode_small([c.plain for c in contents], [c.digest for c in contents], level=level)
-    else:
-        encoded = [codec.encode(c.plain, level=level, compress=False) for c in contents]
-    return [_settle_one(content, done, incoming) for content, done in zip(contents, encoded, strict=True)]
-
-
-def _settle_one(content: Small, done: codec.Encoded, incoming: Path) -> Settled:
-    data, path = done.stored, None
-    if len(data) > INLINE_BYTES:
-        path = incoming / str(content.content_id)
-        write_durably(path, [data])
-    return Settled(
-        content.content_id, content.ino, content.digest, done.codec, len(content.plain), len(data), done.sums,
-        None if path else data, path,
-    )  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -92,30 +36,6 @@ class _Done:
     checksum: int
     raw_checksum: int
     version: int
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What a draft was at one moment: its size, the version of each chunk, and the bytes of its last, partial one."""
-
-    size: int
-    versions: dict[int, int]
-    tail: bytes
-
-    @classmethod
-    def of(cls, draft: DraftFile) -> "Snapshot":
-        """With the lock of the draft."""
-        whole = draft.size // FRAME_BYTES
-        return cls(draft.size, dict(draft.versions), draft.read_chunk(whole, draft.size - whole * FRAME_BYTES))
-
-    def extends(self, before: "Snapshot", draft: DraftFile) -> bool:
-        """Whether everything that was there before is there still, at the beginning. With the lock of the draft."""
-        whole = before.size // FRAME_BYTES
-        if self.size < before.size or any(
-            self.versions.get(chunk, 0) != before.versions.get(chunk, 0) for chunk in range(whole)
-        ):
-            return False
-        return draft.read_chunk(whole, len(before.tail)) == before.tail
 
 
 class Behind:
@@ -276,7 +196,7 @@ class Behind:
             with full_disk():
                 if self._fd < 0:
                     self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-                _pwrite(self._fd, stored, self._end)
+                pwrite_all(self._fd, stored, self._end)
             done.offset = self._end
             self._end += len(stored)
             self._frames[chunk] = done
@@ -349,7 +269,7 @@ class Behind:
 
     # -- while it is still open ---------------------------------------------------------------------------
 
-    def snapshot(self, ino: int, content_id: int, state: "Snapshot", incoming: Path) -> Settled:
+    def snapshot(self, ino: int, content_id: int, state: Snapshot, incoming: Path) -> Settled:
         """The draft as it was when `state` was taken, stored under an id of its own, while its writer goes on.
 
         Raises Abandoned when what was there then was overwritten since: only growing files have snapshots.
@@ -357,7 +277,7 @@ class Behind:
         with self._used():
             return self._snapshot(ino, content_id, state, incoming)
 
-    def _snapshot(self, ino: int, content_id: int, state: "Snapshot", incoming: Path) -> Settled:
+    def _snapshot(self, ino: int, content_id: int, state: Snapshot, incoming: Path) -> Settled:
         whole = state.size // FRAME_BYTES
         total = hashlib.sha256()
         sizes: list[tuple[int, int, int]] = []
@@ -372,13 +292,13 @@ class Behind:
                 if stored is None:
                     stored = codec.compress_frame(plain, level=self.level)
                 with full_disk():
-                    _pwrite(fd, stored, position)
+                    pwrite_all(fd, stored, position)
                 position += len(stored)
                 sizes.append((len(stored), len(plain), codec.frame_checksum(stored)))
             stored_sizes, plain_sizes, checksums = zip(*sizes, strict=True)
             table = FrameTable.from_sizes(stored_sizes, plain_sizes, checksums)
             with full_disk():
-                _pwrite(fd, codec.seek_table(table), position)
+                pwrite_all(fd, codec.seek_table(table), position)
             with self._draft_lock:
                 if any(self.draft.versions.get(chunk, 0) != state.versions.get(chunk, 0) for chunk in range(whole)):
                     raise Abandoned
@@ -458,7 +378,7 @@ class Behind:
         in_order = all(f.offset == p for f, p in zip(frames, _running(frames), strict=True))
         if in_order and self._end == sum(f.stored_bytes for f in frames):
             with full_disk():
-                _pwrite(self._fd, seek_table, self._end)
+                pwrite_all(self._fd, seek_table, self._end)
             os.fdatasync(self._fd)
             os.rename(self.path, target)
             os.close(self._fd)
@@ -469,9 +389,9 @@ class Behind:
         try:
             with full_disk():
                 for frame in frames:
-                    _pwrite(fd, os.pread(self._fd, frame.stored_bytes, frame.offset), position)
+                    pwrite_all(fd, os.pread(self._fd, frame.stored_bytes, frame.offset), position)
                     position += frame.stored_bytes
-                _pwrite(fd, seek_table, position)
+                pwrite_all(fd, seek_table, position)
             os.fdatasync(fd)
         finally:
             os.close(fd)
@@ -487,7 +407,7 @@ class Behind:
         try:
             with full_disk():
                 for chunk in range(chunks):
-                    _pwrite(fd, self._read(chunk)[0], chunk * FRAME_BYTES)
+                    pwrite_all(fd, self._read(chunk)[0], chunk * FRAME_BYTES)
             os.fdatasync(fd)
         finally:
             os.close(fd)
@@ -509,10 +429,3 @@ def _zero_frame(level: int) -> bytes:
     if level not in _zero_frames:
         _zero_frames[level] = codec.compress_frame(_ZEROS, level=level)
     return _zero_frames[level]
-
-
-def _pwrite(fd: int, data: bytes, offset: int) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(fd, view, offset)
-        offset, view = offset + written, view[written:]
