@@ -100,9 +100,10 @@ def _apply(ground: Ground, job: int, began_ms: int, before: set[str], listed: Se
     try:
         gone = vanished(ground.tables.bundles(job).values(), before=before, listed=bundles.keys())
         yield from carry_out_moves(ground)
-        added = yield from _add(ground, job, read)
+        half = yield from _add_again(ground, job)
+        added = half + (yield from _add(ground, job, read))
         ids = {b.id for b in gone}
-        if ground.tables.needs_refold(job) or ground.catalog.feed.has_told(job):
+        if half or ground.tables.needs_refold(job) or ground.catalog.feed.has_told(job):
             yield from _reconcile(ground, job, ids, done.changes)
         else:
             told = (yield from _let_go(ground, job, ids, done.changes)) if ids else set()
@@ -212,6 +213,15 @@ def _add(ground: Ground, job: int, read: Iterable[_Read]) -> Steps[list[int]]:
         yield from add_places(ground, job, number, r.manifest)
         added.append(number)
     return added
+
+
+def _add_again(ground: Ground, job: int) -> Steps[list[int]]:
+    """Bundles that an earlier reading began to bring in and could not: the disk was full."""
+    half = ground.tables.half_brought(job)
+    for number, read in zip(half, _stored(ground, job, half.values()), strict=True):
+        manifest = yield from ask(Work(read))
+        yield from add_places(ground, job, number, manifest)
+    return list(half)
 
 
 def add_places(ground: Ground, job: int, number: int, manifest: Manifest) -> Steps[None]:

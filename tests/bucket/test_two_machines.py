@@ -1,5 +1,6 @@
 """What one machine publishes another sees: the protocol on the real store, against a bucket in memory."""
 
+import itertools
 import os
 from collections.abc import Callable
 
@@ -8,7 +9,7 @@ import pytest
 from mountfs.bucket.maintaining import maintain
 from mountfs.bucket.naming import show_jobs
 from mountfs.bucket.requests import drive
-from mountfs.errors import NotFound
+from mountfs.errors import CacheFull, NotFound
 from mountfs.store.paths import Changes
 from tests.bucket.machines import Machine
 from tests.bucket.simulated import SimulatedBucket
@@ -229,3 +230,30 @@ def test_a_file_takes_the_place_of_a_directory_that_was_removed(a: Machine, b: M
     b.refresh("job")
     assert b.view("job") == a.view("job")
     assert b.read("job/name/deep/file") == b"3"
+
+
+@pytest.mark.parametrize("held_up", ["places", "first file", "last file"])
+def test_a_reading_that_a_full_disk_cut_off_is_done_again(
+    a: Machine, b: Machine, monkeypatch: pytest.MonkeyPatch, held_up: str
+) -> None:
+    for name in ("one", "two", "three"):
+        a.write(f"job/{name}", name.encode())
+    a.publish("job")
+    b.ground.piece = 1
+    fold, count = b.ground.paths.fold, itertools.count()
+    at = {"places": -1, "first file": 1, "last file": 3}[held_up]
+
+    def full(*arguments: object) -> None:
+        if next(count) == at or held_up == "places":
+            raise CacheFull("no space left")
+        fold(*arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        if held_up == "places":
+            patch.setattr(b.ground.tables, "add_places", full)
+        patch.setattr(b.ground.paths, "fold", full)
+        with pytest.raises(CacheFull):
+            b.refresh("job")
+    b.refresh("job")
+    assert b.view("job") == a.view("job")
+    assert b.read("job/two") == b"two"

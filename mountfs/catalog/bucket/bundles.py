@@ -78,6 +78,11 @@ class BundleTables(Tables):
         sql = "SELECT job, id, standing FROM bundle WHERE (standing <> 'whole' OR told = 0) AND standing <> 'whole'"
         return [(j, b, standing) for j, b, standing in self._run(sql, ())]
 
+    def half_brought(self, job: int) -> dict[int, KnownBundle]:
+        """Those of a job that were read, and not all brought into the rows."""
+        sql = "SELECT id, job, name, bytes, modified_ms FROM bundle WHERE job = ? AND standing = 'applying'"
+        return {row[0]: KnownBundle(*row) for row in self._run(sql, (job,))}
+
     def untold(self) -> list[tuple[int, int]]:
         """(job, bundle) of those that feed and heads do not have yet."""
         sql = "SELECT job, id FROM bundle WHERE (standing <> 'whole' OR told = 0) AND told = 0"
