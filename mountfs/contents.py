@@ -15,7 +15,7 @@ from typing import Protocol
 
 from mountfs import codec
 from mountfs.codec import FRAME_BYTES, FrameTable
-from mountfs.errors import CacheFull, ContentLost, CorruptContent
+from mountfs.errors import CacheFull, ContentLost, CorruptContent, RemoteUnavailable
 from mountfs.journal import sync_directory
 from mountfs.model import Codec, Content, Digest
 
@@ -51,6 +51,19 @@ class PlainReader:
 
     def at_hand(self, offset: int, length: int) -> bool:
         return True
+
+
+class Elsewhere:
+    """A content that is in the bucket alone, where only its size matters: nobody reads what a draft left behind."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def read(self, offset: int, length: int) -> bytes:
+        raise RemoteUnavailable("the content is in the bucket, and not on this machine")
+
+    def at_hand(self, offset: int, length: int) -> bool:
+        return False
 
 
 class FramedReader:
@@ -306,7 +319,7 @@ def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
         view = view[os.write(fd, view) :]
 
 
-def pwrite_all(fd: int, data: bytes, offset: int) -> None:
+def pwrite_all(fd: int, data: bytes | bytearray | memoryview, offset: int) -> None:
     """Put all of these bytes there: a disk that becomes full takes the first of them without a word."""
     view = memoryview(data)
     while view:

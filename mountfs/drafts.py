@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mountfs.codec import FRAME_BYTES
-from mountfs.contents import ReadsRanges, full_disk, write_all
+from mountfs.contents import ReadsRanges, full_disk, pwrite_all, write_all
 from mountfs.errors import CacheFull, ContentLost
 
 BLOCK_BYTES = 64 << 10  # unit of undo: a random write of 4 KiB saves 64
@@ -119,7 +119,7 @@ class DraftFile:
             self._carry(offset, end)
             self._save(offset, end)
             self._touch(offset, end)
-            _pwrite_all(self.fd, data, offset)
+            pwrite_all(self.fd, data, offset)
         self._high = max(self._high, end)
         self.size = max(self.size, end)
 
@@ -173,7 +173,7 @@ class DraftFile:
                 continue
             stop = min(start + FRAME_BYTES, self.base_limit)
             if not (offset <= start and end >= stop):
-                _pwrite_all(self.fd, self.base.read(start, stop - start), start)
+                pwrite_all(self.fd, self.base.read(start, stop - start), start)
                 self._high = max(self._high, stop)
             self._append_log(_CARRIED, chunk, b"")
             self._own.add(chunk)
@@ -296,7 +296,7 @@ class DraftFile:
             draft._redo(record.kind, record.number)
         for record in reversed(records[len(kept) :]):
             if record.kind == _SAVED:
-                _pwrite_all(draft.fd, record.data, record.number)
+                pwrite_all(draft.fd, record.data, record.number)
         draft._settle_size(published, as_found=until is Until.FOUND)
         draft._published_size, draft._published_limit = draft.size, draft.base_limit
         draft._ever_synced = synced > 0
@@ -351,10 +351,3 @@ def _log_records(raw: bytes) -> Iterator[_LogRecord]:
 
 def _padded(data: bytes, length: int) -> bytes:
     return data if len(data) == length else data + bytes(length - len(data))
-
-
-def _pwrite_all(fd: int, data: bytes | bytearray | memoryview, offset: int) -> None:
-    written = os.pwrite(fd, data, offset)
-    view = memoryview(data)
-    while written < len(view):
-        written += os.pwrite(fd, view[written:], offset + written)

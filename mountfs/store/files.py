@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from mountfs.contents import ContentFiles, PlainReader, ReadsRanges, in_memory
+from mountfs.contents import ContentFiles, Elsewhere, PlainReader, ReadsRanges, in_memory
 from mountfs.drafts import DraftFile
 from mountfs.errors import ContentLost, CorruptContent, MountfsError, RemoteUnavailable
 from mountfs.model import Content, Entry, Place, Standing
@@ -183,6 +183,14 @@ class Files(Publishing):
             return reader
         raise ContentLost(f"integrity check: the draft of content {content_id} is not here")
 
+    def open_base(self, content_id: int) -> ReadsRanges:
+        """What a draft was begun on. Where that is in the bucket alone, all of it was overwritten at once: it is what
+        power loss goes back to, and not read. Raises as `open_content`."""
+        content = self._ledger.content(content_id)
+        if content is not None and content.place == Place.BUCKET:
+            return Elsewhere(content.size)
+        return self.open_content(content_id)
+
     def reads_at_once(self, live: LiveFile, offset: int, length: int) -> bool:
         """Whether `read` answers without disk, decompression or another thread's lock."""
         if live.buffer is not None:
@@ -263,7 +271,7 @@ class Files(Publishing):
         assert live.buffer is not None
         published = live.acknowledged.content
         try:
-            base = self.open_content(published) if published is not None else None
+            base = self.open_base(published) if published is not None else None
         except (CorruptContent, ContentLost):
             published = base = None  # nothing to go back to
         draft = DraftFile(self.drafts, self._ledger.new_content_id(), base)

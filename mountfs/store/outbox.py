@@ -106,6 +106,28 @@ class Outbox:
             after = page[-1]
         self._owing.fresh_jobs.update(self._tables.jobs_with_owed_past())
 
+    def forgotten(self) -> Iterator[int]:
+        """A net below `owing`: what the rows owe and is not remembered, remembered again; how much of it, by steps.
+
+        Whoever is told that the bucket has everything was told so by the rows.
+        """
+        before = self._remembered()
+        for owed in (self._tables.owed_inos, self._tables.owed_register_inos):
+            after = 0
+            while page := owed(after=after, limit=LOOKED_AT):
+                missing = set(page) - before
+                if missing:  # or it came while others were looked at
+                    missing -= self._remembered()
+                self._owing.fresh |= missing
+                yield len(missing)
+                after = page[-1]
+        without = set(self._tables.jobs_with_owed_past()) - self.debts().keys()
+        self._owing.fresh_jobs |= without
+        yield len(without)
+
+    def _remembered(self) -> set[int]:
+        return set().union(*(debt.inos for debt in self.debts().values()))
+
     def debts(self) -> dict[int, Debt]:
         """Jobs that owe something, by id."""
         now = self._ledger.clock.monotonic()

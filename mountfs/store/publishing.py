@@ -74,7 +74,7 @@ class Publishing(abc.ABC):
             if not live.draft_noted:
                 catalog.insert_contents([Content(draft.content_id, Place.DRAFT, None, draft.size, draft.size)])
             catalog.put_draft(draft.content_id, base=live.draft_base, closed=closed)
-            catalog.put_entries([entry])
+            self._ledger.put_now(entry)
         live.draft_noted, live.draft_closed = True, closed
 
     def _acknowledge(self, live: LiveFile, entry: Entry) -> None:

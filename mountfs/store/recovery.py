@@ -122,7 +122,7 @@ def _recover_drafts(catalog: Catalog, files: Files, state: StateDirectory, *, sa
                 catalog.delete_draft(content_id)
             continue
         try:
-            reader = files.open_content(base) if base is not None else None
+            reader = files.open_base(base) if base is not None else None
             until = _until(closed=closed, has_base=base is not None, same_boot=same_boot)
             draft = DraftFile.recover(state.drafts, content_id, reader, until=until)
         except (MountfsError, FileNotFoundError) as error:

@@ -340,3 +340,27 @@ def test_who_dies_while_it_notes_where_contents_lie_knows_it_after_the_restart(a
     finish_interrupted(a.ground)
     assert a.ground.tables.places(a.job("job"), content.digest)
     assert drive(publish(a.ground, a.job("job")), a.remote).complete
+
+
+def test_what_the_rows_owe_is_found_though_it_was_forgotten(a: Machine, b: Machine) -> None:
+    a.write("job/kept", b"kept")
+    a.write("job/tagged", b"tagged")
+    a.write("other/gone", b"gone")
+    a.publish("job")
+    a.publish("other")
+    outbox = a.store.outbox
+    assert sum(outbox.forgotten()) == 0
+    assert outbox.debts() == {}
+    a.write("job/kept", b"changed")
+    a.tag("job/tagged", branch="main")
+    a.unlink("other/gone")
+    a.store.ledger.drain()
+    assert a.store.owing.take_fresh() != (set(), set())  # and nobody notes them
+    assert outbox.debts() == {}
+    assert sum(outbox.forgotten()) == 3
+    assert sum(outbox.forgotten()) == 0
+    a.publish("job")
+    a.publish("other")
+    for job in ("job", "other"):
+        b.refresh(job)
+        assert b.view(job) == a.view(job)

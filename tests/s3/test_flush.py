@@ -1,13 +1,14 @@
 """`mountfs flush`, `wait` and `umount --wait`: exit 0 means that the bucket has confirmed it, and nothing else does."""
 
 import json
+import mmap
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,60 @@ def test_after_a_flush_another_machine_sees_it_all(machine: Machine, two: Two, j
     assert done.returncode == 0, done.stderr
     assert "has confirmed 1 job" in done.stdout
     assert seen_in(there.path / job) == seen_in(machine.path / job)
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "appended": lambda path: append(path, b"a line\n"),
+    "cut": lambda path: os.truncate(path, 100),
+    "grown": lambda path: os.truncate(path, 3 * MIB),
+    "cut by its handle": lambda path: cut_by_handle(path, 200_000),
+    "overwritten in the middle": lambda path: overwrite(path, 250_000, b"another"),
+    "overwritten whole": lambda path: path.write_bytes(os.urandom(400_000)),
+    "mapped": lambda path: through_a_mapping(path),
+}
+
+
+def append(path: Path, data: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(data)
+
+
+def overwrite(path: Path, offset: int, data: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(data)
+
+
+def cut_by_handle(path: Path, size: int) -> None:
+    with path.open("r+b") as file:
+        file.truncate(size)
+
+
+def through_a_mapping(path: Path) -> None:
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
+        mapped[1000:1004] = b"here"
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+@pytest.mark.parametrize("size", [300_000, 5 * MIB])
+@pytest.mark.parametrize("evicted", [False, True], ids=["here", "evicted"])
+def test_every_change_of_a_file_that_the_bucket_has_is_there_after_a_flush(
+    machine: Machine, two: Two, job: str, change: Callable[[Path], object], size: int, evicted: bool
+) -> None:
+    _, there = two
+    path = write(machine, f"{job}/file", os.urandom(size))
+    flushed(machine)
+    if evicted:
+        assert machine.mountfs("evict", f"{job}/file").returncode == 0
+    change(path)
+    flushed(machine)
+    assert state_of(path) == b"remote"
+    assert (there.path / job / "file").read_bytes() == path.read_bytes()
+
+
+def flushed(machine: Machine) -> None:
+    done = machine.mountfs("flush")
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_flush_of_a_job_does_not_wait_for_another_and_one_of_all_says_which_is_missing(

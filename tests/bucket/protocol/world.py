@@ -355,6 +355,7 @@ class World:
         memory = MEMORY if MEMORY.is_dir() else None
         with tempfile.TemporaryDirectory(dir=memory) as directory, pytest.MonkeyPatch.context() as patch:
             patch.setattr("mountfs.clock.secrets", fake)
+            patch.setattr("mountfs.store.files.BUFFER_BYTES", 20_000)  # odd contents are drafts on their way
             world = World(setup, Path(directory), template)
             try:
                 yield world
