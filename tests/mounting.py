@@ -149,7 +149,7 @@ class Mounted:
         self.log = directory.with_name(directory.name + ".log")
         self._settings = dict(settings or {})
         self._environment = dict(environment or {})
-        self._arguments = list(arguments)
+        self.arguments = list(arguments)
         self._daemon: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
         self._log_offset = 0
@@ -180,7 +180,7 @@ class Mounted:
     def command(self) -> list[str]:
         """What `start` runs."""
         command = [sys.executable, "-m", "mountfs.cli", "mount", str(self.path), "--foreground"]
-        command += ["--state", str(self.state), "--test-auto-unmount", *self._arguments]
+        command += ["--state", str(self.state), "--test-auto-unmount", *self.arguments]
         # Always a file, be it empty: otherwise the settings of whoever runs the tests would be found.
         file = self.path.with_name(self.path.name + ".yml")
         file.write_text(yaml.safe_dump(self._settings))

@@ -24,6 +24,7 @@ from mountfs.bucket.publishing import Published, publish
 from mountfs.bucket.reading import refresh
 from mountfs.bucket.recovering import finish_interrupted
 from mountfs.bucket.requests import Steps
+from mountfs.bucket.scanning import forget_nothing
 from mountfs.bucket.telling import tell
 from mountfs.errors import CacheFull, MountfsError, RemoteUnavailable
 from mountfs.model import Content, Entry, State
@@ -191,14 +192,8 @@ class DirectBucket:
             for sentence in refreshed.refused:
                 log.warning("%s: %s", namespace.join_key((name,)), sentence)
         finally:
-            if known is None and self._is_nowhere(job):
-                with self.ground.catalog.transaction():
-                    tables.forget_job(job)
-
-    def _is_nowhere(self, job: int) -> bool:
-        if self.ground.paths.find(Where(job, b"")) is not None or job in self.ground.outbox.debts():
-            return False
-        return not self.ground.catalog.feed.known(job)
+            if known is None and not self.ground.catalog.feed.known(job):
+                forget_nothing(self.ground, job)
 
     def _is_only_named(self, name: bytes) -> bool:
         """Whether a job is known by its name alone: it would look empty."""

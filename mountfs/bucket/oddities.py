@@ -86,6 +86,11 @@ class Oddities:
     def of(self, job: int) -> list[str]:
         return [f"{name}: {said}" for name, sentences in self._refused.get(job, {}).items() for said in sentences]
 
+    def has(self, job: int) -> bool:
+        """Whether anything is named of that job."""
+        wrong = any(place[0] == job for place in self._wrong) or any(where.job == job for where in self._lied)
+        return wrong or bool(self._refused.get(job))
+
     def all(self) -> Iterator[tuple[int, str]]:
         """(job, sentence) of each refusal."""
         for job in self._refused:

@@ -164,9 +164,10 @@ def read_job(ground: Ground, name: bytes, *, anew: bool = False) -> Steps[None]:
 
 
 def forget_nothing(ground: Ground, job: int) -> None:
-    """A job that is not in the bucket, and of which nothing is here either, needs no row."""
-    is_nothing = ground.paths.find(Where(job, b"")) is None
-    if is_nothing and job not in ground.outbox.debts() and not ground.catalog.feed.is_heard(job):
+    """A job that is not in the bucket, and of which nothing is here either, needs no row; one with objects that cannot
+    be right has its name told."""
+    is_something = ground.paths.find(Where(job, b"")) is not None or ground.odd.has(job)
+    if not is_something and job not in ground.outbox.debts() and not ground.catalog.feed.is_heard(job):
         with ground.catalog.transaction():
             ground.tables.forget_job(job)
 

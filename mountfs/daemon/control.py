@@ -4,12 +4,12 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
 import trio
 
-from mountfs.errors import InvalidArgument, MountfsError
+from mountfs.errors import InvalidArgument, MountfsError, Protected
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +37,10 @@ def listen(state: Path) -> trio.SocketListener:
 class Control:
     """Answers requests by their `op`; an error becomes {"error": kind, "message": …, "exit_code": …}."""
 
-    def __init__(self, handlers: dict[str, Handler]) -> None:
+    def __init__(self, handlers: dict[str, Handler], *, refused: Collection[str] = ()) -> None:
+        """`refused`: requests that change something, where the mount is read-only."""
         self._handlers = handlers
+        self._refused = refused
 
     async def serve(self, listener: trio.SocketListener) -> None:
         await trio.serve_listeners(self._connection, [listener])
@@ -66,6 +68,8 @@ class Control:
             handler = self._handlers.get(str(request.get("op"))) if isinstance(request, dict) else None
             if handler is None:
                 raise InvalidArgument("no such request: client and daemon are of different versions")
+            if request["op"] in self._refused and not request.get("dry_run"):
+                raise Protected("this mount is read-only: it refuses every change, here and in the bucket")
             return {"ok": True, **await handler(request)}
         except MountfsError as error:
             return _error(error)

@@ -12,7 +12,7 @@ from mountfs import namespace
 from mountfs.daemon.control import Answer, Handler
 from mountfs.daemon.parts import Parts
 from mountfs.daemon.runs import Run
-from mountfs.errors import DeadlineExceeded, MountfsError, NotFound, Protected
+from mountfs.errors import DeadlineExceeded, MountfsError, NotFound
 from mountfs.model import Owed
 from mountfs.store.store import Store
 from mountfs.transfers.bucket import Bucket
@@ -29,8 +29,6 @@ def handlers(parts: Parts) -> dict[str, Handler]:
     async def flush(request: dict[str, object]) -> Answer:
         """Flush the jobs of some keys, or all."""
         bucket = parts.need_bucket()
-        if bucket.manner.read_only:
-            raise Protected("this mount is read-only: nothing is written to the bucket")
         jobs = _jobs(parts.store, request.get("keys"))
         return parts.runs.begin(bucket.nursery, partial(_flush, parts, bucket, jobs))
 

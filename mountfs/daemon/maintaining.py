@@ -7,7 +7,7 @@ from mountfs import namespace
 from mountfs.daemon.control import Answer, Handler
 from mountfs.daemon.parts import Parts
 from mountfs.daemon.runs import Run
-from mountfs.errors import InvalidArgument, Protected
+from mountfs.errors import InvalidArgument
 from mountfs.transfers.bucket import Bucket
 
 
@@ -15,8 +15,6 @@ def handlers(parts: Parts) -> dict[str, Handler]:
     async def maintain(request: dict[str, object]) -> Answer:
         """`jobs`: only these; `all`: also those that seem not to need it; `dry_run`: only say which, and why."""
         bucket = parts.need_bucket()
-        if bucket.manner.read_only:
-            raise Protected("this mount is read-only: it changes nothing in the bucket")
         said = request.get("jobs")
         jobs = [_job(str(name)) for name in said] if isinstance(said, list) else []
         everything, dry_run = bool(request.get("all")), bool(request.get("dry_run"))

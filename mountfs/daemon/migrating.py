@@ -9,7 +9,7 @@ from mountfs.daemon.control import Answer, Handler
 from mountfs.daemon.flushing import flush_all
 from mountfs.daemon.parts import Parts
 from mountfs.daemon.runs import Abandoned, Run
-from mountfs.errors import CorruptContent, MountfsError, Protected
+from mountfs.errors import CorruptContent, MountfsError
 from mountfs.transfers.bucket import Bucket
 
 SIDE_BY_SIDE = 4  # jobs
@@ -20,8 +20,6 @@ def handlers(parts: Parts) -> dict[str, Handler]:
     async def migrate(request: dict[str, object]) -> Answer:
         """Send everything, then verify everything; `read_back` fetches all contents again."""
         bucket = parts.need_bucket()
-        if bucket.manner.read_only:
-            raise Protected("this mount is read-only: nothing is written to the bucket")
         return parts.runs.begin(bucket.nursery, partial(_migrate, parts, bucket, bool(request.get("read_back"))))
 
     return {"migrate": migrate}

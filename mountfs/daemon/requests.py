@@ -4,6 +4,12 @@ from mountfs.daemon import caching, flushing, linking, maintaining, migrating, r
 from mountfs.daemon.control import Handler
 from mountfs.daemon.parts import Parts
 
+CHANGING = frozenset(["delete", "replace", "restore", "trash_empty", "adopt", "flush", "migrate", "maintain"])
+"""What a read-only mount refuses."""
+
+READING = frozenset(["barrier", "status", "stop", "follow", "evict", "prefetch", "url", "sync"])
+"""What it does: nothing of the store changes, here or in the bucket."""
+
 
 def requests(parts: Parts) -> dict[str, Handler]:
     """By the word that a client sends as `op`."""

@@ -22,7 +22,7 @@ from mountfs.daemon.background import Background
 from mountfs.daemon.control import Answer, Control, listen
 from mountfs.daemon.described import Described
 from mountfs.daemon.parts import Parts
-from mountfs.daemon.requests import requests
+from mountfs.daemon.requests import CHANGING, READING, requests
 from mountfs.daemon.service import Service
 from mountfs.errors import MountfsError, RemoteDenied, RemoteUnavailable
 from mountfs.fuse import session
@@ -59,7 +59,9 @@ class Daemon:
     async def run(self) -> None:
         listener = listen(self._service.state)
         own = {"barrier": self._barrier, "status": self._status, "delete": self._delete, "stop": self._stop}
-        control = Control({**own, **requests(self._parts)})
+        handlers = {**own, **requests(self._parts)}
+        assert handlers.keys() == CHANGING | READING, "a request that does not say whether it changes something"
+        control = Control(handlers, refused=CHANGING if self._service.read_only else ())
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_signals)
             nursery.start_soon(control.serve, listener)

@@ -14,6 +14,7 @@ from mountfs import namespace
 from mountfs.bucket.ground import Ground
 from mountfs.bucket.naming import jobs_in_bucket, show_jobs
 from mountfs.bucket.reading import Refreshed, refresh
+from mountfs.bucket.scanning import forget_nothing
 from mountfs.errors import MountfsError, RemoteUnavailable
 from mountfs.store.origins import Where
 from mountfs.transfers.carrier import Carrier
@@ -103,10 +104,8 @@ class Looks:
             await self._refresh(job, urgent=True)
             if self._ground.paths.find(Where(job, b"")) is None:
                 self._remember_absent(name)
-                is_heard = self._ground.catalog.feed.is_heard(job)
-                if known is None and not is_heard and job not in self._ground.outbox.debts():
-                    with self._ground.catalog.transaction():
-                        self._ground.tables.forget_job(job)
+                if known is None:
+                    forget_nothing(self._ground, job)
         except RemoteUnavailable as error:
             log.info("%r could not be looked for: %s", name, error)
         except MountfsError as error:

@@ -281,6 +281,21 @@ def test_a_bundle_that_cannot_be_read_is_left_alone_and_named(
     assert job in fresh.mountfs("status").stdout
 
 
+def test_a_job_of_nothing_but_half_a_bundle_is_named_and_no_bug(
+    make_machine: Machines, shared_machines: Machines, expected_log: ExpectedLog, job: str
+) -> None:
+    expected_log("left alone")
+    machine = make_machine(settings={"sync": {"mode": "full", "sync_seconds": "300ms"}})
+    (machine.path / "own").mkdir()
+    machine.flush()
+    Forger(make_machine.remote(), "half").put(b"half")
+    assert not (machine.path / "half").exists()
+    for command in (("maintain", "--all"), ("sync",), ("status",), ("flush",)):
+        said = machine.mountfs(*command)
+        assert said.returncode == 0, (command, said)
+    assert any("left alone" in str(one) for one in odd(machine, "half"))
+
+
 def test_a_bundle_that_cannot_be_read_is_not_read_again_and_again(forger: Forger, fresh: Machine, job: str) -> None:
     name = forger.put(b"noise")
     eventually(lambda: len(os.listdir(fresh.path / job)), 1)
