@@ -196,6 +196,12 @@ def test_list_filters_by_type_tag_and_prefix(mountfs: Program) -> None:
     assert "not found: C" in mountfs("list", "C", code=3)
 
 
+def test_a_name_with_an_escape_sequence_is_whole_in_a_pipe(mountfs: Program) -> None:
+    mountfs("put", "J/a\x1b[31mred.log", "-", stdin=b"x")
+    assert "J/a\x1b[31mred.log" in mountfs("list", "--paths")
+    assert "J/a\x1b[31mred.log\0" in mountfs("list", "--paths", "-z")
+
+
 def _keys(rows: list[dict[str, object]]) -> list[object]:
     return [row["key"] for row in rows]
 

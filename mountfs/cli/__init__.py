@@ -105,7 +105,11 @@ class Commands(click.Group):
 
 @click.group(
     cls=Commands,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+        "color": True,  # nothing here is coloured by click: what it would take out of a pipe are parts of names
+    },
     epilog="Exit codes: 0 done · 2 wrong usage or settings · 3 not found · 4 refused · 5 no room now · 6 the machine"
     " lacks something · 7 damaged · 8 in use · 70 a bug · 130 interrupted",
 )
