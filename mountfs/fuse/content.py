@@ -52,8 +52,8 @@ class ContentRequests(Answering):
         truncate = bool(flags & os.O_TRUNC)
         write = truncate or flags & os.O_ACCMODE != os.O_RDONLY
         if self.bucket is not None and not truncate:
-            await self._bring(self.bucket, entry, whole=write)
-            entry = self._sound(entry, self._tree.entry(inode))
+            brought = await self._bring(self.bucket, entry, whole=write)
+            entry = self._sound(brought, self._tree.entry(inode))
         live = self._files.live.get(entry.ino)
         if truncate and live is not None:
             await self.waiting.lock(live.lock)
@@ -73,12 +73,25 @@ class ContentRequests(Answering):
             raise Stale("the file has another size than was said")
         return now
 
-    async def _bring(self, bucket: Bucket, entry: Entry, *, whole: bool) -> None:
-        """What is not here comes from the bucket in `open`: that is none of the kernel's few background requests."""
+    async def _bring(self, bucket: Bucket, entry: Entry, *, whole: bool) -> Entry:
+        """What is not here comes from the bucket in `open`: that is none of the kernel's few background requests.
+
+        A log that grows elsewhere may go on from one content to the next meanwhile: what is brought is the one of the
+        entry that is returned. Raises ContentLost, CorruptContent, RemoteUnavailable.
+        """
         await bucket.into(entry.parent)
-        live = self._files.live.get(entry.ino)
-        if live is None or not live.changed:
-            await bucket.prepare(entry, whole=whole)
+        while True:
+            entry = self._tree.entry(entry.ino)
+            live = self._files.live.get(entry.ino)
+            if live is not None and live.changed:
+                return entry
+            try:
+                await bucket.prepare(entry, whole=whole)
+                return entry
+            except (ContentLost, CorruptContent) as error:
+                if self._tree.entry(entry.ino).content == entry.content:
+                    log.error("%s: %s", self.store.name_of(entry.ino), error)
+                    raise
 
     @answers
     async def read(self, fh: FileHandleT, off: int, size: int) -> bytes:

@@ -237,9 +237,12 @@ class Store:
         if content is not None:
             with self.ledger.transaction():
                 self.catalog.mark_damaged(content)
-        names = self.ledger.path(live.ino)
-        key = namespace.join_key(names) if names else f"inode {live.ino}"
-        return f"{key}: {error}"
+        return f"{self.name_of(live.ino)}: {error}"
+
+    def name_of(self, ino: int) -> str:
+        """The key of an entry, for a sentence."""
+        names = self.ledger.path(ino)
+        return namespace.join_key(names) if names else f"inode {ino}"
 
 
 def _opened(state: StateDirectory) -> Catalog:
