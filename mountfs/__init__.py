@@ -7,13 +7,13 @@ The house, from the kernel's request down to the disk; imports go down only, and
     daemon                    the process of a mount: start, background work, control socket, end
     fuse                      the kernel's words and ours; the only room that knows pyfuse3 (trio: here and in daemon)
     transfers                 what goes up, comes down, stays and is shown of the bucket, beside a mount
-    bucket                    its protocol, as steps that ask for one request at a time: publishing, reading, maintenance
+    bucket                    its protocol, as steps that ask for one request at a time: publish, read, maintain
     store                     use cases: names, open files, attributes, settling, recovery. Plain synchronous Python
     settling                  from plain to stored bytes, in worker threads, as values
     drafts                    a file that is being written, and how its published state survives
     catalog · journal · contents · statedir   what is true · what is on its way there · the bytes · where all that lies
     remote                    S3 and directories; the only room that knows boto3
-    bundle · records · objects                what lies in the bucket: ZIPs with a manifest, changes and their fold, names
+    bundle · records · objects                what lies in the bucket: ZIPs with manifests, changes and their fold
     codec · namespace · config · clock        rules: seekable zstd, names and types, settings, stamps
     model, errors             the words, and what can go wrong
 
