@@ -15,8 +15,8 @@ from mountfs import bundle, objects
 from mountfs.bundle import Manifest
 from mountfs.remote.protocol import Remote
 from tests.crash.test_kill import judged, written_until_killed
-from tests.faults.proxy import Hang, ShiftDate, SlowRequest
-from tests.s3.conftest import ExpectedLog
+from tests.faults.proxy import Hang, Refuse, ShiftDate, SlowRequest
+from tests.s3.conftest import ExpectedLog, MachineFactory
 from tests.s3.two import Machine, Machines, seen_in
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
@@ -142,3 +142,26 @@ def manifests(remote: Remote, job: bytes) -> Iterator[Manifest]:
             stored = extent.within(data, object_bytes=len(data))
             assert stored is not None
             yield bundle.read_manifest(stored, store_id=None, job=job, name=name, extent=extent)
+
+
+def test_what_was_written_over_evicted_content_survives_a_kill_without_the_bucket(
+    make_machine: MachineFactory, expected_log: ExpectedLog
+) -> None:
+    """Neither the write nor the start after the kill needs a byte of what was there before."""
+    expected_log("mounted without the bucket|does not answer|not in the bucket")
+    machine = make_machine()
+    (machine.path / "job").mkdir()
+    path = machine.path / "job" / "file"
+    path.write_bytes(os.urandom(1 << 20))
+    machine.flush()
+    assert machine.mountfs("evict").returncode == 0
+    machine.proxy.rule(Refuse())
+    another = os.urandom(400_000)
+    path.write_bytes(another)
+    machine.kill()
+    machine.start()
+    assert path.read_bytes() == another
+    machine.proxy.clear()
+    machine.flush()
+    assert os.getxattr(path, "user.mountfs.state") == b"remote"
+    assert (make_machine().path / "job" / "file").read_bytes() == another
