@@ -59,7 +59,7 @@ def findings(place: Place, *, allow_other: bool, machine: Machine | None = None)
     """Everything that a mount of this store depends on."""
     machine = machine or Machine()
     yield from device(machine)
-    yield from unmounter()
+    yield from unmounter(machine)
     yield from fuse_conf(machine, allow_other=allow_other)
     yield from apparmor(machine, place.mountpoint)
     yield from versions()
@@ -92,7 +92,7 @@ def device(machine: Machine) -> Iterator[Finding]:
     yield Finding("/dev/fuse", OK, "can be opened")
 
 
-def unmounter() -> Iterator[Finding]:
+def unmounter(machine: Machine) -> Iterator[Finding]:
     found = shutil.which("fusermount3")
     if found is None:
         level = WARNING if os.geteuid() == 0 else PROBLEM
@@ -104,6 +104,14 @@ def unmounter() -> Iterator[Finding]:
             PROBLEM,
             f"{found} is not setuid root",
             f"run `chown root {found} && chmod 4755 {found}` as root",
+        )
+        return
+    if os.geteuid() != 0 and not machine.path("/etc/mtab").exists():
+        yield Finding(
+            "fusermount3",
+            PROBLEM,
+            f"{found} unmounts nothing where /etc/mtab is missing",
+            "run `ln -s /proc/self/mounts /etc/mtab` as root",
         )
         return
     yield Finding("fusermount3", OK, found)

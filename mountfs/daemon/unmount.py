@@ -47,7 +47,8 @@ def _unmount(path: Path, *, lazily: bool, deadline: float) -> None:
     while said := mountpoint.unmount(path, lazily=lazily, seconds=max(0.5, deadline - time.monotonic())):
         users = users_of(path)
         if not users and "busy" not in said:
-            raise EnvironmentProblem(f"{path} could not be unmounted: {said}")
+            hint = "; run `ln -s /proc/self/mounts /etc/mtab` as root" if "/etc/mtab" in said else ""
+            raise EnvironmentProblem(f"{path} could not be unmounted: {said}{hint}")
         if users or time.monotonic() > patience:
             raise MountBusy(_busy(path, users))
         time.sleep(BUSY_POLL_SECONDS)
