@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mountfs import namespace
+from mountfs.catalog import checkpoint
 from mountfs.errors import (
     AlreadyExists,
     CacheFull,
@@ -236,11 +237,19 @@ class Tree:
         try:
             self._delete_row(entry)
         except CacheFull:
-            if not self._state.drop_ballast():
+            if not self._make_log_room():
                 raise
             self._delete_row(entry, keep=False)
+            self._state.make_ballast()
         self._ledger.changes += 1
         self.let_go(entry.ino)
+
+    def _make_log_room(self) -> bool:
+        """The disk is full, and what was removed cannot be written down: in the room of the ballast the log is carried
+        over, now, and begins anew. Whether anything came of it. Milliseconds, for a log is short."""
+        dropped = self._state.drop_ballast()
+        frames, carried = checkpoint(self._state.catalog, truncate=True)
+        return dropped or 0 < frames == carried
 
     def _delete_row(self, entry: Entry, *, keep: bool = True) -> None:
         with self._ledger.transaction():

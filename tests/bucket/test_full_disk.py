@@ -263,3 +263,15 @@ def test_all_of_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     pwrite_all(fd, b"0123456789", 2)
     os.close(fd)
     assert (tmp_path / "file").read_bytes() == b"\0\x000123456789"
+
+
+def test_all_of_a_full_disk_can_be_removed_though_nobody_carries_the_log_over(small: Machine) -> None:
+    """As behind a daemon that is busy elsewhere: each removal makes the log longer."""
+    count = 0
+    with contextlib.suppress(CacheFull):
+        for count in range(1000):
+            small.write(f"own/{count}", data_of(count, 100_000))
+            sweep(small)
+    for number in range(count):
+        small.unlink(f"own/{number}")
+    assert set(small.view("own")) <= {"", f"/{count}"}
