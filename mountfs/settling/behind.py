@@ -126,6 +126,8 @@ class Behind:
         with self._draft_lock:
             version = self.draft.versions.get(chunk, 0)
             length = min(FRAME_BYTES, self.draft.size - chunk * FRAME_BYTES)
+        if length <= 0:  # cut off since it was chosen
+            raise Abandoned
         plain = self.draft.read_chunk(chunk, length)
         with self._draft_lock:
             if self.draft.versions.get(chunk, 0) != version:
