@@ -95,6 +95,18 @@ def as_root(arguments: Sequence[str]) -> list[str]:
     return list(arguments) if os.geteuid() == 0 else ["sudo", "-n", *arguments]
 
 
+@contextlib.contextmanager
+def disk_of(size_bytes: int, directory: Path) -> Iterator[Path]:
+    """A file system of its own, empty, gone afterwards; needs root, or sudo without a password."""
+    directory.mkdir()
+    options = f"size={size_bytes},uid={os.geteuid()},gid={os.getegid()},mode=0700"
+    subprocess.run(as_root(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(directory)]), check=True)
+    try:
+        yield directory
+    finally:
+        subprocess.run(as_root(["umount", "-l", str(directory)]), check=True)
+
+
 def drop_caches() -> None:
     """Make the kernel forget every clean page, name and inode it holds."""
     os.sync()

@@ -83,10 +83,6 @@ def whereabouts(ground: Ground, content: Content) -> list[Whereabouts]:
 def read_member(found: Whereabouts) -> Steps[Member]:
     """The content from one place, checked by its SHA-256."""
     place = found.place
-    if place.stored > LARGE_BYTES:
-        raise CorruptContent(
-            f"{place.stored} bytes, of which a record says that they are few: read in ranges next time"
-        )
     if place.object:
         fetched = yield from ask(Get(found.key, place.stored))
     else:

@@ -36,9 +36,7 @@ class Oddities:
     _refused: dict[int, dict[str, tuple[str, ...]]] = field(default_factory=dict)
     _unread: dict[tuple[int, str], float] = field(default_factory=dict)  # until when a bundle is left alone
     _wrong: dict[tuple[int, str, bytes], str] = field(default_factory=dict)  # (job, object, digest)
-    _lied: dict[Where, str] = field(
-        default_factory=dict
-    )  # paths of which a record said what their bytes do not bear out
+    _lied: dict[Where, str] = field(default_factory=dict)  # what a record said, and the bytes do not bear out
 
     def refuse(self, job: int, name: str, sentences: Collection[str]) -> None:
         """Lines of a bundle that cannot be right; all others were believed."""

@@ -216,7 +216,7 @@ def _copy_again(ground: Ground, job: int, load: Load, content: Content, place: P
     yield from ask(Copy(ground.key(job, place.object), ground.key(job, noted.object)))
     noted = replace(noted, done=True)
     note(ground, job, noted)
-    _rely_on_upload(load, replace(content, sums=place.sums, stored=place.stored), noted)
+    _rely_on_upload(load, replace(content, sums=place.sums, size=place.size, stored=place.stored), noted)
 
 
 def _fetch_member(ground: Ground, job: int, load: Load, place: Placed) -> Steps[None]:

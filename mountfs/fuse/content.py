@@ -20,6 +20,7 @@ from mountfs.transfers.bucket import Bucket
 
 log = logging.getLogger(__name__)
 
+BROUGHT_TRIES = 4  # of a file that goes on to another content each time
 FRAMES_AHEAD = 2  # decompressed ahead of a sequential reader: 1 makes it 6 % slower, 3 costs memory
 
 
@@ -80,8 +81,9 @@ class ContentRequests(Answering):
         entry that is returned. Raises ContentLost, CorruptContent, RemoteUnavailable.
         """
         await bucket.into(entry.parent)
+        tries = 0
         while True:
-            entry = self._tree.entry(entry.ino)
+            entry, tries = self._tree.entry(entry.ino), tries + 1
             live = self._files.live.get(entry.ino)
             if live is not None and live.changed:
                 return entry
@@ -89,7 +91,7 @@ class ContentRequests(Answering):
                 await bucket.prepare(entry, whole=whole)
                 return entry
             except (ContentLost, CorruptContent) as error:
-                if self._tree.entry(entry.ino).content == entry.content:
+                if tries == BROUGHT_TRIES or self._tree.entry(entry.ino).content == entry.content:
                     log.error("%s: %s", self.store.name_of(entry.ino), error)
                     raise
 

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import random
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from mountfs.store.store import CarryOver
 from mountfs.transfers.scratch import Into
 from tests.bucket.machines import Machine, SetClock
 from tests.bucket.simulated import SimulatedBucket
-from tests.mounting import as_root
+from tests.mounting import disk_of
 
 MIB = 1 << 20
 DISK_BYTES = 16 * MIB
@@ -34,14 +33,8 @@ FILE_BYTES = 2 * MIB
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own; needs root, or sudo without a password."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    options = f"size={DISK_BYTES},uid={os.geteuid()},gid={os.getegid()},mode=0700"
-    subprocess.run(as_root(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)]), check=True)
-    try:
+    with disk_of(DISK_BYTES, tmp_path / "disk") as disk:
         yield disk
-    finally:
-        subprocess.run(as_root(["umount", "-l", str(disk)]), check=True)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from tests.mount.conftest import ExpectedLog, MountFactory
 from tests.mount.syscalls import SharedMapping, refused, tolerated
-from tests.mounting import Mounted, as_root
+from tests.mounting import Mounted, disk_of
 
 pytestmark = [pytest.mark.mountfs_only, pytest.mark.usefixtures("unmeasured")]
 
@@ -170,14 +170,8 @@ def test_a_truncate_beyond_the_quota_costs_nothing_until_it_is_written(quota: Mo
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 16 MiB of its own; needs root, or sudo without a password."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    options = f"size={DISK_BYTES},uid={os.geteuid()},gid={os.getegid()},mode=0700"
-    subprocess.run(as_root(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)]), check=True)
-    try:
+    with disk_of(DISK_BYTES, tmp_path / "disk") as disk:
         yield disk
-    finally:
-        subprocess.run(as_root(["umount", "-l", str(disk)]), check=True)
 
 
 @pytest.fixture

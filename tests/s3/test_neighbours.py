@@ -4,7 +4,6 @@ import errno
 import os
 import random
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.proxy import Hang, Refuse, Status
-from tests.mounting import as_root
+from tests.mounting import disk_of
 from tests.s3.conftest import ExpectedLog
 from tests.s3.two import Machine, Machines, wait_until
 
@@ -127,14 +126,8 @@ def test_flush_says_no_while_s3_refuses(beside: Machines, job: str) -> None:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own for a state directory; needs root, or sudo without a password."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    options = f"size={DISK_BYTES},uid={os.geteuid()},gid={os.getegid()},mode=0700"
-    subprocess.run(as_root(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)]), check=True)
-    try:
+    with disk_of(DISK_BYTES, tmp_path / "disk") as disk:
         yield disk
-    finally:
-        subprocess.run(as_root(["umount", "-l", str(disk)]), check=True)
 
 
 def test_the_disk_of_the_cache_is_full(
