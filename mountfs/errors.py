@@ -33,9 +33,18 @@ class ConfigError(MountfsError):
 
 
 class QueryError(MountfsError):
-    """A query that does not parse; the sentence names the position."""
+    """A query that does not parse: the sentence, and below it the text with a caret where it went wrong.
+
+    `position` is the offset of that character in the text, from 0; `sentence` is the first line alone.
+    """
 
     errno, exit_code = _errno.EINVAL, 2
+
+    def __init__(self, sentence: str, *, text: str, position: int) -> None:
+        self.sentence, self.position = sentence, position
+        start = max(0, position - 50)  # a terminal's line is enough to see the place
+        shown = "".join(sign if sign.isprintable() else "?" for sign in text[start : start + 76])
+        super().__init__(f"{sentence} (at {position})\n  {shown}\n  {' ' * (position - start)}^")
 
 
 class NameTooLong(MountfsError):
