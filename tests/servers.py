@@ -91,6 +91,9 @@ class Weed:
             self._process.kill()
             self._process.wait()
             self._process = None
+            for port in self._ports:  # it says nowhere that these are made, and leaves them behind
+                for socket_file in Path("/tmp").glob(f"seaweedfs-*-grpc-{port}.sock"):
+                    socket_file.unlink(missing_ok=True)
 
     def environment(self) -> dict[str, str]:
         """What boto3 has to find in its environment, and nothing that it may find elsewhere."""
