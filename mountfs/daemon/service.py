@@ -102,5 +102,6 @@ def options_of(settings: "Settings") -> Options:
         recorded_owner=settings.owner == "recorded",
         protect_others=settings.protect == "others",
         job_tags=dict(settings.tags),
+        layouts=namespace.Layouts(settings.layouts),
         owner=(os.getuid(), os.getgid()),
     )

@@ -46,6 +46,7 @@ from mountfs.namespace.kinds import (
     type_of_path,
     type_word,
 )
+from mountfs.namespace.layouts import Layouts
 from mountfs.namespace.mime import guess_mime
 
 __all__ = [
@@ -66,6 +67,7 @@ __all__ = [
     "ArtifactType",
     "Fact",
     "Foreign",
+    "Layouts",
     "Plain",
     "Tag",
     "Xattr",

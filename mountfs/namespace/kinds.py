@@ -118,6 +118,11 @@ def type_by_name(path: tuple[bytes, ...], *, extra: Mapping[str, str] = _NONE) -
     return _type_of_file(words[-1], extra) or by_directory
 
 
+def type_of_word(name: bytes, *, extra: Mapping[str, str] = _NONE) -> str | None:
+    """The type that a name is, or whose alias it is, with or without its suffix; None for any other."""
+    return _type_of_file(type_word(name.decode("utf-8", "surrogateescape")), extra)
+
+
 def type_of_path(path: tuple[bytes, ...], *, explicit: str | None, extra: Mapping[str, str] = _NONE) -> str:
     """The type of the artifact at `path` below its job: said explicitly, by its name, else `custom`."""
     return explicit or type_by_name(path, extra=extra) or ArtifactType.CUSTOM.value

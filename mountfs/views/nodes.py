@@ -190,4 +190,3 @@ def _of_query(names: Names, sense: Sense) -> Jobs | None:
 def _quoted(name: bytes) -> str:
     text = name.decode("utf-8", "surrogateescape")
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-

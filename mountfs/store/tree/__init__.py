@@ -4,6 +4,7 @@ The root holds jobs, and only jobs: a file or symlink directly in it is refused,
 reserved for views. Whoever may do what by permission bits is the kernel's business (`default_permissions`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mountfs import namespace
@@ -35,11 +36,21 @@ class Tree(Renaming):
             namespace.check_job_name(name)
         entry = self._new(parent, name, Kind.DIRECTORY, mode, owner)
         self._put_new(entry)
-        if parent == ROOT_INO and self._options.job_tags:
-            with self._ledger.transaction():
-                for key, value in self._options.job_tags.items():
-                    self._owing.tagged(entry.ino, f"tag:{key}", value.encode())
+        if parent == ROOT_INO:
+            self._tag(entry.ino, {key: value.encode() for key, value in self._options.job_tags.items()})
+        else:
+            self._tag_by_layout(entry)
         return entry
+
+    def _tag_by_layout(self, entry: Entry) -> None:
+        if self._options.layouts:
+            self._tag(entry.ino, self.layout_tags(entry.parent, entry.name, entry.kind))
+
+    def _tag(self, ino: int, tags: Mapping[str, bytes]) -> None:
+        if tags:
+            with self._ledger.transaction():
+                for key, value in tags.items():
+                    self._owing.tagged(ino, f"tag:{key}", value)
 
     def make_symlink(self, parent: int, name: bytes, target: bytes, owner: Owner) -> Entry:
         self._refuse_in_root(parent, name)
@@ -57,6 +68,7 @@ class Tree(Renaming):
         entry.standing = Standing.PROVISIONAL
         self._room.take_disk(len(name))
         self._put_new(entry)
+        self._tag_by_layout(entry)
         return self._files.open(entry, write=True)
 
     def _new(self, parent: int, name: bytes, kind: Kind, mode: int, owner: Owner) -> Entry:

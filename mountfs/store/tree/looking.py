@@ -98,6 +98,13 @@ class Looking:
             known = self._lengths[directory] = sum(map(len, below)) + len(below)
         return known
 
+    def layout_tags(self, parent: int, name: bytes, kind: int) -> dict[str, bytes]:
+        """The tags that the settings' layouts see in a name at this place."""
+        if not self._options.layouts:
+            return {}
+        below = (*self._ledger.path(parent), name)[1:]
+        return self._options.layouts.tags_of_last(below, is_directory=kind == Kind.DIRECTORY)
+
 
 def text(name: bytes) -> str:
     """A name in a sentence."""

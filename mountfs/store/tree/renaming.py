@@ -1,5 +1,7 @@
 """Entries get other names and places: within a job, between jobs, over another, or in exchange."""
 
+from collections.abc import Mapping
+
 from mountfs import namespace
 from mountfs.errors import AlreadyExists, InvalidArgument, IsADirectory, NotADirectory, NotEmpty, NotFound, NotHere
 from mountfs.model import ROOT_INO, Entry, Kind
@@ -91,6 +93,7 @@ class Renaming(Removing):
         if source.kind == Kind.DIRECTORY:
             self._lengths.clear()
         now = self._ledger.clock.now_ns()
+        old_tags = self.layout_tags(source.parent, source.name, source.kind)
         with self._ledger.transaction():
             said = self._owing.renamed(source, target, parent, name)
             if target is not None:
@@ -100,6 +103,7 @@ class Renaming(Removing):
             self._ledger.catalog.move_entry(source.ino, parent=parent, name=name, ctime_ns=now)
             self._settle_alias(source.parent, source.name)
             self._settle_alias(parent, name)
+            self._retag(source.ino, old_tags, self.layout_tags(parent, name, source.kind))
             self._ledger.touch_directory(source.parent)
             self._ledger.touch_directory(parent)
         self._ledger.changes += 1
@@ -107,13 +111,23 @@ class Renaming(Removing):
             self.let_go(target.ino)
         self._renamed(source.ino, parent, name, now, said)
 
+    def _retag(self, ino: int, old: Mapping[str, bytes], new: Mapping[str, bytes]) -> None:
+        """What the old name said goes, unless somebody has said otherwise since; what the new one says comes."""
+        for key in old.keys() | new.keys():
+            held = self._ledger.catalog.register(ino, f"tag:{key}")
+            if old.get(key) != new.get(key) and held in (None, old.get(key)) and (held, new.get(key)) != (None, None):
+                self._owing.tagged(ino, f"tag:{key}", new.get(key))
+
     def _exchange(self, a: Entry, b: Entry) -> None:
         self._lengths.clear()
         now = self._ledger.clock.now_ns()
         place_a, place_b = (a.parent, a.name), (b.parent, b.name)
+        tags_a, tags_b = self.layout_tags(*place_a, a.kind), self.layout_tags(*place_b, b.kind)
         with self._ledger.transaction():
             said = self._owing.exchanged(a, b) or (None, None)
             self._ledger.catalog.exchange_entries(a, b, ctime_ns=now)
+            self._retag(a.ino, tags_a, self.layout_tags(*place_b, a.kind))
+            self._retag(b.ino, tags_b, self.layout_tags(*place_a, b.kind))
             self._settle_alias(*place_a)
             self._settle_alias(*place_b)
             self._ledger.touch_directory(a.parent)
