@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 from mountfs.catalog.schema.bucket import BUCKET
 from mountfs.catalog.schema.first import FIRST
+from mountfs.catalog.schema.index import INDEX
 
 APPLICATION_ID = 0x6D746673  # "mtfs"
 
-MIGRATIONS: tuple[tuple[str, str], ...] = (("first", FIRST), ("bucket", BUCKET))
+MIGRATIONS: tuple[tuple[str, str], ...] = (("first", FIRST), ("bucket", BUCKET), ("index", INDEX))
 VERSION = len(MIGRATIONS)
 
 

@@ -1,0 +1,6 @@
+"""The search index: filled behind the writes (`filling`), asked on connections of its readers' own (`Search`)."""
+
+from mountfs.catalog.search.answers import NEWEST, Below, Cursor, Found, JobFound, Order, Page, Sum
+from mountfs.catalog.search.search import Search
+
+__all__ = ["NEWEST", "Below", "Cursor", "Found", "JobFound", "Order", "Page", "Search", "Sum"]

@@ -1,0 +1,255 @@
+"""Brings what changed into the search index, in pieces, behind the writes.
+
+A piece reads what the catalog says now, so that it does not matter which of several changes it was noted for. What
+changes while a directory is gone through is noted by itself. On the loop's thread; whoever asks for answers that hold
+drains the ledger and steps until nothing is left.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Final
+
+from mountfs import namespace
+from mountfs.catalog import Catalog
+from mountfs.catalog.search.filling import Counted, FoundRow, Seen
+from mountfs.clock import milliseconds_of
+from mountfs.model import ROOT_INO, Digest, Kind, Standing
+
+PIECE = 100  # entries: a piece takes up to 5 ms
+RULES: Final = 1  # another number, and all is read again: types or MIME types are told in another way
+DAY_NS: Final = 86400 * 1_000_000_000
+
+_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A directory of a job: the job, the path below it, and the tags that those between the two give."""
+
+    job: int
+    path: tuple[bytes, ...]
+    tags: Mapping[str, bytes]
+
+
+@dataclass(slots=True)
+class _Piece:
+    """What one transaction is about."""
+
+    files: dict[int, Seen] = field(default_factory=dict)
+    gone: set[int] = field(default_factory=set)
+    folders: dict[int, _Folder | None] = field(default_factory=dict)
+
+
+class Indexer:
+    """`types` are the settings' own, `formats` the types that detected formats stand for."""
+
+    def __init__(
+        self, catalog: Catalog, *, types: Mapping[str, str] = _NONE, formats: Mapping[str, str] = _NONE
+    ) -> None:
+        self._catalog = catalog
+        self._tables = catalog.index
+        self._types = types
+        self._formats = formats
+        self._rules = _named([RULES, sorted(types.items()), sorted(formats.items())])
+        self._words: dict[bytes, int] = {}
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something in the catalog is not in the index yet."""
+        return self._tables.is_behind() or self._tables.progress()[1] != self._rules
+
+    def catch_up(self) -> None:
+        """Bring in all there is, now."""
+        while self.step():
+            pass
+
+    def step(self, limit: int = PIECE) -> bool:
+        """Bring in the next entries, up to so many; whether there may be more. Raises CacheFull."""
+        if not self.is_behind:
+            return False
+        try:
+            with self._catalog.transaction():
+                self._step(limit)
+        except BaseException:
+            self._words.clear()  # the numbers of new ones went with the transaction
+            raise
+        return True
+
+    def _step(self, limit: int) -> None:
+        read_to, rules = self._tables.progress()
+        if rules != self._rules:
+            read_to = 0
+            self._tables.read_again(self._rules)
+        piece = _Piece()
+        left = self._take_changed(piece, read_to, limit)
+        if left > 0:
+            self._take_newer(piece, read_to, left)
+        self._write(piece)
+
+    # -- what a piece is about ------------------------------------------------------------------------------
+
+    def _take_newer(self, piece: _Piece, read_to: int, limit: int) -> None:
+        rows = self._tables.newer(read_to, limit)
+        for seen in rows:
+            if seen.kind != Kind.DIRECTORY:
+                piece.files[seen.ino] = seen
+            elif seen.parent == ROOT_INO and seen.ino != ROOT_INO:
+                self._take_job(seen.ino)
+        if rows:
+            self._tables.read_on(rows[-1].ino)
+
+    def _take_changed(self, piece: _Piece, read_to: int, limit: int) -> int:
+        """How many may still follow."""
+        noted = self._tables.noted(limit)
+        known = self._tables.seen([ino for ino, _, _ in noted])
+        done = []
+        for ino, deep, after in noted:
+            if limit <= 0:
+                break
+            seen = known.get(ino)
+            limit -= 1
+            if seen is None or ino == ROOT_INO:
+                piece.gone.add(ino)
+            elif seen.kind != Kind.DIRECTORY:
+                piece.files[ino] = seen
+            elif self._take_directory(seen, deep=deep):
+                limit, upto = self._take_below(piece, ino, after, read_to, limit)
+                if upto is not None:
+                    self._tables.note_at(ino, upto)
+                    continue
+            done.append(ino)
+        self._tables.done(done)
+        return limit
+
+    def _take_directory(self, seen: Seen, *, deep: bool) -> bool:
+        """Whether what lies below it is to be looked at too."""
+        if seen.parent == ROOT_INO:
+            self._take_job(seen.ino)
+            return deep
+        self._tables.set_job_tags(seen.ino, ())
+        return True
+
+    def _take_job(self, ino: int) -> None:
+        self._tables.set_job_tags(ino, _tags(self._tables.said([ino]).get(ino, {})).items())
+
+    def _take_below(self, piece: _Piece, ino: int, after: bytes, read_to: int, limit: int) -> tuple[int, bytes | None]:
+        """(how many may still follow, the name up to which it was looked at; None: to the end)."""
+        rows = self._tables.below(ino, after, max(limit, 1))
+        self._tables.note(row.ino for row in rows if row.kind == Kind.DIRECTORY)
+        for row in rows:
+            if row.kind != Kind.DIRECTORY and row.ino <= read_to:  # the others are read when their number comes
+                piece.files[row.ino] = row
+        return limit - len(rows), rows[-1].name if len(rows) >= max(limit, 1) else None
+
+    # -- rows -----------------------------------------------------------------------------------------------
+
+    def _write(self, piece: _Piece) -> None:
+        said = self._tables.said(list(piece.files))
+        rows: list[FoundRow] = []
+        tags: list[tuple[int, str, bytes, int]] = []
+        for seen in piece.files.values():
+            folder = self._folder(piece, seen.parent)
+            registers = said.get(seen.ino, {})
+            if folder is None:
+                continue
+            rows.append(self._row(seen, folder, registers))
+            own = {**folder.tags, **_tags(registers)}
+            tags.extend((seen.ino, key, value, folder.job) for key, value in own.items())
+        for ino in piece.gone:
+            self._tables.set_job_tags(ino, ())
+        before = self._tables.counted([*piece.files, *piece.gone])
+        self._tables.remove(before)
+        self._tables.put(rows)
+        self._tables.put_own_tags(tags)
+        self._count(before.values(), [row.counted() for row in rows])
+
+    def _row(self, seen: Seen, folder: _Folder, registers: Mapping[str, bytes]) -> FoundRow:
+        path = (*folder.path, seen.name)
+        link = seen.kind == Kind.SYMLINK
+        form = registers.get("@format")
+        mime = registers.get("mime_type") or namespace.guess_mime(seen.name).encode()
+        return FoundRow(
+            seen.ino, folder.job, b"/".join(path), seen.name, link, self._word(self._type(path, registers)),
+            self._word(mime), None if form is None else self._word(form), seen.size, seen.stored, seen.created_ns,
+            seen.modified_ns, milliseconds_of(seen.stamp), _expiry(registers.get("expires_at")),
+            registers.get("pinned") == b"1", seen.standing == Standing.RECOVERED,
+            Digest.of(seen.target or b"") if link else None,
+        )  # fmt: skip
+
+    def _type(self, path: tuple[bytes, ...], registers: Mapping[str, bytes]) -> bytes:
+        explicit = registers.get("type")
+        if explicit:
+            return explicit
+        kind = namespace.type_by_name(path, extra=self._types)
+        if kind is None and "@format" in registers:
+            kind = self._formats.get(registers["@format"].decode("utf-8", "surrogateescape"))
+        return (kind or namespace.ArtifactType.CUSTOM.value).encode()
+
+    def _word(self, text: bytes) -> int:
+        number = self._words.get(text)
+        if number is None:
+            number = self._words[text] = self._tables.word(text)
+        return number
+
+    def _folder(self, piece: _Piece, ino: int) -> _Folder | None:
+        """What a directory gives to all in it; None where it is in no job."""
+        if ino not in piece.folders:
+            piece.folders[ino] = self._read_folder(piece, ino)
+        return piece.folders[ino]
+
+    def _read_folder(self, piece: _Piece, ino: int) -> _Folder | None:
+        seen = self._tables.seen([ino]).get(ino) if ino > ROOT_INO else None
+        if seen is None or seen.kind != Kind.DIRECTORY:
+            return None
+        if seen.parent == ROOT_INO:
+            return _Folder(ino, (), {})
+        above = self._folder(piece, seen.parent)
+        if above is None:
+            return None
+        own = _tags(self._tables.said([ino]).get(ino, {}))
+        return _Folder(above.job, (*above.path, seen.name), {**above.tags, **own})
+
+    # -- sums -----------------------------------------------------------------------------------------------
+
+    def _count(self, before: Iterable[Counted], after: Iterable[Counted]) -> None:
+        jobs, types, days = _Sums(), _Sums(), Counter[tuple[int, int]]()
+        for sign, rows in ((-1, before), (1, after)):
+            for row in rows:
+                jobs.add((row.job,), sign, row)
+                types.add((row.type, row.job), sign, row)
+                days[row.created_ns // DAY_NS, row.job] += sign
+        self._tables.add_to_jobs([(job, *sums) for (job,), sums in jobs.items()])
+        self._tables.add_to_types([(kind, job, *sums) for (kind, job), sums in types.items()])
+        self._tables.add_to_days([(day, job, count) for (day, job), count in days.items() if count])
+
+
+class _Sums(dict[tuple[int, ...], tuple[int, int, int]]):
+    """By key: how many artifacts, their sizes, what they cost; all of it more or fewer than before."""
+
+    def add(self, key: tuple[int, ...], sign: int, row: Counted) -> None:
+        artifacts, size, stored = self.get(key, (0, 0, 0))
+        self[key] = artifacts + sign, size + sign * row.size, stored + sign * row.stored
+
+
+def _tags(registers: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {name[4:]: value for name, value in registers.items() if name.startswith("tag:")}
+
+
+def _expiry(text: bytes | None) -> int | None:
+    """In seconds: years up to 9999 are more nanoseconds than a row holds."""
+    try:
+        moment = datetime.fromisoformat(text.decode()) if text else None
+    except ValueError:
+        return None
+    if moment is None:
+        return None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def _named(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
