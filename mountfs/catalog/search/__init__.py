@@ -2,5 +2,6 @@
 
 from mountfs.catalog.search.answers import NEWEST, Below, Cursor, Found, JobFound, Order, Page, Sum
 from mountfs.catalog.search.search import Search
+from mountfs.catalog.search.values import JobThen, Values
 
-__all__ = ["NEWEST", "Below", "Cursor", "Found", "JobFound", "Order", "Page", "Search", "Sum"]
+__all__ = ["NEWEST", "Below", "Cursor", "Found", "JobFound", "JobThen", "Order", "Page", "Search", "Sum", "Values"]

@@ -69,10 +69,14 @@ class JobFound:
 
 @dataclass(frozen=True, slots=True)
 class Below:
-    """A name in a directory of a job: an artifact that was found, or a directory that has some below it."""
+    """A name in a directory of a job: the artifact `ino` that was found, or 0: a directory that has some below it."""
 
     name: bytes
-    is_directory: bool
+    ino: int
+
+    @property
+    def is_directory(self) -> bool:
+        return self.ino == 0
 
     @property
     def after(self) -> bytes:

@@ -31,6 +31,13 @@ class Jobs:
         for name, ino in self.by_name(after):
             yield self._matching_in(name, ino)
 
+    def one(self, name: bytes) -> JobFound | None:
+        """The job of that name, where it has some."""
+        sql = "SELECT e.ino FROM entry e JOIN holding h ON h.job = e.ino WHERE e.parent = 1 AND e.name = ?"
+        row = self._run(sql, (name,)).fetchone()
+        found = self._matching_in(name, int(row[0])) if row else None
+        return found if found is not None and found.matching else None
+
     def by_name(
         self, start: bytes, *, inclusive: bool = False, descending: bool = False
     ) -> Iterator[tuple[bytes, int]]:
@@ -96,12 +103,12 @@ class Jobs:
         while len(found) < limit:
             behind = self._behind(prefix, after)
             wanted = both([Sql("f.job = ?", (job,)), behind, upto, where])
-            sql = f"SELECT f.path FROM found f INDEXED BY found_path WHERE {wanted.text} ORDER BY f.path LIMIT 1"
+            sql = f"SELECT f.path, f.ino FROM found f INDEXED BY found_path WHERE {wanted.text} ORDER BY f.path LIMIT 1"
             row = self._run(sql, wanted.args).fetchone()
             if row is None:
                 break
             name, slash, _ = bytes(row[0])[len(prefix) :].partition(b"/")
-            found.append(Below(name, bool(slash)))
+            found.append(Below(name, 0 if slash else int(row[1])))
             after = found[-1].after
         return found
 

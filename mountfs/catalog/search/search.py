@@ -15,6 +15,7 @@ from mountfs.catalog.search.compiling import Compiler, Sql, both, fits_raw
 from mountfs.catalog.search.drivers import Drivers
 from mountfs.catalog.search.jobs import Jobs
 from mountfs.catalog.search.paging import ORDERS, WIDTH, Paging
+from mountfs.catalog.search.values import Values
 from mountfs.catalog.tables import Row, Value
 from mountfs.errors import InvalidArgument
 from mountfs.query import EVERYTHING, Query
@@ -30,6 +31,7 @@ class Search:
         self._db = connection
         self._path = path
         self._words: dict[int, str] = {}
+        self.values = Values(self._run, self._snapshot)
         connection.create_function("fits", 2, fits_raw, deterministic=True)
 
     @classmethod
@@ -93,6 +95,15 @@ class Search:
         """The next jobs with artifacts that the query is about, in byte order of their names."""
         with self._snapshot():
             return list(islice((job for job in Jobs(self._run, query).matching(after) if job.matching), limit))
+
+    def job(self, query: Query, name: bytes) -> JobFound | None:
+        """The job of that name, where it has artifacts that the query is about."""
+        with self._snapshot():
+            return Jobs(self._run, query).one(name)
+
+    def job_ino(self, name: bytes) -> int | None:
+        row = self._run("SELECT ino FROM entry WHERE parent = 1 AND name = ? AND kind = 2", (name,)).fetchone()
+        return None if row is None else int(row[0])
 
     def below(self, query: Query, *, job: int, path: bytes = b"", after: bytes = b"", limit: int = 100) -> list[Below]:
         """The next names in a directory of a job that lead to artifacts that the query is about.

@@ -1,0 +1,128 @@
+"""Which values there are to ask for: types, keys and values of tags, days; and the jobs that came last.
+
+Each list hops from value to value by its index, so that it costs what is shown and not what is stored.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from mountfs.catalog.tables import Run, Value
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FEW: Final = 2000  # jobs that are sorted; more are gone through from the newest on
+_NEWEST: Final = (
+    "SELECT h.job, e.name, h.newest_ms FROM {source} CROSS JOIN entry e ON e.ino = h.job WHERE e.parent = 1"
+    " AND (h.newest_ms, h.job) < (?, ?) {more} ORDER BY h.newest_ms DESC, h.job DESC"
+)
+_AFTER_ALL: Final = (1 << 62, 1 << 62)
+
+
+@dataclass(frozen=True, slots=True)
+class JobThen:
+    """A job, and when something was last published in it, in ms since the epoch."""
+
+    ino: int
+    name: bytes
+    newest_ms: int
+
+
+class Values:
+    """`run` reads the index within `snapshot`."""
+
+    def __init__(self, run: Run, snapshot: Callable[[], AbstractContextManager[None]]) -> None:
+        self._run = run
+        self._snapshot = snapshot
+
+    def types(self) -> list[bytes]:
+        """The types that some artifact has, in the order of their names."""
+        with self._snapshot():
+            sql = "SELECT text FROM word w WHERE EXISTS (SELECT 1 FROM tally WHERE type = w.id) ORDER BY text"
+            return [bytes(text) for (text,) in self._run(sql)]
+
+    def keys(self, *, after: bytes = b"", limit: int = 1000) -> list[bytes]:
+        """The next keys of tags that a job or an artifact has."""
+        sql = " UNION ALL ".join(f"SELECT min(key) AS v FROM {table} WHERE key > ?1" for table in ("job_tag", "own_tag"))
+        with self._snapshot():
+            hops = self._hop(sql, after.decode("ascii", "replace"), limit)
+            return [str(key).encode() for key in hops]
+
+    def tag_values(self, key: str, *, after: bytes | None = None, limit: int = 1000) -> list[bytes]:
+        """The next values that the tag of that key has somewhere; None: from the first, which may be empty."""
+        sql = " UNION ALL ".join(
+            f"SELECT min(value) AS v FROM {table} WHERE key = ?2 AND value > ?1" for table in ("job_tag", "own_tag")
+        )
+        with self._snapshot():
+            first: list[bytes] = [b""] if after is None and self._has_label(key) else []
+            hops = self._hop(sql, after or b"", limit - len(first), key)
+            return [*first, *(bytes(value) for value in hops if isinstance(value, bytes))]
+
+    def _has_label(self, key: str) -> bool:
+        sql = " UNION ALL ".join(f"SELECT 1 FROM {table} WHERE key = ?1 AND value = x''" for table in ("job_tag", "own_tag"))
+        return self._run(f"{sql} LIMIT 1", (key,)).fetchone() is not None
+
+    def _hop(self, sql: str, after: Value, limit: int, *more: Value) -> Iterator[Value]:
+        for _ in range(limit):
+            after = self._run(f"SELECT min(v) FROM ({sql})", (after, *more)).fetchone()[0]
+            if after is None:
+                return
+            yield after
+
+    def days(self, within: str = "") -> list[str]:
+        """The days, as `2026-11-21`, on which something was created, of those that begin so; years of them are many."""
+        with self._snapshot():
+            sql = "SELECT min(day) AS v FROM daily WHERE day > ?1"
+            first = -1 if not within else (_day(within) - 1)
+            found = []
+            for day in self._hop(sql, first, 1 << 20):
+                assert isinstance(day, int)
+                text = (_EPOCH + timedelta(days=day)).strftime("%Y-%m-%d")
+                if not text.startswith(within):
+                    break
+                found.append(text)
+            return found
+
+    def newest_jobs(self, *, after: JobThen | None = None, limit: int) -> list[JobThen]:
+        """The next jobs in which something was published last, newest first."""
+        return self._newest("holding h", "", (), after, limit)
+
+    def newest_tagged(self, key: str, value: bytes, *, after: JobThen | None = None, limit: int) -> list[JobThen]:
+        """The same of the jobs that have this tag themselves."""
+        with self._snapshot():
+            sql = "SELECT count(*) FROM (SELECT 1 FROM job_tag WHERE key = ? AND value = ? LIMIT ?)"
+            few = self._run(sql, (key, value, _FEW + 1)).fetchone()[0] <= _FEW
+        if few:
+            more = "AND h.job IN (SELECT job FROM job_tag WHERE key = ? AND value = ?)"
+            source = "holding h NOT INDEXED"
+        else:
+            more = "AND EXISTS (SELECT 1 FROM job_tag t WHERE t.job = h.job AND t.key = ? AND t.value = ?)"
+            source = "holding h INDEXED BY holding_newest"
+        return self._newest(source, more, (key, value), after, limit)
+
+    def _newest(
+        self, source: str, more: str, args: tuple[Value, ...], after: JobThen | None, limit: int
+    ) -> list[JobThen]:
+        start = _AFTER_ALL if after is None else (after.newest_ms, after.ino)
+        with self._snapshot():
+            rows = self._run(_NEWEST.format(source=source, more=more) + " LIMIT ?", (*start, *args, limit))
+            return [JobThen(ino, bytes(name), newest_ms) for ino, name, newest_ms in rows]
+
+    def job_tags(self, job: int) -> dict[str, bytes]:
+        """The tags of a job itself."""
+        with self._snapshot():
+            rows = self._run("SELECT key, value FROM job_tag WHERE job = ?", (job,))
+            return {str(key): bytes(value) for key, value in rows}
+
+    def types_in(self, job: int) -> list[str]:
+        """The types of the artifacts of a job."""
+        with self._snapshot():
+            rows = self._run("SELECT w.text FROM tally t JOIN word w ON w.id = t.type WHERE t.job = ? ORDER BY 1", (job,))
+            return [bytes(text).decode("utf-8", "surrogateescape") for (text,) in rows]
+
+
+def _day(within: str) -> int:
+    """The first day, since the epoch, of a year or a month."""
+    year, _, month = within.partition("-")
+    return (datetime(int(year), int(month or 1), 1, tzinfo=UTC) - _EPOCH).days
