@@ -7,8 +7,8 @@ from types import MappingProxyType
 from mountfs.compare.benchmarks import BenchmarkChanges, LoadChanges, Pace, compare_benchmarks, compare_load
 from mountfs.compare.coverage import CoverageChange, compare_coverage, coverage_of
 from mountfs.compare.findings import FindingChanges, compare_findings, findings_of
-from mountfs.compare.sides import Kind, Lack, Side, Which, lacks_of
 from mountfs.compare.outcomes import TestChanges, Tests, compare_tests, merged_tests
+from mountfs.compare.sides import Kind, Lack, Side, Which, lacks_of
 from mountfs.compare.values import Change, Options
 from mountfs.reports.model import Diff
 
@@ -84,7 +84,7 @@ def _lacking_tools(comparison: Comparison) -> Iterator[Lack]:
     if findings is None:
         return
     for which, tools in ((Which.AFTER, findings.only_before), (Which.BEFORE, findings.only_after)):
-        for tool, found in (tools or {}).items():
+        for tool, found in tools.items():
             reason = f"no report of {tool}; the other side has one with {len(found)} findings"
             yield Lack(which, (Kind.FINDINGS,), "", reason, blocks=False)
 

@@ -5,7 +5,8 @@ A tool that ran on one side alone is left out of all of it: what it found is nei
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from mountfs.reports.model import Finding, Findings, Parsed, Severity
@@ -27,6 +28,10 @@ class FindingChange:
     before: Finding
     after: Finding
 
+    @property
+    def is_worse(self) -> bool:
+        return _ORDER[self.after.severity] < _ORDER[self.before.severity]
+
 
 @dataclass(frozen=True, slots=True)
 class FindingChanges:
@@ -47,14 +52,17 @@ class FindingChanges:
     reopened: tuple[Finding, ...] = ()
     judged: tuple[FindingChange, ...] = ()
     unchanged: int = 0
-    only_before: Mapping[str, tuple[Finding, ...]] | None = None
-    only_after: Mapping[str, tuple[Finding, ...]] | None = None
+    only_before: Mapping[str, tuple[Finding, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    only_after: Mapping[str, tuple[Finding, ...]] = field(default_factory=lambda: MappingProxyType({}))
     loosely: tuple[str, ...] = ()
 
-    @property
-    def arrived(self) -> list[Finding]:
-        """All that was not there, in this severity, and is now: what gates look at."""
-        return [*self.new, *self.reopened, *(change.after for change in self.judged)]
+    def arrived(self, severity: Severity | None = None) -> int:
+        """How many there are that were not; of one severity also those that rose to it. What gates look at."""
+        came = (*self.new, *self.reopened)
+        if severity is None:
+            return len(came)
+        risen = (change.after for change in self.judged if change.is_worse)
+        return sum(1 for finding in (*came, *risen) if finding.severity is severity)
 
 
 def findings_of(reports: Sequence[tuple[str, Parsed]]) -> Found | None:
