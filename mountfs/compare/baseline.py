@@ -1,4 +1,4 @@
-"""What to compare with: the pinned job, else the newest good one of the branch, else the nearest ancestor, else nothing.
+"""What to compare with: the pinned job, else the newest good one of the branch, else the nearest ancestor, or nothing.
 
 The same rule says what `.latest/<key>/<value>/` shows. Why a job was not taken is part of the answer: a baseline that
 surprises is the first thing people ask about.
@@ -104,7 +104,7 @@ def latest(candidates: Iterable[Candidate], wanted: Wanted) -> Choice:
 
     A job tagged `pr` counts under `pr` and `commit` only. Of two of one moment the greater name is the newer.
     """
-    jobs = sorted(candidates, key=_newest_first)
+    jobs = _newest_first(candidates)
     fitting = [job for job in jobs if _refused(job, wanted) is None]
     if not fitting:
         return Choice(None, Rule.NONE, tuple((job.job, _refused(job, wanted) or "") for job in jobs))
@@ -121,7 +121,7 @@ def choose_baseline(candidates: Iterable[Candidate], wanted: Wanted) -> Choice:
     A pinned job must be of that branch and hold the type, but not be successful: somebody said so. The nearest
     ancestor may be of any branch, and of a pull request.
     """
-    jobs = sorted(candidates, key=_newest_first)
+    jobs = _newest_first(candidates)
     pinned = [job for job in jobs if job.pinned and _refused(job, wanted, pinned=True) is None]
     if pinned:
         return Choice(
@@ -137,8 +137,8 @@ def choose_baseline(candidates: Iterable[Candidate], wanted: Wanted) -> Choice:
     return Choice(nearest, Rule.ANCESTOR, _others(jobs, nearest, wanted, f"further away than {_shown(nearest.job)}"))
 
 
-def _newest_first(job: Candidate) -> tuple[int, tuple[int, ...]]:
-    return -job.published_ms, tuple(-byte for byte in job.job) + (1,)
+def _newest_first(jobs: Iterable[Candidate]) -> list[Candidate]:
+    return sorted(jobs, key=lambda job: (job.published_ms, job.job), reverse=True)
 
 
 def _others(

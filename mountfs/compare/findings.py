@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from mountfs.compare.values import Change
 from mountfs.reports.model import Finding, Findings, Parsed, Severity
 
 _ORDER: Final = {severity: number for number, severity in enumerate(Severity)}
@@ -56,6 +57,10 @@ class FindingChanges:
     only_after: Mapping[str, tuple[Finding, ...]] = field(default_factory=lambda: MappingProxyType({}))
     loosely: tuple[str, ...] = ()
 
+    def count(self, severity: Severity | None = None) -> Change:
+        """How many were and are open, of one severity or of all."""
+        return Change(_total(self.before, severity), _total(self.after, severity))
+
     def arrived(self, severity: Severity | None = None) -> int:
         """How many there are that were not; of one severity also those that rose to it. What gates look at."""
         came = (*self.new, *self.reopened)
@@ -63,6 +68,12 @@ class FindingChanges:
             return len(came)
         risen = (change.after for change in self.judged if change.is_worse)
         return sum(1 for finding in (*came, *risen) if finding.severity is severity)
+
+
+def _total(counts: Mapping[Severity, int] | None, severity: Severity | None) -> int | None:
+    if counts is None:
+        return None
+    return sum(counts.values()) if severity is None else counts[severity]
 
 
 def findings_of(reports: Sequence[tuple[str, Parsed]]) -> Found | None:

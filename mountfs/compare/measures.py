@@ -4,7 +4,7 @@ A missing baseline makes everything look new: a count of what came is then an up
 is zero. What the later side lacks may hold anything: nothing is judged on it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,7 +76,7 @@ def _difference(at: Change, reason: str) -> Measure:
 
 def _of_tests(tests: TestChanges, name: str) -> Measure:
     if name.startswith("tests."):
-        return _difference(_count(tests, name.removeprefix("tests.")), "a side does not say it")
+        return _difference(tests.count(name.removeprefix("tests.")), "a side does not say it")
     if tests.after is None:
         return Measure(reason="no tests on the later side")
     most = {"new_failures": tests.after.bad, "newly_flaky": tests.after.flaky, "newly_skipped": tests.after.skipped}
@@ -100,24 +100,6 @@ def _lengths(tests: TestChanges) -> dict[str, int]:
         "newly_flaky": len(tests.newly_flaky),
         "slower": len(tests.slower),
     }
-
-
-def _count(tests: TestChanges, name: str) -> Change:
-    sides = [
-        None
-        if side is None
-        else {
-            "total": side.total,
-            "passed": side.passed,
-            "failed": side.failed,
-            "errors": side.errors,
-            "skipped": side.skipped,
-            "flaky": side.flaky,
-            "seconds": side.seconds,
-        }[name]
-        for side in (tests.before, tests.after)
-    ]
-    return Change(sides[0], sides[1])
 
 
 # -- the others -------------------------------------------------------------------------------------------------
@@ -146,7 +128,8 @@ def _of_findings(found: FindingChanges, name: str) -> Measure:
         return Measure(reason=f"no report of {', '.join(found.only_before) or 'findings'} on the later side")
     severity = None if name in ("total", "new", "fixed") else Severity(name)
     pending = sum(_many(findings, severity) for findings in found.only_after.values())
-    at = Change(_total(found.before, severity), (_total(found.after, severity) or 0) + pending)
+    at = found.count(severity)
+    at = Change(at.before, (at.after or 0) + pending)
     if found.before is None:
         pending = int(at.after or 0)
     if name == "fixed":
@@ -158,12 +141,6 @@ def _of_findings(found: FindingChanges, name: str) -> Measure:
 
 def _many(findings: Iterable[Finding], severity: Severity | None) -> int:
     return sum(1 for f in findings if not f.suppressed and (severity is None or f.severity is severity))
-
-
-def _total(counts: Mapping[Severity, int] | None, severity: Severity | None) -> int | None:
-    if counts is None:
-        return None
-    return sum(counts.values()) if severity is None else counts.get(severity, 0)
 
 
 def _of_benchmarks(benchmarks: BenchmarkChanges, name: str) -> Measure:

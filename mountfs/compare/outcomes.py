@@ -13,7 +13,7 @@ from typing import Final
 from mountfs.compare.formats import choose_formats
 from mountfs.compare.identity import TestId, identify
 from mountfs.compare.legs import by_leg
-from mountfs.compare.values import Options, finite
+from mountfs.compare.values import Change, Options, finite
 from mountfs.reports.model import Case, Outcome, Parsed, TestRun
 
 BAD: Final = frozenset({Outcome.FAILED, Outcome.ERROR})
@@ -48,6 +48,18 @@ class Counts:
     @property
     def bad(self) -> int:
         return self.failed + self.errors
+
+    def by_name(self) -> dict[str, float | None]:
+        """The numbers as metrics name them."""
+        return {
+            "total": self.total,
+            "passed": self.passed,
+            "failed": self.failed,
+            "errors": self.errors,
+            "skipped": self.skipped,
+            "flaky": self.flaky,
+            "seconds": self.seconds,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +109,11 @@ class TestChanges:
     flaky: tuple[TestChange, ...] = ()
     slower: tuple[TestChange, ...] = ()
     unnamed: bool = False
+
+    def count(self, name: str) -> Change:
+        """One of the counts on both sides."""
+        before = None if self.before is None else self.before.by_name()[name]
+        return Change(before, None if self.after is None else self.after.by_name()[name])
 
     @property
     def newly_flaky(self) -> tuple[TestChange, ...]:

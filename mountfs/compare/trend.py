@@ -2,9 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from mountfs.compare.metrics import Metric, Unit
-from mountfs.compare.values import Better, Change, finite
+from mountfs.compare.values import Better, Change
+
+_MOST: Final = 1e18  # more than any disk holds or clock shows: a broken report, and no axis could show it
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,6 @@ def _from_nothing(change: Change) -> float:
 
 
 def trend(metric: Metric, points: Iterable[Point]) -> Trend:
-    """The trend of these points, in the order of time; a number that is none is left out."""
-    kept = (point for point in points if finite(point.value) is not None)
+    """The trend of these points, in the order of time; what cannot be a number of a run is left out."""
+    kept = (point for point in points if abs(point.value) <= _MOST)  # NaN is not
     return Trend(metric, tuple(sorted(kept, key=lambda point: (point.at_ms, point.job))))
