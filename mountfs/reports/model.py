@@ -99,9 +99,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Findings with multiplicity: the same identity may come more than once."""
+    """Findings with multiplicity: the same identity may come more than once. `tools` ran, with findings or without."""
 
     findings: tuple[Finding, ...]
+    tools: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +173,14 @@ class Parsed:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Its format was recognised, but it cannot be read: never to be taken for an empty one."""
+    """Its format was recognised, but it cannot be read: never to be taken for an empty one.
+
+    `kind` is that of the report it should be (`tests`, `coverage`…), empty where the format does not tell.
+    """
 
     format: str
     reason: str
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
