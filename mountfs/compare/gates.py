@@ -15,7 +15,7 @@ from typing import Final
 from mountfs.compare.comparison import Comparison
 from mountfs.compare.measures import Measure, measure
 from mountfs.compare.metrics import Metric, Unit, metric_named
-from mountfs.config.units import parse_duration_seconds, parse_size
+from mountfs.namespace.units import parse_duration_seconds, parse_size
 from mountfs.errors import InvalidArgument
 
 MOST_TEXT: Final = 4096

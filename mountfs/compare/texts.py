@@ -3,7 +3,7 @@
 from typing import Final
 
 from mountfs.compare.metrics import Unit
-from mountfs.config.units import format_size
+from mountfs.namespace.units import format_size
 
 NOTHING: Final = "–"
 MINUS: Final = "−"

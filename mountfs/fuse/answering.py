@@ -27,10 +27,13 @@ from mountfs.errors import (
     TagTooLarge,
     Unsupported,
 )
+from mountfs.fuse.asking import Asking
 from mountfs.fuse.attributes import CACHED_SECONDS, SHARED_ATTRIBUTES, SHARED_SECONDS, UNSETTLED_SECONDS, to_kernel
 from mountfs.fuse.handles import DirectoryHandle, Handle
 from mountfs.fuse.refusals import Refusals
 from mountfs.fuse.syncing import Syncing
+from mountfs.fuse.viewnodes import VIEW
+from mountfs.fuse.views import Views
 from mountfs.fuse.waiting import Waiting
 from mountfs.model import Entry
 from mountfs.store.live import LiveFile
@@ -50,13 +53,16 @@ def answers(handler: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Corouti
 
     @functools.wraps(handler)
     async def answer(*args: P.args, **kwargs: P.kwargs) -> R:
-        args[0].requests += 1  # type: ignore[attr-defined]
+        here: Answering = args[0]  # type: ignore[assignment]
+        here.requests += 1
         try:
+            if len(args) > 1 and isinstance(args[1], int) and args[1] >= VIEW:
+                return await getattr(here.views, handler.__name__)(*args[1:], **kwargs)  # type: ignore[no-any-return]
             return await handler(*args, **kwargs)
         except FUSEError:
             raise
         except MountfsError as error:
-            args[0].refused(handler.__name__, args, error)  # type: ignore[attr-defined]
+            here.refused(handler.__name__, args, error)
             raise FUSEError(error.errno) from error
         except OSError as error:
             log.exception("%s failed", handler.__name__)
@@ -84,6 +90,7 @@ class Answering(pyfuse3.Operations):
             bucket.following.asked = lambda: self.requests
         self.waiting = Waiting(handler_seconds)
         self.syncing = Syncing(store, self.waiting)
+        self.views = Views(Asking(store, self.waiting), owner=store.options.owner)
         self.refusals = Refusals(store)
         self.requests = 0
         self._tree, self._files = store.tree, store.files

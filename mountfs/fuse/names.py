@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import pyfuse3
 from pyfuse3 import EntryAttributes, FileNameT, FlagT, FUSEError, InodeT, ModeT, RequestContext
 
-from mountfs.errors import Unsupported
+from mountfs.errors import ReadOnlyView, Unsupported
 from mountfs.fuse.answering import Answering, answers
+from mountfs.fuse.viewnodes import VIEW
 from mountfs.model import ROOT_INO, Entry, Standing
 from mountfs.store.tree import Owner
 from mountfs.transfers.bucket import Bucket
@@ -23,6 +24,8 @@ class NameRequests(Answering):
             return self._attributes(self._tree.entry(parent_inode))
         if name == b"..":
             return self._attributes(self._tree.entry(self._tree.entry(parent_inode).parent))
+        if parent_inode == ROOT_INO and name.startswith(b"."):
+            return await self.views.in_root(name)
         found = self._tree.find(parent_inode, name)
         if self.bucket is not None:
             found = await self._looked(self.bucket, parent_inode, name, found)
@@ -41,7 +44,10 @@ class NameRequests(Answering):
         return self._tree.find(parent, name)
 
     async def forget(self, inode_list: Sequence[tuple[InodeT, int]]) -> None:
-        """Nothing to do: inode numbers are the catalog's keys, valid whether the kernel knows them or not."""
+        """Numbers of entries are the catalog's keys, valid whether the kernel knows them or not; views are numbered."""
+        for inode, count in inode_list:
+            if inode >= VIEW:
+                self.views.forget(inode, count)
 
     @answers
     async def readlink(self, inode: InodeT, ctx: RequestContext) -> FileNameT:
@@ -100,6 +106,8 @@ class NameRequests(Answering):
         self, parent_inode_old: InodeT, name_old: FileNameT, parent_inode_new: InodeT, name_new: FileNameT,
         flags: FlagT, ctx: RequestContext,
     ) -> None:  # fmt: skip
+        if parent_inode_new >= VIEW:
+            raise ReadOnlyView("views are read-only: change the artifacts that they link to")
         exchange = bool(flags & pyfuse3.RENAME_EXCHANGE)
         self._tree.rename(
             parent_inode_old, name_old, parent_inode_new, name_new,

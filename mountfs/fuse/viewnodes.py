@@ -1,44 +1,43 @@
-"""Inode numbers of views: bit 62, whether it is a directory, the number of the view, and the entry it shows.
+"""Inode numbers of views: bit 62, the number of a directory in a view, and the entry that a link in it leads to.
 
-A view is numbered when the kernel first meets it, and may be forgotten when the kernel has forgotten all of it; what a
-view shows needs no number of its own, so that a million links cost nothing here.
+A directory is numbered when the kernel first meets it, and may be forgotten when the kernel has forgotten all of it. A
+link needs no number of its own, so that a million of them cost nothing here.
 """
 
 from collections import Counter
 from typing import Final
 
-from mountfs.views.nodes import Names
+from mountfs.views.answers import Place
 
 VIEW: Final = 1 << 62
-_DIRECTORY: Final = 1 << 61
 _ENTRY_BITS: Final = 40
 _ENTRY: Final = (1 << _ENTRY_BITS) - 1
-_NUMBERS: Final = 1 << (61 - _ENTRY_BITS)
+_NUMBERS: Final = 1 << (62 - _ENTRY_BITS)
 KEPT: Final = 10_000
-"""Views that stay numbered although the kernel has forgotten them."""
+"""Directories that stay numbered although the kernel has forgotten them."""
 
 
 class ViewNumbers:
-    """Views by number, by their names."""
+    """Directories of views by number."""
 
     def __init__(self) -> None:
-        self._names: dict[int, Names] = {}
-        self._numbers: dict[Names, int] = {}
+        self._places: dict[int, Place] = {}
+        self._numbers: dict[Place, int] = {}
         self._known: Counter[int] = Counter()  # how often the kernel was told of something in each
         self._next = 1
 
-    def inode(self, names: Names, entry: int = 0, *, directory: bool = True) -> int:
-        """The number of a view, or of an entry in it."""
-        number = self._numbers.get(names)
+    def inode(self, place: Place, entry: int = 0) -> int:
+        """The number of a directory, or of a link in it to an entry."""
+        number = self._numbers.get(place)
         if number is None:
             number = self._free()
-            self._numbers[names] = number
-            self._names[number] = names
-        return VIEW | (_DIRECTORY if directory else 0) | number << _ENTRY_BITS | entry
+            self._numbers[place] = number
+            self._places[number] = place
+        return VIEW | number << _ENTRY_BITS | entry
 
-    def at(self, inode: int) -> tuple[Names, int, bool]:
-        """(names of the view, entry in it or 0, whether it is a directory). Raises KeyError for one long forgotten."""
-        return self._names[_number(inode)], inode & _ENTRY, bool(inode & _DIRECTORY)
+    def at(self, inode: int) -> tuple[Place, int]:
+        """(a directory, the entry to which a link in it leads or 0). Raises KeyError for one long forgotten."""
+        return self._places[_number(inode)], inode & _ENTRY
 
     def told(self, inode: int) -> None:
         """The kernel has got it once more."""
@@ -50,11 +49,13 @@ class ViewNumbers:
         self._known[number] -= count
         if self._known[number] <= 0:
             del self._known[number]
-            if len(self._names) > KEPT:
-                self._numbers.pop(self._names.pop(number, ()), None)
+            if len(self._places) > KEPT:
+                place = self._places.pop(number, None)
+                if place is not None:
+                    del self._numbers[place]
 
     def _free(self) -> int:
-        while self._next in self._names:
+        while self._next in self._places:
             self._next = self._next % (_NUMBERS - 1) + 1
         number = self._next
         self._next = number % (_NUMBERS - 1) + 1
@@ -66,4 +67,4 @@ def is_view(inode: int) -> bool:
 
 
 def _number(inode: int) -> int:
-    return (inode & ~(VIEW | _DIRECTORY)) >> _ENTRY_BITS
+    return (inode & ~VIEW) >> _ENTRY_BITS

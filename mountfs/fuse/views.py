@@ -1,4 +1,4 @@
-"""Views, as the kernel meets them: directories of links that are answered from the index, and computed files.
+"""Views, as the kernel meets them: directories of links that are answered from the index.
 
 Requests on an inode or a handle of a view come here (`answering.answers` sees it by the number). Questions run in a
 worker thread on a connection of their own, after the index has caught up with what was acknowledged before them.
@@ -14,9 +14,7 @@ import pyfuse3
 from pyfuse3 import (
     EntryAttributes,
     FileHandleT,
-    FileInfo,
     FileNameT,
-    FlagT,
     InodeT,
     ModeT,
     ReaddirToken,
@@ -26,14 +24,15 @@ from pyfuse3 import (
 )
 
 from mountfs.errors import NotFound, ReadOnlyView, Stale, TagNotFound
+from mountfs.fuse.asking import Asking, Shown
 from mountfs.fuse.attributes import BLOCK_BYTES
 from mountfs.fuse.viewnodes import VIEW, ViewNumbers
-from mountfs.fuse.waiting import Waiting
-from mountfs.views.answers import Asking, Shown
+from mountfs.views.answers import Place
 
 VIEW_SECONDS: Final = 1.0
 """How long the kernel may remember what a view said: the next question sees what was written since."""
 PAGE: Final = 256
+ROOT: Final = Place((), 0)
 
 
 @dataclass(slots=True)
@@ -41,48 +40,36 @@ class _Listing:
     """One listing of a view in progress; see `ListingRequests.readdir` for its positions."""
 
     inode: int
-    names: list[bytes] = field(default_factory=list)
+    afters: list[bytes] = field(default_factory=list)
     ahead: list[Shown] = field(default_factory=list)
 
 
 class Views:
     """Handlers of requests on views, each of the kernel's name for it."""
 
-    def __init__(self, asking: Asking, waiting: Waiting, *, owner: tuple[int, int]) -> None:
+    def __init__(self, asking: Asking, *, owner: tuple[int, int]) -> None:
         self._asking = asking
-        self._waiting = waiting
         self._owner = owner
         self._numbers = ViewNumbers()
         self._listings: dict[int, _Listing] = {}
-        self._files: dict[int, bytes] = {}
         self._next = VIEW
 
     # -- names --------------------------------------------------------------------------------------------
 
     async def in_root(self, name: bytes) -> EntryAttributes:
         """A name with a dot in the root. Raises NotFound."""
-        return await self._found((), 0, name)
-
-    async def in_job(self, job: int, name: bytes) -> EntryAttributes:
-        """A computed file of a job. Raises NotFound."""
-        shown = await self._asking.in_job(job, name)
-        if shown is None:
-            raise NotFound("not found")
-        return self._told(shown)
+        return await self._found(ROOT, name)
 
     async def lookup(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> EntryAttributes:
-        names, entry, _ = self._at(parent_inode)
+        place, _ = self._at(parent_inode)
         if name == b".":
             return await self.getattr(parent_inode, ctx)
-        return await self._found(names, entry, name)
+        return await self._found(place, name)
 
-    async def _found(self, names: tuple[bytes, ...], entry: int, name: bytes) -> EntryAttributes:
-        shown = await self._asking.find(names, entry, name)
+    async def _found(self, place: Place, name: bytes) -> EntryAttributes:
+        shown = await self._asking.find(place, name)
         if shown is None:
             raise NotFound("not found")
-        return self._told(shown)
-
-    def _told(self, shown: Shown) -> EntryAttributes:
         attributes = self._attributes(shown)
         self._numbers.told(attributes.st_ino)
         return attributes
@@ -91,20 +78,21 @@ class Views:
         self._numbers.forgotten(inode, count)
 
     async def getattr(self, inode: InodeT, ctx: RequestContext) -> EntryAttributes:
-        names, entry, directory = self._at(inode)
-        shown = await self._asking.again(names, entry, directory=directory)
-        if shown is None:
-            raise Stale("it is in this view no more")
-        return self._attributes(shown)
+        return self._attributes(self._again(inode))
 
     async def readlink(self, inode: InodeT, ctx: RequestContext) -> FileNameT:
-        names, entry, _ = self._at(inode)
-        shown = await self._asking.again(names, entry, directory=False)
-        if shown is None or shown.target is None:
-            raise Stale("it is in this view no more")
-        return FileNameT(shown.target)
+        target = self._again(inode).target
+        assert target is not None
+        return FileNameT(target)
 
-    def _at(self, inode: int) -> tuple[tuple[bytes, ...], int, bool]:
+    def _again(self, inode: int) -> Shown:
+        place, entry = self._at(inode)
+        shown = self._asking.link(place, entry) if entry else self._asking.directory(place)
+        if shown is None:
+            raise Stale("what it led to has gone")
+        return shown
+
+    def _at(self, inode: int) -> tuple[Place, int]:
         try:
             return self._numbers.at(inode)
         except KeyError:
@@ -112,19 +100,16 @@ class Views:
 
     def _attributes(self, shown: Shown) -> EntryAttributes:
         attributes = EntryAttributes()
-        directory = shown.is_directory
-        kind, mode = (stat.S_IFDIR, 0o555) if directory else (stat.S_IFREG, 0o444)
-        if shown.target is not None:
-            kind, mode = stat.S_IFLNK, 0o777
-        attributes.st_ino = InodeT(self._numbers.inode(shown.view, shown.entry, directory=directory))
-        attributes.st_mode = ModeT(kind | mode)
+        attributes.st_ino = InodeT(self._numbers.inode(shown.place, shown.entry))
+        attributes.st_mode = ModeT(stat.S_IFDIR | 0o555 if shown.target is None else stat.S_IFLNK | 0o777)
         attributes.st_nlink = 1
         attributes.st_uid, attributes.st_gid = self._owner
-        attributes.st_size = len(shown.target) if shown.target is not None else shown.size
+        attributes.st_size = len(shown.target or b"")
         attributes.st_blksize = BLOCK_BYTES
-        attributes.st_blocks = (shown.size + 511) // 512
+        attributes.st_blocks = 0
         attributes.st_atime_ns = attributes.st_mtime_ns = attributes.st_ctime_ns = shown.time_ns
-        attributes.entry_timeout = attributes.attr_timeout = VIEW_SECONDS
+        attributes.attr_timeout = VIEW_SECONDS
+        attributes.entry_timeout = 0 if shown.moves else VIEW_SECONDS
         return attributes
 
     # -- listings -----------------------------------------------------------------------------------------
@@ -138,24 +123,23 @@ class Views:
     async def readdir(self, fh: FileHandleT, start_id: int, token: ReaddirToken) -> None:
         """Without `.` and `..`: their inodes would be counted, and nobody misses them."""
         listing = self._listings[fh]
-        names, entry, _ = self._at(listing.inode)
-        position = start_id
-        if position < len(listing.names):  # a listing begun anew, or read again from somewhere
+        place, _ = self._at(listing.inode)
+        if start_id < len(listing.afters):  # begun anew, or read again from somewhere
             listing.ahead = []
-            del listing.names[position:]
+            del listing.afters[start_id:]
         while True:
             if not listing.ahead:
-                after = listing.names[-1] if listing.names else b""
-                listing.ahead = await self._asking.page(names, entry, after=after, limit=PAGE)
+                after = listing.afters[-1] if listing.afters else b""
+                listing.ahead = await self._asking.page(place, after=after, limit=PAGE)
                 if not listing.ahead:
                     return
             for number, shown in enumerate(listing.ahead):
                 attributes = self._attributes(shown)
-                if not pyfuse3.readdir_reply(token, FileNameT(shown.name), attributes, len(listing.names) + 1):
+                if not pyfuse3.readdir_reply(token, FileNameT(shown.name), attributes, len(listing.afters) + 1):
                     del listing.ahead[:number]
                     return
                 self._numbers.told(attributes.st_ino)
-                listing.names.append(shown.name)
+                listing.afters.append(shown.after)
             listing.ahead = []
 
     async def releasedir(self, fh: FileHandleT) -> None:
@@ -163,30 +147,6 @@ class Views:
 
     async def fsyncdir(self, fh: FileHandleT, datasync: bool) -> None:
         """Nothing of it is on a disk."""
-
-    # -- files --------------------------------------------------------------------------------------------
-
-    async def open(self, inode: InodeT, flags: FlagT, ctx: RequestContext) -> FileInfo:
-        """The content is made once, and read from there: two reads of one open never disagree."""
-        names, entry, directory = self._at(inode)
-        data = await self._asking.content(names, entry)
-        if data is None or directory:
-            raise Stale("it is in this view no more")
-        self._next += 1
-        self._files[self._next] = data
-        return FileInfo(fh=FileHandleT(self._next), direct_io=True)
-
-    async def read(self, fh: FileHandleT, off: int, size: int) -> bytes:
-        return self._files[fh][off : off + size]
-
-    async def flush(self, fh: FileHandleT) -> None:
-        """Nothing was written."""
-
-    async def fsync(self, fh: FileHandleT, datasync: bool) -> None:
-        """Nothing was written."""
-
-    async def release(self, fh: FileHandleT) -> None:
-        del self._files[fh]
 
     # -- attributes, and what is refused ------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from mountfs.store.bulk import Bulk
 from mountfs.store.eviction import Eviction
 from mountfs.store.facts import Facts
 from mountfs.store.files import Files
+from mountfs.store.indexer import Indexer
 from mountfs.store.ledger import Ledger
 from mountfs.store.live import LiveFile
 from mountfs.store.options import Options
@@ -70,6 +71,7 @@ class Store:
         self.files = Files(self.ledger, self.owing, self.contents, self.room, state.drafts, options, self.compression)
         self.trash = Trash(self.ledger, days=options.trash_days)
         self.tree = Tree(self.ledger, self.owing, self.files, self.room, state, options, self.trash)
+        self.indexer = Indexer(self.catalog, types=options.types)
         self.facts = Facts(self.catalog, mountpoint=mountpoint, types=options.types)
         self.paths = Paths(
             self.ledger, self.owing, self.files, self.trash, owner=options.owner, recorded_owner=options.recorded_owner

@@ -4,16 +4,16 @@ A place in a view is the view and the names below it: a job, and directories in 
 and links, each known by the entry that it leads to.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Final, assert_never
 
-from mountfs.catalog.search import Search
+from mountfs.catalog.search import Below, JobFound, Search
 from mountfs.errors import NotFound
 from mountfs.query import Query
 from mountfs.views.latest import LatestJobs
 from mountfs.views.names import name_of_value
-from mountfs.views.nodes import Expiring, Jobs, Latest, Names, Node, Recent, Root, Sense, Versions, child
+from mountfs.views.nodes import Jobs, Latest, Names, Node, Recent, Root, Sense, Versions, child
 
 MOST_RECENT: Final = 100
 """Jobs in `.recent/`."""
@@ -66,8 +66,8 @@ class Answers:
             case Recent():
                 return next((held for held in self._recent(place) if held.name == name), None)
             case Latest():
-                return self._latest(node).find(name)
-            case Root() | Expiring() | Versions():
+                return self._link(name, LatestJobs(self._search, node).find(name))
+            case Root() | Versions():
                 return self._find_view(node, name)
             case _:
                 assert_never(node)
@@ -82,10 +82,10 @@ class Answers:
             case Recent():
                 return [held for held in self._recent(place) if held.name > after][:limit]
             case Latest():
-                return self._latest(node).page(after, limit)
+                return list(self._page_latest(LatestJobs(self._search, node), after, limit))
             case Root():
-                return list(self._menu(node, after, limit))
-            case Expiring() | Versions():
+                return self._menu(node, after, limit)
+            case Versions():
                 return []
             case _:
                 assert_never(node)
@@ -96,22 +96,26 @@ class Answers:
         found = child(node, name, self._sense())
         return None if found is None else _view(found.names)
 
-    def _menu(self, node: Root, after: bytes, limit: int) -> Iterator[Held]:
-        """Values that there are. A name may sort otherwise than its value: there are never so many of those."""
-        names: Iterable[bytes | None]
+    def _menu(self, node: Root, after: bytes, limit: int) -> list[Held]:
+        """Values that there are, in their own order, which may be another than that of their names."""
+        values, found = self._search.values, []
         match node.kind:
             case "types":
-                names = self._search.types()
+                found = [_view((*node.names, name)) for name in values.types() if name > after]
             case "keys":
-                names = self._search.tag_keys()
+                found = [_view((*node.names, key)) for key in values.keys(after=after, limit=limit)]
             case "values":
-                names = map(name_of_value, self._search.tag_values(node.key))
+                start = after[1:] if after else None
+                for value in values.tag_values(node.key, after=start, limit=limit):
+                    name = name_of_value(value)
+                    if name is not None:
+                        found.append(replace(_view((*node.names, name)), after=b"=" + value))
             case "dates":
-                names = self._search.dates(b"-".join(node.names[1:]))
-            case _:
-                names = ()
-        for name in sorted(name for name in names if name is not None and name > after)[:limit]:
-            yield _view((*node.names, name))
+                within = b"-".join(node.names[1:]).decode()
+                width = 4 if not within else len(within) + 3
+                parts = sorted({day[:width][-2 if within else -4 :].encode() for day in values.days(within)})
+                found = [_view((*node.names, part)) for part in parts if part > after]
+        return found[:limit]
 
     # -- jobs ---------------------------------------------------------------------------------------------
 
@@ -126,23 +130,25 @@ class Answers:
         return Held(name, name, entry=ino) if whole else Held(name, name, place=place.down(name))
 
     def _recent(self, place: Place) -> list[Held]:
-        newest = self._search.newest_jobs(limit=MOST_RECENT)
+        newest = self._search.values.newest_jobs(limit=MOST_RECENT)
         return sorted((Held(job.name, job.name, entry=job.ino) for job in newest), key=lambda held: held.name)
 
-    def _latest(self, node: Latest) -> LatestJobs:
-        return LatestJobs(self._search, node)
+    def _page_latest(self, jobs: LatestJobs, after: bytes, limit: int) -> Iterator[Held]:
+        for name in [name for name in jobs.names() if name > after][:limit]:
+            held = self._link(name, jobs.find(name))
+            if held is not None:
+                yield held
+
+    @staticmethod
+    def _link(name: bytes, ino: int | None) -> Held | None:
+        return None if ino is None else Held(name, name, entry=ino)
 
     # -- in a job -----------------------------------------------------------------------------------------
 
     def _find_inside(self, wanted: Query, place: Place, name: bytes) -> Held | None:
-        """Names are in byte order, and a directory stands where its name with a `/` would: at most two come in
-        question."""
         job, path = self._inside(place)
-        for after in (_before(name), name):
-            for below in self._search.below(wanted, job=job, path=path, after=after, limit=1):
-                if below.name == name:
-                    return self._below(place, below)
-        return None
+        below = self._search.at(wanted, job=job, path=path + b"/" + name if path else name)
+        return None if below is None else self._below(place, below)
 
     def _page_inside(self, wanted: Query, place: Place, after: bytes, limit: int) -> list[Held]:
         job, path = self._inside(place)

@@ -17,6 +17,8 @@ from mountfs.views.names import text_of_query, value_of_name
 Names = tuple[bytes, ...]
 
 MOST_FURTHER: Final = 8  # tags in one path below `.by-tag`
+EXPIRING: Final = "+7d"
+"""How far `.expiring/` looks ahead."""
 _DATE_PARTS: Final = (re.compile(rb"\d{4}"), re.compile(rb"0[1-9]|1[0-2]"), re.compile(rb"0[1-9]|[12]\d|3[01]"))
 
 
@@ -51,13 +53,6 @@ class Recent:
 
 
 @dataclass(frozen=True, slots=True)
-class Expiring:
-    """What will expire before long."""
-
-    names: Names
-
-
-@dataclass(frozen=True, slots=True)
 class Latest:
     """Names and types in the newest successful jobs with a tag value."""
 
@@ -73,7 +68,7 @@ class Versions:
     names: Names
 
 
-Node = Root | Jobs | Recent | Expiring | Latest | Versions
+Node = Root | Jobs | Recent | Latest | Versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +81,7 @@ class Sense:
 
 def node_at(names: Names, sense: Sense) -> Node | None:
     """The view of these names, the first of which begins with a dot; None where there is none. Raises QueryError."""
-    node = _first(names[0])
+    node = _first(names[0], sense)
     for name in names[1:]:
         if node is None:
             return None
@@ -94,7 +89,7 @@ def node_at(names: Names, sense: Sense) -> Node | None:
     return node
 
 
-def _first(name: bytes) -> Node | None:
+def _first(name: bytes, sense: Sense) -> Node | None:
     names = (name,)
     match name:
         case b".by-type":
@@ -114,7 +109,7 @@ def _first(name: bytes) -> Node | None:
         case b".recent":
             return Recent(names)
         case b".expiring":
-            return Expiring(names)
+            return Jobs(names, Moment("expires", Op.LE, query.parse_span(EXPIRING, now_ns=sense.now_ns)))
         case b".versions":
             return Versions(names)
         case _:

@@ -112,11 +112,27 @@ class Jobs:
             after = found[-1].after
         return found
 
+    def at(self, job: int, path: bytes) -> Below | None:
+        """What one path in a job is, where it is among them or leads to some."""
+        where = self._compiler.where(self._query)
+        name = path.rpartition(b"/")[2]
+        for itself, behind in ((True, Sql("f.path = ?", (path,))), (False, _under(path))):
+            wanted = both([Sql("f.job = ?", (job,)), behind, where])
+            sql = f"SELECT f.ino FROM found f INDEXED BY found_path WHERE {wanted.text} LIMIT 1"
+            row = self._run(sql, wanted.args).fetchone()
+            if row is not None:
+                return Below(name, int(row[0]) if itself else 0)
+        return None
+
     @staticmethod
     def _behind(prefix: bytes, after: bytes) -> Sql:
         if after.endswith(b"/"):
             return Sql("f.path >= ?", (prefix + after[:-1] + b"0",))
         return Sql("f.path > ?", (prefix + after,))
+
+
+def _under(path: bytes) -> Sql:
+    return Sql("f.path > ? AND f.path < ?", (path + b"/", path + b"0"))  # 0 is what comes after /
 
 
 def _text(raw: bytes) -> str:

@@ -105,6 +105,39 @@ class Search:
         row = self._run("SELECT ino FROM entry WHERE parent = 1 AND name = ? AND kind = 2", (name,)).fetchone()
         return None if row is None else int(row[0])
 
+    def at(self, query: Query, *, job: int, path: bytes) -> Below | None:
+        """The artifact at a path in a job, or a directory with some below it, where the query is about them."""
+        with self._snapshot():
+            return Jobs(self._run, query).at(job, path)
+
+    def child_ino(self, directory: int, name: bytes) -> int | None:
+        row = self._run("SELECT ino FROM entry WHERE parent = ? AND name = ?", (directory, name)).fetchone()
+        return None if row is None else int(row[0])
+
+    def has_name(self, directory: int, name: bytes) -> bool:
+        return self.child_ino(directory, name) is not None
+
+    def names_in(self, directory: int, *, most: int = 1000) -> list[bytes]:
+        """The first names in a directory."""
+        rows = self._run("SELECT name FROM entry WHERE parent = ? ORDER BY name LIMIT ?", (directory, most))
+        return [bytes(name) for (name,) in rows]
+
+    def common_ino(self, job: int, slug: str) -> int | None:
+        """The artifact of a type in a job; of several the directory that all of them lie in."""
+        word = "(SELECT id FROM word WHERE text = ?)"
+        sql = f"SELECT min(path), max(path) FROM found f INDEXED BY found_path WHERE job = ? AND type = {word}"
+        with self._snapshot():
+            first, last = self._run(sql, (job, slug.encode())).fetchone()
+            if first is None:
+                return None
+            parts = zip(bytes(first).split(b"/"), bytes(last).split(b"/"), strict=False)
+            ino: int | None = job
+            for name, other in parts:
+                if name != other or ino is None:
+                    break
+                ino = self.child_ino(ino, name)
+            return ino
+
     def below(self, query: Query, *, job: int, path: bytes = b"", after: bytes = b"", limit: int = 100) -> list[Below]:
         """The next names in a directory of a job that lead to artifacts that the query is about.
 

@@ -44,23 +44,25 @@ class Values:
 
     def keys(self, *, after: bytes = b"", limit: int = 1000) -> list[bytes]:
         """The next keys of tags that a job or an artifact has."""
-        sql = " UNION ALL ".join(f"SELECT min(key) AS v FROM {table} WHERE key > ?1" for table in ("job_tag", "own_tag"))
+        sql = " UNION ALL ".join(
+            f"SELECT min(key) AS v FROM {table} WHERE key > ?1" for table in ("job_tag", "own_tag")
+        )
         with self._snapshot():
             hops = self._hop(sql, after.decode("ascii", "replace"), limit)
             return [str(key).encode() for key in hops]
 
     def tag_values(self, key: str, *, after: bytes | None = None, limit: int = 1000) -> list[bytes]:
         """The next values that the tag of that key has somewhere; None: from the first, which may be empty."""
-        sql = " UNION ALL ".join(
-            f"SELECT min(value) AS v FROM {table} WHERE key = ?2 AND value > ?1" for table in ("job_tag", "own_tag")
-        )
+        sql = _of_both("SELECT min(value) AS v FROM {} WHERE key = ?2 AND value > ?1")
         with self._snapshot():
             first: list[bytes] = [b""] if after is None and self._has_label(key) else []
             hops = self._hop(sql, after or b"", limit - len(first), key)
             return [*first, *(bytes(value) for value in hops if isinstance(value, bytes))]
 
     def _has_label(self, key: str) -> bool:
-        sql = " UNION ALL ".join(f"SELECT 1 FROM {table} WHERE key = ?1 AND value = x''" for table in ("job_tag", "own_tag"))
+        sql = " UNION ALL ".join(
+            f"SELECT 1 FROM {table} WHERE key = ?1 AND value = x''" for table in ("job_tag", "own_tag")
+        )
         return self._run(f"{sql} LIMIT 1", (key,)).fetchone() is not None
 
     def _hop(self, sql: str, after: Value, limit: int, *more: Value) -> Iterator[Value]:
@@ -118,8 +120,15 @@ class Values:
     def types_in(self, job: int) -> list[str]:
         """The types of the artifacts of a job."""
         with self._snapshot():
-            rows = self._run("SELECT w.text FROM tally t JOIN word w ON w.id = t.type WHERE t.job = ? ORDER BY 1", (job,))
+            rows = self._run(
+                "SELECT w.text FROM tally t JOIN word w ON w.id = t.type WHERE t.job = ? ORDER BY 1", (job,)
+            )
             return [bytes(text).decode("utf-8", "surrogateescape") for (text,) in rows]
+
+
+def _of_both(select: str) -> str:
+    """Tags of jobs, and those that something in them says for itself."""
+    return " UNION ALL ".join(select.format(table) for table in ("job_tag", "own_tag"))
 
 
 def _day(within: str) -> int:

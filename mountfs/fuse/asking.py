@@ -1,0 +1,138 @@
+"""Questions of views: put to the index in a worker thread, once it holds what was acknowledged before them.
+
+Where a link leads is said from the tree as it is now, so that it is right at once after a rename.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, TypeVar
+
+import trio
+
+from mountfs.catalog.search import Search
+from mountfs.errors import DeadlineExceeded, Stale
+from mountfs.fuse.waiting import Waiting
+from mountfs.model import Entry
+from mountfs.store.store import Store
+from mountfs.views.answers import Answers, Held, Place
+from mountfs.views.nodes import Names, Node, Sense, node_at
+
+T = TypeVar("T")
+PIECES_AT_ONCE: Final = 4
+"""Of the index, before others are let through."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One name in a view, as the kernel is told of it: a directory, or a link to an entry."""
+
+    name: bytes
+    after: bytes
+    place: Place
+    entry: int
+    target: bytes | None
+    time_ns: int
+
+    @property
+    def moves(self) -> bool:
+        """Whether the name may lead elsewhere any moment."""
+        return self.entry > 0 and self.place.names[:1] == (b".latest",)
+
+    @property
+    def is_directory(self) -> bool:
+        return self.target is None
+
+
+class Asking:
+    """On the loop. Raises DeadlineExceeded where the index does not catch up, or the answer takes too long."""
+
+    def __init__(self, store: Store, waiting: Waiting) -> None:
+        self._store = store
+        self._waiting = waiting
+        self._began_ns = time.time_ns()
+        self._one = trio.CapacityLimiter(1)  # one connection, one question at a time
+        self._answers: Answers | None = None
+        self._search: Search | None = None
+
+    def node(self, place: Place) -> Node:
+        """The view that a place is in. Raises Stale, QueryError."""
+        node = node_at(place.view, self._sense())
+        if node is None:
+            raise Stale("there is no such view")
+        return node
+
+    async def find(self, place: Place, name: bytes) -> Shown | None:
+        node = self.node(place) if place.names else node_at((name,), self._sense())
+        if node is None:
+            return None
+        if not place.names:
+            return self._directory(Held(name, name, place=Place((name,), 1)))
+        held = await self._ask(lambda answers: answers.find(node, place, name))
+        return None if held is None else self._shown(place, held)
+
+    async def page(self, place: Place, *, after: bytes, limit: int) -> list[Shown]:
+        node = self.node(place)
+        found = await self._ask(lambda answers: answers.page(node, place, after=after, limit=limit))
+        shown = [self._shown(place, held) for held in found]
+        return [one for one in shown if one is not None]
+
+    def directory(self, place: Place) -> Shown:
+        """A directory of a view, which was found before."""
+        return self._directory(Held(place.names[-1], place.names[-1], place=place))
+
+    def link(self, place: Place, ino: int) -> Shown | None:
+        """A link that was found in a place before; None where what it leads to has gone."""
+        names = self._store.ledger.path(ino)
+        entry = self._store.ledger.entry(ino)
+        if not names or entry is None:
+            return None
+        return Shown(names[-1], names[-1], place, ino, _target(place, names), _time(entry))
+
+    def _directory(self, held: Held) -> Shown:
+        assert held.place is not None
+        return Shown(held.name, held.after, held.place, 0, None, self._began_ns)
+
+    def _shown(self, place: Place, held: Held) -> Shown | None:
+        if held.place is not None:
+            return self._directory(held)
+        link = self.link(place, held.entry)
+        return None if link is None else Shown(held.name, held.after, place, held.entry, link.target, link.time_ns)
+
+    def _sense(self) -> Sense:
+        return Sense(self._store.ledger.clock.now_ns(), dict(self._store.options.types))
+
+    # -- the index ----------------------------------------------------------------------------------------
+
+    async def _ask(self, question: Callable[[Answers], T]) -> T:
+        with trio.move_on_after(self._waiting.seconds):
+            await self._catch_up()
+            async with self._one:
+                return await trio.to_thread.run_sync(partial(self._answer, question), abandon_on_cancel=False)
+        raise DeadlineExceeded(f"no answer within {self._waiting.seconds:g} seconds")
+
+    async def _catch_up(self) -> None:
+        self._store.ledger.drain()
+        while any(self._store.indexer.step() for _ in range(PIECES_AT_ONCE)):
+            await trio.lowlevel.checkpoint()
+
+    def _answer(self, question: Callable[[Answers], T]) -> T:
+        if self._answers is None:
+            self._search = Search.open(self._store.state.catalog)
+            self._answers = Answers(self._search, self._sense)
+        return question(self._answers)
+
+    def close(self) -> None:
+        if self._search is not None:
+            self._search.close()
+
+
+def _target(place: Place, names: Names) -> bytes:
+    """From the directory of a view to an entry of the same mount."""
+    return b"../" * len(place.names) + os.fsencode(b"/".join(names))
+
+
+def _time(entry: Entry) -> int:
+    return entry.mtime_ns
