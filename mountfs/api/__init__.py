@@ -108,9 +108,9 @@ def _mounted(place: Place) -> ArtifactStore:
     from mountfs.api.mounted import MountedStore
 
     types = answer.get("types")
-    return MountedStore(
-        place.state, mountpoint=place.mountpoint, types=types if isinstance(types, Mapping) else {}
-    )  # fmt: skip
+    store = MountedStore(place.state, mountpoint=place.mountpoint, types=types if isinstance(types, Mapping) else {})
+    store.knows_all = answer.get("knows_all") is not False
+    return store
 
 
 def _direct(place: Place, *, read_only: bool = False) -> ArtifactStore:

@@ -61,6 +61,7 @@ class DirectStore(ArtifactStore):
         self._owner = Owner(*store.options.owner)
         if bucket is not None:
             self._facts.jobs = bucket.states
+            self.knows_all = False
         store.settler.settle_all()  # what the last holder left
 
     def put(
@@ -235,6 +236,10 @@ class DirectStore(ArtifactStore):
 
     def _refresh(self) -> None:
         self._store.ledger.drain()
+
+    def _index(self) -> None:
+        self._store.ledger.drain()
+        self._store.indexer.catch_up()
 
     def _look(self, jobs: Sequence[bytes], *, once: bool = False) -> None:
         if self._bucket is not None:

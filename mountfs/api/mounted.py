@@ -68,6 +68,7 @@ _KINDS: dict[int, tuple[type[MountfsError], str]] = {
 }
 
 URL_SECONDS = 3600.0  # a large content may have to be uploaded first
+INDEX_SECONDS = 600.0  # a catalog of before there was an index is read whole, once
 DELETE_SECONDS = 3600.0  # a million artifacts take minutes, in which others are served
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -185,6 +186,9 @@ class MountedStore(ArtifactStore):
             return None
         key = namespace.join_key(names)
         return str(client.ask(self.state, "url", timeout=URL_SECONDS, key=key, seconds=seconds, plain=plain)["url"])
+
+    def _index(self) -> None:
+        client.ask(self.state, "barrier", indexed=True, timeout=INDEX_SECONDS)
 
     def _look(self, jobs: Sequence[bytes]) -> None:
         """Whoever looks into a job through the mount has the daemon look in the bucket."""

@@ -11,18 +11,22 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from mountfs import namespace
 from mountfs.api.copying import Copying
+from mountfs.api.finding import as_query, found_inos, parse_order, searching, sums
 from mountfs.api.keys import Key, Names, names_of, prefix_of
 from mountfs.api.pieces import PIECE_BYTES, Data
 from mountfs.catalog import Catalog
+from mountfs.catalog.search import Sum
 from mountfs.contents import ReadsRanges
 from mountfs.errors import ContentLost, CorruptContent, InvalidArgument, IsADirectory, NotADirectory, NotFound
 from mountfs.model import ROOT_INO, Artifact, Entry, Kind
+from mountfs.query import Query
 from mountfs.store.facts import Facts
 from mountfs.store.removed import Bin, Removed
 from mountfs.store.trash import keep_ms_of
@@ -50,6 +54,17 @@ class ArtifactStore(abc.ABC):
         self._types = types
         self._facts = Facts(catalog, mountpoint=mountpoint, types=types)
         self._lock = threading.RLock()
+        self.knows_all = True
+        """Whether what is searched is all there is, not only the jobs that this machine has looked at."""
+
+    @property
+    def types(self) -> Mapping[str, str]:
+        """The settings' own types, by alias."""
+        return self._types
+
+    def names_of(self, key: Key) -> Names:
+        """The components of a key. Raises InvalidName."""
+        return names_of(key, self.mountpoint)
 
     # -- what the routes do each in their way -----------------------------------------------------------------
 
@@ -101,6 +116,10 @@ class ArtifactStore(abc.ABC):
     @abc.abstractmethod
     def _refresh(self) -> None:
         """Bring everything acknowledged into the catalog."""
+
+    @abc.abstractmethod
+    def _index(self) -> None:
+        """Bring everything acknowledged into the search index."""
 
     @abc.abstractmethod
     def _look(self, jobs: Sequence[bytes]) -> None:
@@ -177,6 +196,38 @@ class ArtifactStore(abc.ABC):
                 return
             yield artifact
             limit = limit and limit - 1
+
+    def find(
+        self, wanted: str | Query = "*", *, sort: str = "-published", limit: int | None = LIST_LIMIT
+    ) -> Iterator[Artifact]:
+        """The artifacts that a query asks for, `type=coverage and branch=main`; the newest first. None: all.
+
+        Of what this machine knows: with `sync: lazy` those are the jobs that it looked at. Raises QueryError.
+        """
+        query = as_query(wanted, types=dict(self._types))
+        order = parse_order(sort)
+        with self._lock:
+            self._index()
+        with searching(self._catalog.path) as search:
+            for ino in islice(found_inos(search, query, order), limit):
+                with self._lock:
+                    artifact = self._by_ino(ino)
+                if artifact is not None:  # it went meanwhile
+                    yield artifact
+
+    def sums(self, by: str) -> Sequence[Sum]:
+        """How much there is by `job`, `type`, `branch` or `tag:KEY`: artifacts, plain and stored bytes."""
+        with self._lock:
+            self._index()
+        with searching(self._catalog.path) as search:
+            return sums(search, by)
+
+    def _by_ino(self, ino: int) -> Artifact | None:
+        entry = self._catalog.entry(ino)
+        names: Names = () if entry is None else self._facts.names_of(entry)
+        if entry is None or not names:
+            return None
+        return self._facts.artifact(names, entry, self._facts.inherited(names))
 
     def get(self, key: Key) -> bytes:
         """The content of an artifact. Raises NotFound, IsADirectory, CorruptContent, RemoteUnavailable."""

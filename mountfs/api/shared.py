@@ -39,12 +39,13 @@ class SharedStore(ArtifactStore):
         super().__init__(mountpoint=mountpoint, state=state, catalog=catalog, types=types)
         self._contents = ContentFiles(state)
         self._holder = holder
+        self.knows_all = holder is None
 
     def is_complete(self) -> bool:
-        """Whether the catalog holds everything: neither the journal nor a draft has more."""
+        """Whether the catalog holds everything: neither the journal nor a draft has more, and the index knows it."""
         number, epoch = applied(self._catalog)
         pending = journal.replay(StateDirectory(self.state).journal, after=number, epoch=epoch, over_gaps=False)
-        return not self._catalog.unsettled() and next(pending, None) is None
+        return not self._catalog.unsettled() and not self._catalog.index.is_behind() and next(pending, None) is None
 
     def put(
         self,
@@ -76,6 +77,9 @@ class SharedStore(ArtifactStore):
 
     def close(self) -> None:
         self._catalog.close()
+
+    def _index(self) -> None:
+        """Whoever opened the store has seen to it (`is_complete`)."""
 
     def _look(self, jobs: Sequence[bytes]) -> None:
         """Whoever holds the store does; here is what it knows."""

@@ -57,6 +57,11 @@ class Catalog(EntryTables, ContentTables):
         """Whether a transaction is open."""
         return self._depth > 0
 
+    @property
+    def is_holding(self) -> bool:
+        """Whether something is held that was not committed yet."""
+        return not self._depth and self._db.in_transaction
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing, durable against the death of this process on return. Nests: the outermost decides."""

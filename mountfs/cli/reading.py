@@ -1,96 +1,26 @@
-"""`mountfs list`, `get`, `cat`, `show`, `exists`."""
+"""`mountfs get`, `cat`, `show`, `exists`."""
 
 import sys
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 import click
 
-from mountfs import namespace
-from mountfs.api import LIST_LIMIT, ArtifactStore
-from mountfs.cli import complain, legible
+from mountfs.api import ArtifactStore
+from mountfs.cli import legible
 from mountfs.cli.output import (
     artifact_fields,
     json_option,
     print_fields,
     print_json,
-    print_table,
     shown,
     shown_size,
-    shown_tags,
 )
 from mountfs.cli.where import WHERE, Where, exit_codes, key_of
 from mountfs.errors import NotFound
 from mountfs.model import Artifact
 
 PIECE_BYTES = 1 << 20
-
-
-@click.command("list", epilog=exit_codes(2, 3, 5, 6, 7))
-@click.argument("prefix", default="")
-@click.option("--limit", type=click.IntRange(min=0), default=LIST_LIMIT, show_default=True, help="0: all.")
-@click.option("--type", "kind", help="Only artifacts of this type.")
-@click.option("--tag", "tags", multiple=True, metavar="KEY[=VALUE]", help="Only with this tag; may be repeated.")
-@click.option("--paths", is_flag=True, help="Only the path of each inside the mount.")
-@click.option("-z", "--null", is_flag=True, help="With --paths: each ends with NUL, not with a newline.")
-@json_option
-@WHERE
-def list_command(
-    prefix: str, *, limit: int, kind: str | None, tags: tuple[str, ...], paths: bool, null: bool, as_json: bool,
-    where: Where,
-) -> None:  # fmt: skip
-    """List artifacts: all, those of a job or below a directory, or those whose keys begin with PREFIX."""
-    with where.open(read_only=True) as store:
-        wanted = _Filter(kind, tags)
-        found = filter(wanted.takes, store.list(key_of(prefix, store.mountpoint), limit=None))
-        rows = list(islice(found, limit or None))
-        if as_json:
-            for artifact in rows:
-                print_json(artifact_fields(artifact))
-        elif paths:
-            for artifact in rows:
-                path = str(store.path(artifact.key))
-                click.echo(f"{path}\0" if null else shown(path), nl=not null)
-        else:
-            print_table(("key", "type", "size", "stored", "modified", "tags"), map(_row, rows), right=(2, 3))
-        if limit and next(found, None) is not None:
-            complain(f"there are more than {limit}: --limit 0 shows all")
-    if prefix and not rows and not tags and not kind:
-        raise NotFound(f"not found: {prefix}")
-
-
-ls_command = list_command
-
-
-class _Filter:
-    """What `--type` and `--tag` ask for."""
-
-    def __init__(self, kind: str | None, tags: tuple[str, ...]) -> None:
-        self._kind = namespace.type_word(kind) if kind else None
-        self._tags = [(*namespace.parse_tag(tag), "=" in tag) for tag in tags]
-
-    def takes(self, artifact: Artifact) -> bool:
-        return self._is_of_kind(artifact) and all(
-            key in artifact.tags and (not has_value or artifact.tags[key].encode("utf-8", "surrogateescape") == value)
-            for key, value, has_value in self._tags
-        )
-
-    def _is_of_kind(self, artifact: Artifact) -> bool:
-        if self._kind is None or artifact.type == self._kind:
-            return True
-        return namespace.canonical_type(self._kind, extra={artifact.type: artifact.type}) == artifact.type
-
-
-def _row(artifact: Artifact) -> tuple[str, ...]:
-    return (
-        shown(artifact.key) + (" (damaged)" if artifact.damaged else ""),
-        artifact.type,
-        shown_size(artifact.size),
-        shown_size(artifact.stored_size),
-        artifact.modified_at,
-        shown_tags(artifact.tags),
-    )
 
 
 @click.command("get", epilog=exit_codes(2, 3, 5, 6, 7))

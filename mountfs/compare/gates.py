@@ -15,8 +15,8 @@ from typing import Final
 from mountfs.compare.comparison import Comparison
 from mountfs.compare.measures import Measure, measure
 from mountfs.compare.metrics import Metric, Unit, metric_named
-from mountfs.namespace.units import parse_duration_seconds, parse_size
 from mountfs.errors import InvalidArgument
+from mountfs.namespace.units import parse_duration_seconds, parse_size
 
 MOST_TEXT: Final = 4096
 MOST_GATES: Final = 64

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import trio
 
-from mountfs.errors import MountfsError
+from mountfs.errors import CacheFull, MountfsError
 from mountfs.fuse.waiting import OPEN_WRITER_SECONDS
 from mountfs.store.settler import BATCH
 from mountfs.store.store import WAL_BYTES, CarryOver, Store
@@ -19,6 +19,9 @@ T = TypeVar("T")
 GATHER_SECONDS = 0.008  # files closed within it are settled together
 DRAIN_SECONDS = 0.1  # what the journal holds is in the catalog after this time at the latest
 CHECKPOINT_SECONDS = 0.5
+INDEX_SECONDS = 0.25
+INDEX_PAUSE_SECONDS = 0.01  # a piece takes up to 5 ms: two thirds of the time are left to others
+PIECES_AT_ONCE = 4
 QUIET_SECONDS = 2.0  # without writes for so long, the log is emptied
 
 
@@ -39,6 +42,7 @@ class Background:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._settle_forever)
             nursery.start_soon(self._checkpoint_forever)
+            nursery.start_soon(self._index_forever)
 
     # -- settling -----------------------------------------------------------------------------------------
 
@@ -115,6 +119,29 @@ class Background:
             or any(file.settling for file in live)
             or (closing and any(file.writers and file.changed and not file.dirty for file in live))
         )
+
+    # -- the search index ---------------------------------------------------------------------------------
+
+    async def _index_forever(self) -> None:
+        """Little is left to do when somebody asks."""
+        while True:
+            await trio.sleep(INDEX_SECONDS)
+            try:
+                behind = True
+                while behind and not self._store.catalog.is_holding:
+                    behind = self._store.indexer.step()
+                    await trio.sleep(INDEX_PAUSE_SECONDS)
+            except CacheFull:
+                await trio.sleep(INDEX_SECONDS)
+            except Exception:  # as above: whatever it is, the mount goes on
+                log.exception("a bug in filling the search index; tried again")
+                await trio.sleep(1.0)
+
+    async def index(self) -> None:
+        """Everything acknowledged is in the search index."""
+        self._store.ledger.drain()
+        while any(self._store.indexer.step() for _ in range(PIECES_AT_ONCE)):
+            await trio.lowlevel.checkpoint()
 
     # -- the write-ahead log ------------------------------------------------------------------------------
 

@@ -147,12 +147,19 @@ class Daemon:
     # -- control requests ---------------------------------------------------------------------------------
 
     async def _barrier(self, request: dict[str, object]) -> Answer:
-        """Everything acknowledged is in the catalog; with `settled` also hashed and compressed."""
+        """Everything acknowledged is in the catalog; with `settled` also hashed and compressed, with `indexed`
+        in the search index."""
         if request.get("settled"):
             return {"settled": await self._background.settled(seconds=float(str(request.get("seconds", 600))))}
         self._store.ledger.drain()
+        if request.get("indexed"):
+            await self._background.index()
         bucket = self._parts.bucket
-        return {"types": dict(self._store.options.types), "states": bucket.job_states() if bucket is not None else {}}
+        return {
+            "types": dict(self._store.options.types),
+            "states": bucket.job_states() if bucket is not None else {},
+            "knows_all": bucket is None or not bucket.manner.lazy,
+        }
 
     async def _status(self, request: dict[str, object]) -> Answer:
         store = self._store

@@ -8,7 +8,7 @@ everything. What a comparison asks of something that an artifact lacks is not so
 """
 
 from mountfs.query.fields import FIELDS, KEYWORDS
-from mountfs.query.flags import from_flags
+from mountfs.query.flags import escaped, from_flags
 from mountfs.query.matching import Item, fits, matches
 from mountfs.query.model import (
     EVERYTHING,
@@ -60,6 +60,7 @@ __all__ = [
     "conjunction",
     "conjuncts",
     "disjunction",
+    "escaped",
     "fits",
     "from_flags",
     "matches",

@@ -47,7 +47,7 @@ def from_flags(
             *(_said("--tag", one, _tag) for one in tags),
             *_any_of(Text("job", _op(one), one) for one in jobs),
             *([] if branch is None else [TagText("branch", _op(branch), branch)]),
-            *([] if commit is None else [TagText("commit", Op.LIKE, _escaped(commit) + "*")]),
+            *([] if commit is None else [TagText("commit", Op.LIKE, escaped(commit) + "*")]),
             *flag("--since", "created", ">=", since),
             *flag("--until", "created", "<=", until),
             *flag("--min-size", "size", ">=", min_size),
@@ -81,6 +81,6 @@ def _op(text: str) -> Op:
     return Op.LIKE if _GLOB.search(text) else Op.EQ
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """The glob that only this text fits."""
     return _GLOB.sub(r"[\g<0>]", text)

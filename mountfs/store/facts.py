@@ -82,6 +82,17 @@ class Facts:
             entry = self._catalog.child(entry.ino, name) if entry else None
         return entry
 
+    def names_of(self, entry: Entry) -> tuple[bytes, ...]:
+        """The names from the root down to an entry; () where it has none any more."""
+        names = [entry.name]
+        while entry.parent != ROOT_INO:
+            above = self._catalog.entry(entry.parent)
+            if above is None:
+                return ()
+            entry = above
+            names.append(entry.name)
+        return tuple(reversed(names))
+
     def inherited(self, names: tuple[bytes, ...]) -> dict[str, str]:
         """The tags that the directories above a path give to it; the nearest wins."""
         tags: dict[str, str] = {}

@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 EXPIRED_AT_OPEN = 1024  # rows of the trash: 20 ms
 PAGES_AT_OPEN = 40  # of contents, when the disk is full: 40 × 256 × 30 µs
 OPENING_BYTES = 512 << 10  # what recovering writes before anything can be evicted
+INDEX_AT_CLOSE_SECONDS = 1.0
 WAL_BYTES = 4 << 20  # a write-ahead log longer than this is carried into the catalog
 
 
@@ -176,12 +177,20 @@ class Store:
     def close(self) -> None:
         """Bring everything into the catalog and let go of the lock."""
         self.ledger.drain()
+        self._index_rest()
         carrying = CarryOver(self)
         carrying.work(truncate=True)
         carrying.finish()
         self.journal.close()
         self.catalog.close()
         self.state.unlock()
+
+    def _index_rest(self) -> None:
+        """So that a reader without the lock finds the index complete; of very much the rest is left to the next."""
+        until = self.ledger.clock.monotonic() + INDEX_AT_CLOSE_SECONDS
+        with contextlib.suppress(CacheFull):
+            while self.indexer.step() and self.ledger.clock.monotonic() < until:
+                pass
 
     def compression(self, ino: int) -> tuple[bool, int]:
         """Whether, and at which level, the content of an entry is compressed."""
