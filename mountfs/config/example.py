@@ -150,16 +150,19 @@ live:
   #patterns: ["*.log"]
   seconds: 30
 
+# What expires. All artifacts of one type in one job go together, counted from the last one published; what is pinned,
+# and the newest successful job of a branch, never goes.
 retention:
+  # false: nothing expires, not even what has a date of its own (user.mountfs.expires_at).
   enabled: true
   # 0: nothing expires by age.
   default_ttl_days: 0
-  # So many newest jobs of each group stay, whatever their age.
+  # So many newest jobs of each group stay, whatever their age; groups by type and by tags, as [type, branch].
   keep_latest_n: 0
   group_by: [type]
   # By type, days; 0 is never.
   #types: {test-results: 30, coverage-report: 90, security-findings: 365}
-  # Minute, hour, day, month, weekday.
+  # Minute, hour, day, month, weekday, in UTC.
   schedule: "0 2 * * *"
 
 # How long what was deleted can be restored.

@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from mountfs import namespace
+from mountfs import namespace, retention
 from mountfs.config import values
 from mountfs.errors import MountfsError
 
@@ -243,6 +243,19 @@ class Retention(Section):
         str, AfterValidator(_reads(values.cron)), Allowed('the five fields of cron, such as "0 2 * * *"')
     ] = "0 2 * * *"
 
+    def policy(self) -> retention.Policy:
+        """The same as the rules take it."""
+        return retention.Policy(
+            self.enabled, self.default_ttl_days, self.types, self.keep_latest_n, tuple(self.group_by)
+        )
+
+    @model_validator(mode="after")
+    def _is_meant(self) -> Self:
+        found = list(retention.contradictions(self.policy()))
+        if found:
+            raise faults(*found)
+        return self
+
 
 class Versions(Section):
     enabled: bool = False
@@ -321,6 +334,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         found = [*_places_inside_the_mount(self), *_unknown_types(self), *_aliases_of_two_types(self)]
+        found += _expire_unsent(self)
         if found:
             raise faults(*found)
         return self
@@ -335,6 +349,15 @@ def _places_inside_the_mount(settings: Settings) -> list[tuple[str, str]]:
         for key, place in places.items()
         if place is not None and (place == mountpoint or mountpoint in place.parents)
     ]
+
+
+def _expire_unsent(settings: Settings) -> list[tuple[str, str]]:
+    if settings.storage.backend == "local":
+        return []
+    found = retention.expires_before_it_is_sent(
+        settings.retention.policy(), settle_max_seconds=settings.sync.settle_max_seconds
+    )
+    return [(f"retention.{key}", wrong) for key, wrong in found]
 
 
 def _unknown_types(settings: Settings) -> list[tuple[str, str]]:

@@ -9,12 +9,11 @@ from urllib.parse import urlsplit
 from mountfs import namespace
 from mountfs.config.units import parse_duration_seconds, parse_size
 from mountfs.errors import InvalidArgument, InvalidName
+from mountfs.retention.schedule import check_schedule
 
 DAY_SECONDS: Final = 86400
 DAYS_MAX: Final = 36_500
 PREFIX_BYTES_MAX: Final = 128
-_CRON_BOUNDS: Final = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-_CRON_ITEM: Final = re.compile(r"(?:\*|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/([1-9][0-9]?))?")
 _LAYOUT_PART: Final = re.compile(r"(?:[^{}]|\{[a-z0-9_-]+\})+")
 
 
@@ -127,23 +126,8 @@ def layout(value: str) -> str:
 
 
 def cron(value: str) -> str:
-    """The five fields of cron, in numbers."""
-    fields = value.split()
-    if len(fields) != len(_CRON_BOUNDS) or not all(map(_is_cron_field, fields, _CRON_BOUNDS)):
-        raise InvalidArgument(f"{value[:60]!r} is not a schedule")
-    return " ".join(fields)
-
-
-def _is_cron_field(field: str, bounds: tuple[int, int]) -> bool:
-    return all(_is_cron_item(item, bounds) for item in field.split(","))
-
-
-def _is_cron_item(item: str, bounds: tuple[int, int]) -> bool:
-    matched = _CRON_ITEM.fullmatch(item)
-    if matched is None:
-        return False
-    numbers = [int(number) for number in matched.groups()[:2] if number is not None]
-    return numbers == sorted(numbers) and all(bounds[0] <= number <= bounds[1] for number in numbers)
+    """The five fields of cron, that come at some time."""
+    return check_schedule(value)
 
 
 def key_prefix(value: str) -> str:
