@@ -58,8 +58,8 @@ class Duration(click.ParamType):  # type: ignore[type-arg]  # generic from click
     name = "duration"
 
     def convert(self, value: str | float, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        from mountfs.config.units import parse_duration_seconds
         from mountfs.errors import InvalidArgument
+        from mountfs.namespace.units import parse_duration_seconds
 
         try:
             return parse_duration_seconds(value)

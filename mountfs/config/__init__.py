@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mountfs.config.load import Loaded, Origin, load_settings
     from mountfs.config.places import state_dir_for
     from mountfs.config.schema import Settings
-    from mountfs.config.units import (
+    from mountfs.namespace.units import (
         exact_size,
         format_size,
         parse_duration_seconds,
@@ -33,10 +33,10 @@ __all__ = [
 ]
 
 _HOMES = {
-    "load": ("Loaded", "Origin", "load_settings"),
-    "schema": ("Settings",),
-    "places": ("state_dir_for",),
-    "units": ("exact_size", "format_size", "parse_duration_seconds", "parse_size"),
+    "mountfs.config.load": ("Loaded", "Origin", "load_settings"),
+    "mountfs.config.schema": ("Settings",),
+    "mountfs.config.places": ("state_dir_for",),
+    "mountfs.namespace.units": ("exact_size", "format_size", "parse_duration_seconds", "parse_size"),
 }
 
 
@@ -44,7 +44,7 @@ def __getattr__(name: str) -> object:
     """Import the module that is the home of `name` when it is first asked for."""
     for module, names in _HOMES.items():
         if name in names:
-            found: object = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+            found: object = getattr(importlib.import_module(module), name)
             globals()[name] = found
             return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,7 @@ import yaml
 from pydantic import BaseModel, SecretStr
 
 from mountfs.config.schema import SIZE_ALLOWED, Settings
-from mountfs.config.units import exact_size
+from mountfs.namespace.units import exact_size
 
 SECRET: Final = "***"
 

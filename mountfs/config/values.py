@@ -7,8 +7,8 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from mountfs import namespace
-from mountfs.config.units import parse_duration_seconds, parse_size
 from mountfs.errors import InvalidArgument, InvalidName
+from mountfs.namespace.units import parse_duration_seconds, parse_size
 from mountfs.retention.schedule import check_schedule
 
 DAY_SECONDS: Final = 86400
