@@ -189,6 +189,8 @@ def _warnings(settings: Settings) -> tuple[str, ...]:
         found.append("storage.s3.use_ssl: false: contents and tags cross the network unencrypted")
     if 0 < limits.quota < limits.max_artifact_size:
         found.append("limits.max_artifact_size: more than limits.quota, so that the quota refuses such an artifact")
+    if not limits.quota and any("quota_warning" in hook.on for hook in settings.events):
+        found.append("events: nobody can be warned of a quota, since there is none; allowed: limits.quota beside it")
     kept = settings.retention
     found += retention.doubts(kept.policy(), kept.schedule, trash_days=settings.trash_days)
     return tuple(found)

@@ -25,6 +25,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from mountfs import namespace, retention
 from mountfs.config import values
 from mountfs.errors import MountfsError
+from mountfs.events import EventKind, Hook, JumpRule
 
 _Value = TypeVar("_Value")
 
@@ -193,11 +194,23 @@ class Compression(Section):
         return said if isinstance(said, int) else self.level
 
 
+class SizeJump(Section):
+    """When a report is so much larger than those of its type before it that somebody is told."""
+
+    factor: Annotated[float, Field(ge=1.1, le=1000)] = 2.0
+    least: Annotated[Size, Allowed("a size such as 10 MiB; 0 = however small")] = 10 * 1024**2
+    last: Annotated[int, Field(ge=3, le=1000)] = 10
+
+    def rule(self) -> JumpRule:
+        return JumpRule(self.factor, self.least, self.last)
+
+
 class Limits(Section):
     max_artifact_size: Size = 0
     quota: Size = 0
     warn_threshold: Annotated[float, Field(gt=0, le=1)] = 0.8
     max_tags: Annotated[int, Field(ge=1, le=namespace.MAX_TAGS)] = namespace.MAX_TAGS
+    size_jump: SizeJump = SizeJump()
 
 
 class Sync(Section):
@@ -271,6 +284,50 @@ class Signing(Section):
     require: bool = False
 
 
+EventName = Literal["quota_warning", "size_jump", "upload_failed", "job_expired", "conflict_lost"]
+
+
+class Receiver(Section):
+    """Who is told of which events: a command, without a shell, or a URL. Nothing ever waits for it."""
+
+    on: Annotated[
+        tuple[EventName, ...],
+        Field(min_length=1, max_length=len(EventKind)),
+        Allowed(f"a list of {', '.join(EventKind)}"),
+    ]
+    command: Annotated[
+        tuple[Annotated[str, AfterValidator(_reads(values.argument))], ...],
+        Field(max_length=64),
+        Allowed("a list: a program's name in PATH or its absolute path, then its arguments"),
+    ] = ()
+    url: Annotated[
+        Annotated[SecretStr, BeforeValidator(_reads(values.secret)), AfterValidator(_reads(values.hook_url))] | None,
+        Allowed("https://host/path, http:// for this machine only, or null"),
+    ] = None
+    timeout_seconds: Annotated[
+        PositiveSeconds, Field(le=300), Allowed("seconds, or a duration such as 10s; more than 0, up to 5 minutes")
+    ] = 10
+
+    @model_validator(mode="after")
+    def _tells_one_receiver(self) -> Self:
+        if bool(self.command) == (self.url is not None):
+            raise faults(
+                ("url", "needs exactly one of command and url; allowed: command: [program, …], or url: https://…")
+            )
+        if len(set(self.on)) < len(self.on):
+            raise faults(("on", "names an event twice; allowed: each once"))
+        if self.command and not values.is_program(self.command[0]):
+            raise faults(
+                ("command", f"{self.command[0][:60]!r} is no program; allowed: a name in PATH, or an absolute path")
+            )
+        return self
+
+    def hook(self) -> Hook:
+        """The same as the rules take it; a secret in the URL is plain in it."""
+        url = self.url.get_secret_value() if self.url is not None else ""
+        return Hook(frozenset(map(EventKind, self.on)), self.command, url, self.timeout_seconds)
+
+
 class Settings(BaseSettings):
     """All settings, checked. The loader gathers file, environment and preset; nothing is read from here."""
 
@@ -293,6 +350,11 @@ class Settings(BaseSettings):
     owner: Literal["mounter", "recorded"] = "mounter"
     views: Annotated[Literal["unlisted", "listed", "off"], BeforeValidator(values.views)] = "unlisted"
     versions: Versions = Versions()
+    events: Annotated[
+        tuple[Receiver, ...],
+        Field(max_length=16),
+        Allowed("a list of up to 16 of {on: [event, …], command: [program, …]} or {on: […], url: https://…}"),
+    ] = ()
     signing: Signing = Signing()
     fsync: Literal["disk", "bucket"] = "disk"
     handler_seconds: PositiveSeconds = 10
@@ -330,6 +392,10 @@ class Settings(BaseSettings):
         """Alias → slug of the settings' own types, as `namespace.canonical_type` takes them."""
         slugs = {slug: slug for slug in self.types}
         return slugs | {alias: slug for slug, aliases in self.types.items() for alias in aliases}
+
+    def hooks(self) -> tuple[Hook, ...]:
+        """Who is told of events, in the order of the settings."""
+        return tuple(receiver.hook() for receiver in self.events)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

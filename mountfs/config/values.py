@@ -6,6 +6,8 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from mountfs import namespace
 from mountfs.errors import InvalidArgument, InvalidName
 from mountfs.namespace.units import parse_duration_seconds, parse_size
@@ -14,6 +16,7 @@ from mountfs.retention.schedule import check_schedule
 DAY_SECONDS: Final = 86400
 DAYS_MAX: Final = 36_500
 PREFIX_BYTES_MAX: Final = 128
+ARGUMENT_BYTES_MAX: Final = 4096
 _LAYOUT_PART: Final = re.compile(r"(?:[^{}]|\{[a-z0-9_-]+\})+")
 
 
@@ -150,6 +153,39 @@ def endpoint_url(value: str) -> str:
         raise InvalidArgument("credentials in a URL; they come from the AWS environment or files")
     if url.scheme not in ("http", "https") or not url.hostname or not port_is_good or url.query or url.fragment:
         raise InvalidArgument(f"{value[:60]!r} is not an endpoint")
+    return value
+
+
+def argument(value: str) -> str:
+    """One word of a command, handed over as it is: there is no shell."""
+    if not value or "\0" in value or len(value.encode("utf-8", "surrogateescape")) > ARGUMENT_BYTES_MAX:
+        raise InvalidArgument(f"{value[:60]!r} is not a word of a command; allowed: text up to 4 KiB, not empty")
+    return value
+
+
+def is_program(word: str) -> bool:
+    """A relative path would mean another program in each working directory."""
+    return word.startswith("/") or "/" not in word
+
+
+def hook_url(value: SecretStr) -> SecretStr:
+    """`https://host[:port]/path`, plain http to this machine only; what is wrong is said without the URL."""
+    try:
+        url = urlsplit(value.get_secret_value())
+        is_whole = bool(url.hostname) and url.port != 0
+    except ValueError:
+        raise InvalidArgument("not a URL") from None
+    if (
+        url.scheme not in ("http", "https")
+        or not is_whole
+        or url.fragment
+        or not value.get_secret_value().isprintable()
+    ):
+        raise InvalidArgument("not a URL")
+    if url.username is not None or url.password is not None:
+        raise InvalidArgument("user and password in a URL are shown in too many places")
+    if url.scheme == "http" and not is_loopback(value.get_secret_value()):
+        raise InvalidArgument("plain http to another machine")
     return value
 
 
