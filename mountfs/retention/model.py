@@ -56,6 +56,11 @@ class Report:
         return self.job, self.type
 
     @property
+    def is_dated_throughout(self) -> bool:
+        """Whether dates alone say when it goes, so that its age and the place among the newest are about to change."""
+        return len(self.dated) >= self.artifacts
+
+    @property
     def branch(self) -> str:
         return self.tags.get("branch", "")
 

@@ -14,7 +14,8 @@ Latest = Mapping[tuple[str, str], AmongLatest]
 def latest(reports: Iterable[Report], policy: Policy) -> Latest:
     """The reports of the newest `keep_latest_n` jobs of each group.
 
-    A job counts once, by what it published last in that group; of two at one moment the first by name is newer.
+    A job counts once, by what it published last in that group; of two at one moment the first by name is newer. Reports
+    that go by dates alone make no job newer: once they had gone, it would lose its place, and more in a second run.
     """
     if not policy.keep_latest_n:
         return {}
@@ -35,7 +36,8 @@ def group_of(report: Report, group_by: tuple[str, ...]) -> Group:
 
 
 def _newest_first(reports: list[Report]) -> tuple[int, str]:
-    return -max(report.published_ns for report in reports), reports[0].job
+    lasting = [report for report in reports if not report.is_dated_throughout] or reports
+    return -max(report.published_ns for report in lasting), reports[0].job
 
 
 def protections(report: Report, latest_ones: Latest, policy: Policy, *, is_merged: bool = False) -> list[Staying]:

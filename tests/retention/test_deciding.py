@@ -96,6 +96,13 @@ def test_the_number_counts_jobs_not_reports() -> None:
     assert "number 1 of the newest 2 of all jobs" in staying(policy, *reports)[0]
 
 
+def test_what_goes_by_dates_alone_makes_no_job_newer() -> None:
+    policy = Policy(default_ttl_days=30, keep_latest_n=1, group_by=())
+    passing = replace(report("old", "diff", age=1), artifacts=1, dated=(Dated("a.diff", TODAY_NS),))
+    reports = [report("old", age=50), passing, report("new", age=40)]
+    assert [line.partition(":")[0] for line in going(policy, *reports)] == ["coverage-report of old", "old/a.diff"]
+
+
 def test_what_is_pinned_stays_with_every_other_reason_told() -> None:
     policy = Policy(default_ttl_days=30, keep_latest_n=1)
     pinned = replace(report(age=90), pinned=True, baseline=Baseline("main"))

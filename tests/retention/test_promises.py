@@ -11,11 +11,13 @@ from mountfs.retention import (
     Plan,
     Policy,
     Report,
+    Selection,
     TooOld,
     brakes,
     decide,
     expiring,
     next_expiry,
+    select,
     with_baselines,
 )
 from mountfs.retention.brakes import Moment
@@ -81,8 +83,10 @@ def newest_jobs(reports: list[Report], policy: Policy, of: Report) -> list[str]:
 
     newest: dict[str, int] = {}
     for other in reports:
-        if group(other) == group(of):
-            newest[other.job] = max(newest.get(other.job, other.published_ns), other.published_ns)
+        mine = [one for one in reports if one.job == other.job and group(one) == group(of)]
+        lasting = [one for one in mine if len(one.dated) < one.artifacts]
+        if mine:
+            newest[other.job] = max(one.published_ns for one in lasting or mine)
     return sorted(newest, key=lambda job: (-newest[job], job))[: policy.keep_latest_n]
 
 
@@ -217,3 +221,20 @@ def test_a_run_beyond_a_fifth_of_the_jobs_stops_unless_few_lose_anything(
     losing = {artifact.job for artifact in store - left}
     stops = bool(brakes(plan, before=None, now=Moment(TODAY_NS)))
     assert stops == (len(losing) > 5 and len(losing) > len({artifact.job for artifact in store}) / 5)
+
+
+@given(stores(), policies, chosen_keys, st.none() | st.integers(0, 40 * DAY_NS), st.sets(st.sampled_from(TYPES)))
+def test_by_hand_nothing_goes_that_the_policy_protects(
+    store: Store, policy: Policy, chosen: Chosen, older_than_ns: int | None, types: set[str]
+) -> None:
+    reports = reports_of(store, chosen)
+    selection = Selection(older_than_ns, frozenset(types), branches=frozenset({"main", "feature"}))
+    plan = select(reports, selection, policy, now_ns=TODAY_NS)
+    for victim in plan.victims:
+        one = victim.report
+        assert not one.pinned
+        assert one.baseline is None
+        assert one.job not in newest_jobs(reports, policy, one)
+        assert all(dated.expires_at_ns <= TODAY_NS for dated in one.dated)
+        assert victim.sentence
+    assert not plan.dated
