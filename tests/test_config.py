@@ -894,6 +894,7 @@ def test_the_example_uncommented_is_a_settings_file_with_every_key(
 def test_shown_settings_load_to_the_same(home: dict[str, str], work: Path, file: Write) -> None:
     said = parse_document(uncommented(example()).encode(), name="f.yml").tree
     said["signing"] = {"key_file": "/etc/key"}
+    said["events"] = [{"on": ["size_jump"], "command": ["logger", "size"]}]  # a URL is shown as stars
     before = load(said, home, work).settings
     assert load(file(show(before)), home, work).settings == before
 

@@ -9,10 +9,11 @@ from typing import Final, Literal, TypeAlias, get_args, get_origin
 
 from mountfs.config.document import KeyPath, Tree
 from mountfs.config.fields import dotted, field_at, is_mapping, leaves, section_of
+from mountfs.events.telling import PREFIX as EVENT_PREFIX
 
 PREFIX: Final = "MOUNTFS_"
 RESERVED: Final = frozenset(f"{PREFIX}{name}" for name in ("CONFIG", "MOUNT", "JOB", "LOG", "ALLOW_CLOUD"))
-RESERVED_PREFIX: Final = f"{PREFIX}TEST_"
+RESERVED_PREFIXES: Final = (f"{PREFIX}TEST_", EVENT_PREFIX)
 
 Shape: TypeAlias = Literal["text", "list", "object"]
 
@@ -33,7 +34,7 @@ def overlay(environ: Mapping[str, str]) -> Overlay:
     """All settings in `environ`. An empty variable says nothing: CI systems pass unset secrets so."""
     found = Overlay()
     for name in sorted(environ):
-        if not name.startswith(PREFIX) or name in RESERVED or name.startswith(RESERVED_PREFIX):
+        if not name.startswith(PREFIX) or name in RESERVED or name.startswith(RESERVED_PREFIXES):
             continue
         _take(name, environ[name], found)
     return found

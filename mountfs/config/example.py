@@ -127,6 +127,12 @@ limits:
   warn_threshold: 0.8
   # Tags of one artifact, at most 64.
   max_tags: 64
+  # All artifacts of one type in one job are told to have jumped in size (event size_jump) when they take so many times
+  # the median of the last jobs before, and so much more.
+  size_jump:
+    factor: 2
+    least: 10 MiB
+    last: 10
 
 sync:
   # full: know the whole index. lazy: only the jobs looked at; the default where CI is set.
@@ -150,16 +156,19 @@ live:
   #patterns: ["*.log"]
   seconds: 30
 
+# What expires. All artifacts of one type in one job go together, counted from the last one published; what is pinned,
+# and the newest successful job of a branch, never goes.
 retention:
+  # false: nothing expires, not even what has a date of its own (user.mountfs.expires_at).
   enabled: true
   # 0: nothing expires by age.
   default_ttl_days: 0
-  # So many newest jobs of each group stay, whatever their age.
+  # So many newest jobs of each group stay, whatever their age; groups by type and by tags, as [type, branch].
   keep_latest_n: 0
   group_by: [type]
   # By type, days; 0 is never.
   #types: {test-results: 30, coverage-report: 90, security-findings: 365}
-  # Minute, hour, day, month, weekday.
+  # Minute, hour, day, month, weekday, in UTC.
   schedule: "0 2 * * *"
 
 # How long what was deleted can be restored.
@@ -174,8 +183,19 @@ owner: mounter
 # unlisted: views answer when asked for. listed: they show in ls. off: there are none.
 views: unlisted
 
+# true: an artifact that is overwritten stays below .versions/JOB/PATH/ with its number.
 versions:
   enabled: false
+
+# Who is told of what: quota_warning, size_jump, upload_failed, job_expired, conflict_lost. A command, without a shell,
+# gets JSON on its standard input and MOUNTFS_EVENT_KIND, _TEXT, _JOB… in its environment; a URL gets that JSON by POST.
+# Nothing waits for them; beyond 100 that wait the oldest is dropped and counted. A secret belongs into a ${VARIABLE}.
+#events:
+  #- on: [quota_warning, upload_failed]
+    #command: [logger, -t, mountfs, quota or upload]
+    #timeout_seconds: 10
+  #- on: [job_expired]
+    #url: https://hooks.example.org/mountfs
 
 signing:
   # The key is better in a file, or in MOUNTFS_SIGNING__KEY, than here.

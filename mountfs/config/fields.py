@@ -23,10 +23,18 @@ def dotted(path: KeyPath) -> str:
 
 def section_of(field: FieldInfo) -> type[BaseModel] | None:
     """The model of a field that is a section, required or not."""
+    if get_origin(field.annotation) is tuple:
+        return None
     for choice in (field.annotation, *get_args(field.annotation)):
         if isinstance(choice, type) and issubclass(choice, BaseModel):
             return choice
     return None
+
+
+def item_section_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The model of each item of a field that is a list of sections."""
+    items = get_args(field.annotation) if get_origin(field.annotation) is tuple else ()
+    return next((item for item in items if isinstance(item, type) and issubclass(item, BaseModel)), None)
 
 
 def field_at(path: KeyPath) -> tuple[FieldInfo | None, KeyPath]:
@@ -34,6 +42,10 @@ def field_at(path: KeyPath) -> tuple[FieldInfo | None, KeyPath]:
     model: type[BaseModel] | None = Settings
     field = None
     for depth, part in enumerate(path):
+        if field is not None and isinstance(part, int):
+            model = item_section_of(field)
+            if model is not None:
+                continue
         if model is None:
             return field, path[depth:]
         field = model.model_fields.get(str(part))
@@ -48,7 +60,9 @@ def section_at(path: KeyPath) -> type[BaseModel] | None:
     if not path:
         return Settings
     field, rest = field_at(path)
-    return section_of(field) if field is not None and not rest else None
+    if field is None or rest:
+        return None
+    return item_section_of(field) if isinstance(path[-1], int) else section_of(field)
 
 
 def is_mapping(field: FieldInfo) -> bool:
@@ -59,7 +73,7 @@ def is_secret(field: FieldInfo | None) -> bool:
     """Whether a value written here may be a secret, or one put in the place of its section."""
     if field is None:
         return False
-    section = section_of(field)
+    section = section_of(field) or item_section_of(field)
     inside = section.model_fields.values() if section else ()
     return SecretStr in set(_choices(field.annotation)) or any(map(is_secret, inside))
 

@@ -13,6 +13,7 @@ from typing import Final, TypeAlias
 
 from pydantic import ValidationError
 
+from mountfs import retention
 from mountfs.config import values
 from mountfs.config.document import KeyPath, Tree, parse_document
 from mountfs.config.environment import Overlay, expand, overlay
@@ -181,10 +182,18 @@ def _is_below(path: KeyPath, tops: set[KeyPath]) -> bool:
 
 
 def _warnings(settings: Settings) -> tuple[str, ...]:
-    s3 = settings.storage.s3
+    """What is allowed, and probably not meant, or not safe."""
+    found = []
+    s3, limits = settings.storage.s3, settings.limits
     if settings.storage.backend == "s3" and s3 is not None and s3.is_exposed:
-        return ("storage.s3.use_ssl: false: contents and tags cross the network unencrypted",)
-    return ()
+        found.append("storage.s3.use_ssl: false: contents and tags cross the network unencrypted")
+    if 0 < limits.quota < limits.max_artifact_size:
+        found.append("limits.max_artifact_size: more than limits.quota, so that the quota refuses such an artifact")
+    if not limits.quota and any("quota_warning" in hook.on for hook in settings.events):
+        found.append("events: nobody can be warned of a quota, since there is none; allowed: limits.quota beside it")
+    kept = settings.retention
+    found += retention.doubts(kept.policy(), kept.schedule, trash_days=settings.trash_days)
+    return tuple(found)
 
 
 def _background(chosen: Tree, base: Path, environ: Environ) -> Tree:

@@ -22,9 +22,10 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from mountfs import namespace
+from mountfs import namespace, retention
 from mountfs.config import values
 from mountfs.errors import MountfsError
+from mountfs.events import EventKind, Hook, JumpRule
 
 _Value = TypeVar("_Value")
 
@@ -193,11 +194,23 @@ class Compression(Section):
         return said if isinstance(said, int) else self.level
 
 
+class SizeJump(Section):
+    """When a report is so much larger than those of its type before it that somebody is told."""
+
+    factor: Annotated[float, Field(ge=1.1, le=1000)] = 2.0
+    least: Annotated[Size, Allowed("a size such as 10 MiB; 0 = however small")] = 10 * 1024**2
+    last: Annotated[int, Field(ge=3, le=1000)] = 10
+
+    def rule(self) -> JumpRule:
+        return JumpRule(self.factor, self.least, self.last)
+
+
 class Limits(Section):
     max_artifact_size: Size = 0
     quota: Size = 0
     warn_threshold: Annotated[float, Field(gt=0, le=1)] = 0.8
     max_tags: Annotated[int, Field(ge=1, le=namespace.MAX_TAGS)] = namespace.MAX_TAGS
+    size_jump: SizeJump = SizeJump()
 
 
 class Sync(Section):
@@ -243,6 +256,19 @@ class Retention(Section):
         str, AfterValidator(_reads(values.cron)), Allowed('the five fields of cron, such as "0 2 * * *"')
     ] = "0 2 * * *"
 
+    def policy(self) -> retention.Policy:
+        """The same as the rules take it."""
+        return retention.Policy(
+            self.enabled, self.default_ttl_days, self.types, self.keep_latest_n, tuple(self.group_by)
+        )
+
+    @model_validator(mode="after")
+    def _is_meant(self) -> Self:
+        found = list(retention.contradictions(self.policy()))
+        if found:
+            raise faults(*found)
+        return self
+
 
 class Versions(Section):
     enabled: bool = False
@@ -256,6 +282,50 @@ class Signing(Section):
         Annotated[SecretStr, BeforeValidator(_reads(values.secret))] | None, Allowed("a secret text, or null")
     ] = None
     require: bool = False
+
+
+EventName = Literal["quota_warning", "size_jump", "upload_failed", "job_expired", "conflict_lost"]
+
+
+class Receiver(Section):
+    """Who is told of which events: a command, without a shell, or a URL. Nothing ever waits for it."""
+
+    on: Annotated[
+        tuple[EventName, ...],
+        Field(min_length=1, max_length=len(EventKind)),
+        Allowed(f"a list of {', '.join(EventKind)}"),
+    ]
+    command: Annotated[
+        tuple[Annotated[str, AfterValidator(_reads(values.argument))], ...],
+        Field(max_length=64),
+        Allowed("a list: a program's name in PATH or its absolute path, then its arguments"),
+    ] = ()
+    url: Annotated[
+        Annotated[SecretStr, BeforeValidator(_reads(values.secret)), AfterValidator(_reads(values.hook_url))] | None,
+        Allowed("https://host/path, http:// for this machine only, or null"),
+    ] = None
+    timeout_seconds: Annotated[
+        PositiveSeconds, Field(le=300), Allowed("seconds, or a duration such as 10s; more than 0, up to 5 minutes")
+    ] = 10
+
+    @model_validator(mode="after")
+    def _tells_one_receiver(self) -> Self:
+        if bool(self.command) == (self.url is not None):
+            raise faults(
+                ("url", "needs exactly one of command and url; allowed: command: [program, …], or url: https://…")
+            )
+        if len(set(self.on)) < len(self.on):
+            raise faults(("on", "names an event twice; allowed: each once"))
+        if self.command and not values.is_program(self.command[0]):
+            raise faults(
+                ("command", f"{self.command[0][:60]!r} is no program; allowed: a name in PATH, or an absolute path")
+            )
+        return self
+
+    def hook(self) -> Hook:
+        """The same as the rules take it; a secret in the URL is plain in it."""
+        url = self.url.get_secret_value() if self.url is not None else ""
+        return Hook(frozenset(map(EventKind, self.on)), self.command, url, self.timeout_seconds)
 
 
 class Settings(BaseSettings):
@@ -280,6 +350,11 @@ class Settings(BaseSettings):
     owner: Literal["mounter", "recorded"] = "mounter"
     views: Annotated[Literal["unlisted", "listed", "off"], BeforeValidator(values.views)] = "unlisted"
     versions: Versions = Versions()
+    events: Annotated[
+        tuple[Receiver, ...],
+        Field(max_length=16),
+        Allowed("a list of up to 16 of {on: [event, …], command: [program, …]} or {on: […], url: https://…}"),
+    ] = ()
     signing: Signing = Signing()
     fsync: Literal["disk", "bucket"] = "disk"
     handler_seconds: PositiveSeconds = 10
@@ -318,9 +393,14 @@ class Settings(BaseSettings):
         slugs = {slug: slug for slug in self.types}
         return slugs | {alias: slug for slug, aliases in self.types.items() for alias in aliases}
 
+    def hooks(self) -> tuple[Hook, ...]:
+        """Who is told of events, in the order of the settings."""
+        return tuple(receiver.hook() for receiver in self.events)
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         found = [*_places_inside_the_mount(self), *_unknown_types(self), *_aliases_of_two_types(self)]
+        found += _expire_unsent(self)
         if found:
             raise faults(*found)
         return self
@@ -335,6 +415,15 @@ def _places_inside_the_mount(settings: Settings) -> list[tuple[str, str]]:
         for key, place in places.items()
         if place is not None and (place == mountpoint or mountpoint in place.parents)
     ]
+
+
+def _expire_unsent(settings: Settings) -> list[tuple[str, str]]:
+    if settings.storage.backend == "local":
+        return []
+    found = retention.expires_before_it_is_sent(
+        settings.retention.policy(), settle_max_seconds=settings.sync.settle_max_seconds
+    )
+    return [(f"retention.{key}", wrong) for key, wrong in found]
 
 
 def _unknown_types(settings: Settings) -> list[tuple[str, str]]:

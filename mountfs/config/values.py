@@ -6,15 +6,17 @@ from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from mountfs import namespace
 from mountfs.errors import InvalidArgument, InvalidName
 from mountfs.namespace.units import parse_duration_seconds, parse_size
+from mountfs.retention.schedule import check_schedule
 
 DAY_SECONDS: Final = 86400
 DAYS_MAX: Final = 36_500
 PREFIX_BYTES_MAX: Final = 128
-_CRON_BOUNDS: Final = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-_CRON_ITEM: Final = re.compile(r"(?:\*|([0-9]{1,2})(?:-([0-9]{1,2}))?)(?:/([1-9][0-9]?))?")
+ARGUMENT_BYTES_MAX: Final = 4096
 _LAYOUT_PART: Final = re.compile(r"(?:[^{}]|\{[a-z0-9_-]+\})+")
 
 
@@ -127,23 +129,8 @@ def layout(value: str) -> str:
 
 
 def cron(value: str) -> str:
-    """The five fields of cron, in numbers."""
-    fields = value.split()
-    if len(fields) != len(_CRON_BOUNDS) or not all(map(_is_cron_field, fields, _CRON_BOUNDS)):
-        raise InvalidArgument(f"{value[:60]!r} is not a schedule")
-    return " ".join(fields)
-
-
-def _is_cron_field(field: str, bounds: tuple[int, int]) -> bool:
-    return all(_is_cron_item(item, bounds) for item in field.split(","))
-
-
-def _is_cron_item(item: str, bounds: tuple[int, int]) -> bool:
-    matched = _CRON_ITEM.fullmatch(item)
-    if matched is None:
-        return False
-    numbers = [int(number) for number in matched.groups()[:2] if number is not None]
-    return numbers == sorted(numbers) and all(bounds[0] <= number <= bounds[1] for number in numbers)
+    """The five fields of cron, that come at some time."""
+    return check_schedule(value)
 
 
 def key_prefix(value: str) -> str:
@@ -166,6 +153,39 @@ def endpoint_url(value: str) -> str:
         raise InvalidArgument("credentials in a URL; they come from the AWS environment or files")
     if url.scheme not in ("http", "https") or not url.hostname or not port_is_good or url.query or url.fragment:
         raise InvalidArgument(f"{value[:60]!r} is not an endpoint")
+    return value
+
+
+def argument(value: str) -> str:
+    """One word of a command, handed over as it is: there is no shell."""
+    if not value or "\0" in value or len(value.encode("utf-8", "surrogateescape")) > ARGUMENT_BYTES_MAX:
+        raise InvalidArgument(f"{value[:60]!r} is not a word of a command; allowed: text up to 4 KiB, not empty")
+    return value
+
+
+def is_program(word: str) -> bool:
+    """A relative path would mean another program in each working directory."""
+    return word.startswith("/") or "/" not in word
+
+
+def hook_url(value: SecretStr) -> SecretStr:
+    """`https://host[:port]/path`, plain http to this machine only; what is wrong is said without the URL."""
+    try:
+        url = urlsplit(value.get_secret_value())
+        is_whole = bool(url.hostname) and url.port != 0
+    except ValueError:
+        raise InvalidArgument("not a URL") from None
+    if (
+        url.scheme not in ("http", "https")
+        or not is_whole
+        or url.fragment
+        or not value.get_secret_value().isprintable()
+    ):
+        raise InvalidArgument("not a URL")
+    if url.username is not None or url.password is not None:
+        raise InvalidArgument("user and password in a URL are shown in too many places")
+    if url.scheme == "http" and not is_loopback(value.get_secret_value()):
+        raise InvalidArgument("plain http to another machine")
     return value
 
 

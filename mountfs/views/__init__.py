@@ -1,0 +1,1 @@
+"""Views: directories that answer questions. Which there are (`nodes`), and what they hold (`answers`)."""
