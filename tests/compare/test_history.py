@@ -2,19 +2,19 @@
 
 import pytest
 
-from mountfs.compare import History, JobFacts, TestId, find_test, history, history_as_json
+from mountfs.compare import CaseId, History, JobFacts, find_test, history, history_as_json
 from mountfs.errors import InvalidArgument, NotFound
 from mountfs.reports.model import TestRun
 from tests.compare.building import case
 
 KNOWN = [
-    TestId("tests.test_a", "test_b"),
-    TestId("tests.test_a", "test_p[1]"),
-    TestId("tests.test_a", "test_p[2]"),
-    TestId("tests.test_a.TestX", "test_c"),
-    TestId("com.example.FooTest", "test_c"),
-    TestId("", "adds 1 + 2"),
-    TestId("github.com/x/y", "TestAdd/small"),
+    CaseId("tests.test_a", "test_b"),
+    CaseId("tests.test_a", "test_p[1]"),
+    CaseId("tests.test_a", "test_p[2]"),
+    CaseId("tests.test_a.TestX", "test_c"),
+    CaseId("com.example.FooTest", "test_c"),
+    CaseId("", "adds 1 + 2"),
+    CaseId("github.com/x/y", "TestAdd/small"),
 ]
 
 

@@ -163,7 +163,8 @@ def test_rows_say_good_and_bad() -> None:
 HOSTILE = [
     "|", "\\|", "\\\\|", "`|`", "``", "a\nb", "a\r\n\r\n# title", "</code>", "</details>", "<script>x</script>",
     "@octocat", "http://evil.example", "www.evil.example", "[x](http://evil)", "![x](y)", "**b**", "_i_", "~~s~~",
-    "&amp;", "&#124;", "<!--", "$x$", ":tada:", "#12", "a@b.example", "\x1b[31m", "\u202e", "\x00", "\udcff", "---", "| --- |", "x" * 5000,
+    "&amp;", "&#124;",
+    "<!--", "$x$", ":tada:", "#12", "a@b.example", "\x1b[31m", "\u202e", "\x00", "\udcff", "---", "| --- |", "x" * 5000,
 ]  # fmt: skip
 names = st.one_of(
     st.sampled_from(HOSTILE), st.text(max_size=40), st.text(alphabet="|\\`<>&#;*_[]()!@:/.-\n\r ~$", max_size=20)
