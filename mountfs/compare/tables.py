@@ -41,11 +41,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A title and its rows. The summary, what one side lacks and notes are told to everybody: they are `open`."""
+    """A title and its rows. The summary, what one side lacks and notes are told to everybody: they are `open`.
+
+    `ours`: the names of its rows are words of ours, not of a report.
+    """
 
     title: str
     rows: tuple[Row, ...]
     open: bool = False
+    ours: bool = False
 
 
 def verdict(comparison: Comparison, gates: Sequence[GateResult] = ()) -> tuple[str, Mark]:
@@ -92,7 +96,7 @@ def tables(comparison: Comparison, gates: Sequence[GateResult] = ()) -> list[Tab
     """The tables that have rows, what matters most first."""
     found = [
         Table("Gates", tuple(map(_gate, gates)), open=True),
-        Table("Summary", tuple(_summary(comparison)), open=True),
+        Table("Summary", tuple(row for row in _summary(comparison) if _says(row)), open=True, ours=True),
         *_tests(comparison.tests),
         *_findings(comparison.findings),
         Table("Coverage of files", tuple(map(_file, comparison.coverage.files if comparison.coverage else ()))),
@@ -103,6 +107,11 @@ def tables(comparison: Comparison, gates: Sequence[GateResult] = ()) -> list[Tab
         Table("Notes", tuple(Row(note) for note in comparison.notes), open=True),
     ]
     return [table for table in found if table.rows]
+
+
+def _says(row: Row) -> bool:
+    """Whether a side says anything of it."""
+    return (row.before, row.after) != (NOTHING, NOTHING)
 
 
 def _gate(gate: GateResult) -> Row:
