@@ -268,3 +268,11 @@ def test_json_holds_no_nan_whatever_a_report_says() -> None:
         }
     )
     json.dumps(as_json(compare(broken, broken)), allow_nan=False)
+
+
+def test_a_file_whose_branches_alone_changed_says_so() -> None:
+    before, after = (Coverage({"a.py": FileCoverage(4, 4, 4, covered)}, 4, 4, 4, covered) for covered in (4, 3))
+    comparison = compared(before, after)
+    assert verdict(comparison)[0] == "Branch coverage −25.00 points"
+    row = next(table for table in tables(comparison) if table.title == "Coverage of files").rows[0]
+    assert row.detail == "branches 4 of 4 → 3 of 4"
