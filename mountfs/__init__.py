@@ -13,6 +13,7 @@ The house, from the kernel's request down to the disk; imports go down only, and
     drafts                    a file that is being written, and how its published state survives
     catalog · journal · contents · statedir   what is true · what is on its way there · the bytes · where all that lies
     remote                    S3 and directories; the only room that knows boto3
+    compare                   what changed between two jobs, gates, baselines, trends and their pictures: rules
     bundle · records · objects                what lies in the bucket: ZIPs with manifests, changes and their fold
     retention · events                        rules: what expires and why, which versions count; who is told of what
     query                     one language for questions about artifacts

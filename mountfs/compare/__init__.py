@@ -14,7 +14,7 @@ from mountfs.compare.comparison import Comparison, changed_only, compare
 from mountfs.compare.document import as_json, history_as_json, trend_as_json
 from mountfs.compare.gates import Gate, GateResult, judge, parse_gates
 from mountfs.compare.history import History, HistoryRow, JobFacts, Since, history
-from mountfs.compare.identity import TestId, find_test, identify
+from mountfs.compare.identity import CaseId, find_test, identify
 from mountfs.compare.markdown import as_markdown
 from mountfs.compare.metrics import METRICS, Metric, Unit, metric_named, value_of_job
 from mountfs.compare.outcomes import merged_run
@@ -28,6 +28,7 @@ __all__ = [
     "Baseline",
     "Better",
     "Candidate",
+    "CaseId",
     "Change",
     "Choice",
     "Comparison",
@@ -48,7 +49,6 @@ __all__ = [
     "Since",
     "Source",
     "Table",
-    "TestId",
     "Trend",
     "Unit",
     "Wanted",

@@ -61,7 +61,8 @@ def _plot(points: Sequence[Point], trend: Trend) -> Iterator[str]:
     yield f'<polyline class="line" points="{" ".join(f"{x:.2f},{y:.2f}" for x, y in places)}"/>'
     radius = 3.5 if len(points) <= 100 else 1.5
     for point, (x, y) in zip(points, places, strict=True):
-        yield f'<circle class="point" cx="{x:.2f}" cy="{y:.2f}" r="{radius}" {_facts(point)}>{_hint(point, trend)}</circle>'
+        place = f'cx="{x:.2f}" cy="{y:.2f}" r="{radius}"'
+        yield f'<circle class="point" {place} {_facts(point)}>{_hint(point, trend)}</circle>'
 
 
 def _facts(point: Point) -> str:

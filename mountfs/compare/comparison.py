@@ -46,12 +46,13 @@ def compare(before: Side, after: Side, options: Options | None = None) -> Compar
     diffs = [said.report for _, said in after.of(Kind.DIFF) if isinstance(said.report, Diff)]
     diff = Diff({path: lines for one in diffs for path, lines in one.files.items()}) if diffs else None
     lines_before, lines_after = before.of(Kind.COVERAGE), after.of(Kind.COVERAGE)
+    found_before, found_after = before.of(Kind.FINDINGS), after.of(Kind.FINDINGS)
     comparison = Comparison(
         before.job,
         after.job,
         compare_tests(tests_before, tests_after, options),
         compare_coverage(coverage_of(lines_before, lines_after), coverage_of(lines_after, lines_before), diff),
-        compare_findings(findings_of(before.of(Kind.FINDINGS)), findings_of(after.of(Kind.FINDINGS))),
+        compare_findings(findings_of(found_before, found_after), findings_of(found_after, found_before)),
         compare_benchmarks(before.of(Kind.BENCHMARKS), after.of(Kind.BENCHMARKS), options),
         compare_load(before.of(Kind.LOAD), after.of(Kind.LOAD), options),
         _compare_sizes(before.sizes, after.sizes),

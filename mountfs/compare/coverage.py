@@ -63,11 +63,13 @@ class CoverageChange:
 
 
 def _line(file: FileCoverage | None) -> float | None:
-    return None if file is None else rate(file.covered, file.lines)
+    if file is None:
+        return None
+    return rate(file.covered, file.lines) if file.lines else finite(file.line_rate)
 
 
 def _missed(file: FileCoverage | None) -> float | None:
-    return None if file is None else file.lines - file.covered
+    return None if file is None or not file.lines else file.lines - file.covered
 
 
 # -- one side ---------------------------------------------------------------------------------------------------
@@ -104,7 +106,7 @@ def _merged(reports: list[Coverage]) -> Coverage:
     for report in reports:
         for path, file in report.files.items():
             files[path] = _union(files[path], file) if path in files else file
-    if not all(report.files for report in reports):
+    if not all(report.files for report in reports) or any(_has_rate_alone(file) for file in files.values()):
         return Coverage(files)  # how much of it is the same nobody can tell: no rate rather than a wrong one
     return _summed(files, files.values())
 
@@ -116,7 +118,12 @@ def _union(one: FileCoverage, other: FileCoverage) -> FileCoverage:
     if one.lines == other.lines and _names_missed(one) and _names_missed(other):
         covered = lines - len(missed)
     branches = max(one.branches, other.branches)
-    return FileCoverage(lines, covered, branches, max(one.branches_covered, other.branches_covered), missed)
+    rates = max((said for said in (finite(one.line_rate), finite(other.line_rate)) if said is not None), default=None)
+    return FileCoverage(lines, covered, branches, max(one.branches_covered, other.branches_covered), missed, rates)
+
+
+def _has_rate_alone(file: FileCoverage) -> bool:
+    return not file.lines and file.line_rate is not None
 
 
 def _names_missed(file: FileCoverage) -> bool:
@@ -189,8 +196,11 @@ def _files(
     return [*changed, *gone], len(pairs) - len(changed)
 
 
-def _counts(file: FileCoverage | None) -> tuple[int, int, int, int] | None:
-    return None if file is None else (file.lines, file.covered, file.branches, file.branches_covered)
+def _counts(file: FileCoverage | None) -> tuple[float | None, ...] | None:
+    """What makes two states of a file differ: its counts, or its rate where it has none."""
+    if file is None:
+        return None
+    return (*(file.lines, file.covered, file.branches, file.branches_covered), None if file.lines else _line(file))
 
 
 def _judged(files: Iterable[FileChange], diff: Diff) -> list[FileChange]:

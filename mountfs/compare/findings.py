@@ -5,7 +5,7 @@ A tool that ran on one side alone is left out of all of it: what it found is nei
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -17,9 +17,13 @@ _ORDER: Final = {severity: number for number, severity in enumerate(Severity)}
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the tools of one side found, by tool and then by format: one tool may write down its run twice."""
+    """What the tools of one side found, by tool and then by format: one tool may write down its run twice.
+
+    `totals` are findings that are counted and not named.
+    """
 
     by_tool: Mapping[str, Mapping[str, tuple[Finding, ...]]]
+    totals: Mapping[Severity, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,7 @@ class FindingChanges:
 
     `reopened` were suppressed and are no more, `judged` have another severity. `only_before` and `only_after` are
     the tools that one side lacks, with what they found. `loosely` are those whose formats differ on the two sides:
-    their findings are matched by rule and file.
+    their findings are matched by rule and file. `unnamed_…` are counted and in no list: which they are nobody says.
     """
 
     before: Mapping[Severity, int] | None
@@ -56,6 +60,8 @@ class FindingChanges:
     only_before: Mapping[str, tuple[Finding, ...]] = field(default_factory=lambda: MappingProxyType({}))
     only_after: Mapping[str, tuple[Finding, ...]] = field(default_factory=lambda: MappingProxyType({}))
     loosely: tuple[str, ...] = ()
+    unnamed_before: Mapping[Severity, int] = field(default_factory=lambda: MappingProxyType({}))
+    unnamed_after: Mapping[Severity, int] = field(default_factory=lambda: MappingProxyType({}))
 
     def count(self, severity: Severity | None = None) -> Change:
         """How many were and are open, of one severity or of all."""
@@ -76,22 +82,42 @@ def _total(counts: Mapping[Severity, int] | None, severity: Severity | None) -> 
     return sum(counts.values()) if severity is None else counts[severity]
 
 
-def findings_of(reports: Sequence[tuple[str, Parsed]]) -> Found | None:
-    """What a side's reports found, by tool; None without any."""
+Reports = Sequence[tuple[str, Parsed]]
+
+
+def findings_of(reports: Reports, other: Reports) -> Found | None:
+    """What a side's reports found, by tool; None without any. `other` is the other side."""
     by_tool: dict[str, dict[str, tuple[Finding, ...]]] = defaultdict(dict)
-    for _, said in reports:
+    totals: Counter[Severity] = Counter()
+    for path, said in reports:
         if isinstance(said.report, Findings):
-            for tool, found in _by_tool(said.report, said.format).items():
+            for tool, found in _by_tool(path, said, said.report, other).items():
                 by_tool[tool][said.format] = by_tool[tool].get(said.format, ()) + found
-    return Found(by_tool) if by_tool else None
+            totals.update({Severity(name): many for name, many in said.report.totals.items() if name in set(Severity)})
+    return Found(by_tool, totals) if by_tool else None
 
 
-def _by_tool(report: Findings, format_name: str) -> dict[str, tuple[Finding, ...]]:
-    """A tool that found nothing is there too; a report that names no tool is that of its format."""
-    found: dict[str, list[Finding]] = {tool.casefold(): [] for tool in report.tools}
+def _by_tool(path: str, said: Parsed, report: Findings, other: Reports) -> dict[str, tuple[Finding, ...]]:
+    """A tool that found nothing is there too; what names no tool is that of the same path on the other side."""
+    found: dict[str, list[Finding]] = {tool_word(tool): [] for tool in report.tools}
     for finding in report.findings:
-        found.setdefault((finding.tool or format_name).casefold(), []).append(finding)
-    return {tool: tuple(some) for tool, some in (found or {format_name.casefold(): []}).items()}
+        found.setdefault(tool_word(finding.tool or said.format), []).append(finding)
+    if not found:
+        there = [answer for place, answer in other if place == path and answer.format == said.format]
+        found = {tool: [] for answer in there for tool in _tools(answer)} or {tool_word(said.format): []}
+    return {tool: tuple(some) for tool, some in found.items()}
+
+
+def _tools(said: Parsed) -> set[str]:
+    if not isinstance(said.report, Findings):
+        return set()
+    named = {tool_word(tool) for tool in said.report.tools}
+    return named | {tool_word(finding.tool or said.format) for finding in said.report.findings}
+
+
+def tool_word(name: str) -> str:
+    """How names of tools compare: `npm audit` is `npm-audit`."""
+    return name.casefold().replace(" ", "-").replace("_", "-")
 
 
 def compare_findings(before: Found | None, after: Found | None) -> FindingChanges | None:
@@ -100,15 +126,22 @@ def compare_findings(before: Found | None, after: Found | None) -> FindingChange
         if before is None and after is None:
             return None
         return FindingChanges(
-            None if before is None else _count(_all(before)), None if after is None else _count(_all(after))
+            None if before is None else _count(_all(before), before.totals),
+            None if after is None else _count(_all(after), after.totals),
+            unnamed_before={} if before is None else before.totals,
+            unnamed_after={} if after is None else after.totals,
         )
     both = before.by_tool.keys() & after.by_tool.keys()
     matched = {tool: _alike(before.by_tool[tool], after.by_tool[tool]) for tool in sorted(both)}
     was = [item for one, _, loose in matched.values() for item in _keyed(one, loosely=loose)]
     now = [item for _, other, loose in matched.values() for item in _keyed(other, loosely=loose)]
-    return _matched(
-        was,
-        now,
+    matches = _matched(was, now)
+    return replace(
+        matches,
+        before=_count((finding for _, finding in was), before.totals),
+        after=_count((finding for _, finding in now), after.totals),
+        unnamed_before=before.totals,
+        unnamed_after=after.totals,
         only_before={tool: _any(found) for tool, found in sorted(before.by_tool.items()) if tool not in both},
         only_after={tool: _any(found) for tool, found in sorted(after.by_tool.items()) if tool not in both},
         loosely=tuple(tool for tool, (_, _, loose) in matched.items() if loose),
@@ -138,23 +171,16 @@ def _alike(before: ByFormat, after: ByFormat) -> tuple[tuple[Finding, ...], tupl
 
 def _keyed(findings: Iterable[Finding], *, loosely: bool) -> Iterator[Keyed]:
     for finding in findings:
-        yield (finding.tool.casefold(), finding.rule, finding.path) if loosely else finding.identity, finding
+        yield (tool_word(finding.tool), finding.rule, finding.path) if loosely else finding.identity, finding
 
 
-def _matched(
-    before: Sequence[Keyed],
-    after: Sequence[Keyed],
-    *,
-    only_before: Mapping[str, tuple[Finding, ...]],
-    only_after: Mapping[str, tuple[Finding, ...]],
-    loosely: tuple[str, ...],
-) -> FindingChanges:
+def _matched(before: Sequence[Keyed], after: Sequence[Keyed]) -> FindingChanges:
     was, now = _by_key(before), _by_key(after)
     lists = _Lists([], [], [], [], [])
     unchanged = sum(lists.match(was.get(key, []), now.get(key, [])) for key in {**was, **now})
     return FindingChanges(
-        _count(finding for _, finding in before),
-        _count(finding for _, finding in after),
+        None,
+        None,
         sum(1 for _, finding in before if finding.suppressed),
         sum(1 for _, finding in after if finding.suppressed),
         tuple(sorted(lists.new, key=worst_first)),
@@ -163,9 +189,6 @@ def _matched(
         tuple(sorted(lists.reopened, key=worst_first)),
         tuple(sorted(lists.judged, key=lambda change: worst_first(change.after))),
         unchanged,
-        only_before,
-        only_after,
-        loosely,
     )
 
 
@@ -180,9 +203,9 @@ def worst_first(finding: Finding) -> tuple[int, str, str, int]:
     return _ORDER[finding.severity], finding.path, finding.rule, finding.line or 0
 
 
-def _count(findings: Iterable[Finding]) -> dict[Severity, int]:
+def _count(findings: Iterable[Finding], totals: Mapping[Severity, int]) -> dict[Severity, int]:
     many = Counter(finding.severity for finding in findings if not finding.suppressed)
-    return {severity: many[severity] for severity in Severity}
+    return {severity: many[severity] + totals.get(severity, 0) for severity in Severity}
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from mountfs.compare.identity import TestId, find_test, identify
+from mountfs.compare.identity import CaseId, find_test, identify
 from mountfs.compare.outcomes import BAD
 from mountfs.compare.values import Options, finite
 from mountfs.reports.model import Case, Outcome, TestRun
@@ -57,7 +57,7 @@ class History:
     `slower` says the median before and after the step, in seconds.
     """
 
-    test: TestId
+    test: CaseId
     rows: tuple[HistoryRow, ...]
     failing_since: Since | None = None
     flaky_since: Since | None = None
@@ -85,8 +85,8 @@ def history(wanted: str, runs: Iterable[tuple[JobFacts, TestRun]], options: Opti
     )
 
 
-def _by_id(run: TestRun) -> dict[TestId, list[Case]]:
-    found: dict[TestId, list[Case]] = defaultdict(list)
+def _by_id(run: TestRun) -> dict[CaseId, list[Case]]:
+    found: dict[CaseId, list[Case]] = defaultdict(list)
     for case in run.cases:
         found[identify(case)].append(case)
     return found

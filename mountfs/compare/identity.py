@@ -3,8 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from mountfs.errors import InvalidArgument, NotFound
 from mountfs.reports.model import Case
@@ -14,11 +13,8 @@ _MOST_COMPARED: Final = 5_000  # for the nearest name: difflib takes a second fo
 _MODULE: Final = re.compile(r"[^\[\]\s]+\.py(::|$)")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class TestId:
-    """A test by class and name; parameters belong to the name."""
-
-    __test__ = False  # no test class
+class CaseId(NamedTuple):
+    """A test by class and name; parameters belong to the name. A tuple, since a run has up to 100,000 as keys."""
 
     classname: str
     name: str
@@ -27,25 +23,25 @@ class TestId:
         return f"{self.classname}::{self.name}" if self.classname else self.name
 
 
-def identify(case: Case) -> TestId:
+def identify(case: Case) -> CaseId:
     """The test that a case is about. `tests/test_a.py::T::test_b` is `tests.test_a.T`, `test_b`, as JUnit has it."""
-    if _MODULE.match(case.name):
+    if ".py" in case.name and _MODULE.match(case.name):
         return _of_node(case.name)
-    if _MODULE.match(case.classname):
+    if ".py" in case.classname and _MODULE.match(case.classname):
         return _of_node(f"{case.classname}::{case.name}")
-    return TestId(case.classname, case.name)
+    return CaseId(case.classname, case.name)
 
 
-def _of_node(node: str) -> TestId:
+def _of_node(node: str) -> CaseId:
     head, bracket, parameters = node.partition("[")
     path, *inner = head.split("::")
     module = path.removesuffix(".py").replace("\\", "/").strip("./").replace("/", ".")
     if not inner:  # a module that could not be imported: pytest's JUnit names it so, without a class
-        return TestId("", module + bracket + parameters)
-    return TestId(".".join((module, *inner[:-1])), inner[-1] + bracket + parameters)
+        return CaseId("", module + bracket + parameters)
+    return CaseId(".".join((module, *inner[:-1])), inner[-1] + bracket + parameters)
 
 
-def find_test(wanted: str, known: Iterable[TestId]) -> TestId:
+def find_test(wanted: str, known: Iterable[CaseId]) -> CaseId:
     """The one test that a person means by `tests/test_a.py::test_b`, `pkg.Class.test_b` or `test_b`.
 
     The whole id goes before its end, its end before its end without parameters; the first that fits anything
@@ -73,19 +69,19 @@ def _dotted(text: str) -> str:
     return head.replace("::", ".") + bracket + parameters
 
 
-def _full(test: TestId) -> str:
+def _full(test: CaseId) -> str:
     return _dotted(f"{test.classname}.{test.name}" if test.classname else test.name)
 
 
-def _is_whole(text: str, test: TestId) -> bool:
+def _is_whole(text: str, test: CaseId) -> bool:
     return text == _full(test)
 
 
-def _is_end(text: str, test: TestId) -> bool:
+def _is_end(text: str, test: CaseId) -> bool:
     return text == test.name or _full(test).endswith(("." + text, "/" + text))
 
 
-def _is_end_without_parameters(text: str, test: TestId) -> bool:
+def _is_end_without_parameters(text: str, test: CaseId) -> bool:
     bare = _full(test).partition("[")[0]
     return bare == text or bare.endswith(("." + text, "/" + text))
 

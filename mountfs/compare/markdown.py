@@ -59,7 +59,11 @@ def _head(comparison: Comparison, gates: Sequence[GateResult], baseline: Baselin
 def _table(table: Table, most: int) -> str:
     rows = table.rows[:most]
     left = len(table.rows) - len(rows)
-    lines = [] if not rows else ["| | | before | after | change |", "|---|---|---:|---:|---:|", *map(_row, rows)]
+    lines = (
+        []
+        if not rows
+        else ["| | | before | after | change |", "|---|---|---:|---:|---:|", *(_row(row, table) for row in rows)]
+    )
     more = [f"\n… and {left:,} more"] if left else []
     title = f"{table.title} ({len(table.rows):,})"
     if table.open:
@@ -67,8 +71,9 @@ def _table(table: Table, most: int) -> str:
     return "\n".join(("<details>", f"<summary>{title}</summary>", "", *lines, *more, "", "</details>", ""))
 
 
-def _row(row: Row) -> str:
-    what = f"{name(row.name)} {name(row.detail)}" if row.detail else name(row.name)
+def _row(row: Row, table: Table) -> str:
+    named = escaped(row.name) if table.ours else name(row.name)
+    what = f"{named} {name(row.detail)}" if row.detail else named
     return "| " + " | ".join((_SIGNS[row.mark], what, *map(escaped, (row.before, row.after, row.change)))) + " |"
 
 

@@ -4,7 +4,7 @@ A missing baseline makes everything look new: a count of what came is then an up
 is zero. What the later side lacks may hold anything: nothing is judged on it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -130,13 +130,18 @@ def _of_findings(found: FindingChanges, name: str) -> Measure:
     pending = sum(_many(findings, severity) for findings in found.only_after.values())
     at = found.count(severity)
     at = Change(at.before, (at.after or 0) + pending)
-    if found.before is None:
-        pending = int(at.after or 0)
+    pending += _counted(found.unnamed_after, severity)
+    if found.before is None or (found.arrived(severity) and _counted(found.unnamed_before, severity)):
+        pending = int(at.after or 0)  # what was counted before may be these
     if name == "fixed":
         return Measure(at, None, _NO_FINDINGS) if found.before is None else Measure(at, float(len(found.fixed)))
     if pending:
-        return Measure(at, None, f"{_NO_FINDINGS}, so that {pending} may be old or new")
+        return Measure(at, None, f"nobody knows which of {pending} findings were there before")
     return Measure(at, float(found.arrived(severity)))
+
+
+def _counted(totals: Mapping[Severity, int], severity: Severity | None) -> int:
+    return sum(totals.values()) if severity is None else totals.get(severity, 0)
 
 
 def _many(findings: Iterable[Finding], severity: Severity | None) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from mountfs.compare.formats import choose_formats
-from mountfs.compare.identity import TestId, identify
+from mountfs.compare.identity import CaseId, identify
 from mountfs.compare.legs import by_leg
 from mountfs.compare.values import Change, Options, finite
 from mountfs.reports.model import Case, Outcome, Parsed, TestRun
@@ -24,7 +24,7 @@ _ORDER: Final = {outcome: number for number, outcome in enumerate(Outcome)}
 class Ran:
     """One test as one report of a job has it."""
 
-    id: TestId
+    id: CaseId
     case: Case
     leg: str
 
@@ -78,7 +78,7 @@ class TestChange:
 
     __test__ = False  # no test class
 
-    id: TestId
+    id: CaseId
     before: Case | None
     after: Case | None
     leg: str = ""
@@ -128,9 +128,11 @@ def merged_tests(reports: Sequence[tuple[str, Parsed]], other: Sequence[tuple[st
     runs = [(path, said.format, said.report) for path, said in reports if isinstance(said.report, TestRun)]
     if not runs:
         return None
-    named = _names([(said.format, said.report) for _, said in other if isinstance(said.report, TestRun)])
-    formats = set(choose_formats(_names([(name, run) for _, name, run in runs]), named))
-    return _merged([(path, run) for path, name, run in runs if name in formats])
+    if len({name for _, name, _ in runs}) > 1:
+        named = _names([(said.format, said.report) for _, said in other if isinstance(said.report, TestRun)])
+        formats = choose_formats(_names([(name, run) for _, name, run in runs]), named)
+        runs = [run for run in runs if run[1] in formats]
+    return _merged([(path, run) for path, _, run in runs])
 
 
 def merged_run(reports: Sequence[tuple[str, Parsed]]) -> TestRun:
@@ -139,8 +141,8 @@ def merged_run(reports: Sequence[tuple[str, Parsed]]) -> TestRun:
     return TestRun() if tests is None else TestRun(tuple(ran.case for ran in tests.ran), seconds=tests.counts.seconds)
 
 
-def _names(runs: Iterable[tuple[str, TestRun]]) -> dict[str, set[TestId]]:
-    names: dict[str, set[TestId]] = defaultdict(set)
+def _names(runs: Iterable[tuple[str, TestRun]]) -> dict[str, set[CaseId]]:
+    names: dict[str, set[CaseId]] = defaultdict(set)
     for name, run in runs:
         names[name].update(identify(case) for case in run.cases)
     return names
@@ -159,9 +161,9 @@ def _merged(runs: list[tuple[str, TestRun]]) -> Tests:
 
 def _leg(attempts: Iterable[TestRun], leg: str) -> list[Ran]:
     """The last word on each test; flaky where an earlier attempt said otherwise."""
-    last: dict[TestId, list[Ran]] = {}
+    last: dict[CaseId, list[Ran]] = {}
     for run in attempts:
-        said: dict[TestId, list[Ran]] = defaultdict(list)
+        said: dict[CaseId, list[Ran]] = defaultdict(list)
         for case in run.cases:
             test = identify(case)
             said[test].append(Ran(test, case, leg))
@@ -252,7 +254,7 @@ def compare_tests(before: Tests | None, after: Tests | None, options: Options) -
     )
 
 
-def _sorted_by(change: TestChange) -> tuple[TestId, str]:
+def _sorted_by(change: TestChange) -> tuple[CaseId, str]:
     return change.id, change.leg
 
 
@@ -311,8 +313,8 @@ def _changes(before: Tests, after: Tests) -> Iterator[TestChange]:
             yield TestChange(test, None if old is None else old.case, None if new is None else new.case, leg)
 
 
-def _by_id(tests: Tests) -> dict[TestId, list[Ran]]:
-    found: dict[TestId, list[Ran]] = defaultdict(list)
+def _by_id(tests: Tests) -> dict[CaseId, list[Ran]]:
+    found: dict[CaseId, list[Ran]] = defaultdict(list)
     for ran in tests.ran:
         found[ran.id].append(ran)
     return found

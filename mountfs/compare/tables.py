@@ -41,11 +41,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A title and its rows. The summary, what one side lacks and notes are told to everybody: they are `open`."""
+    """A title and its rows. The summary, what one side lacks and notes are told to everybody: they are `open`.
+
+    `ours`: the names of its rows are words of ours, not of a report.
+    """
 
     title: str
     rows: tuple[Row, ...]
     open: bool = False
+    ours: bool = False
 
 
 def verdict(comparison: Comparison, gates: Sequence[GateResult] = ()) -> tuple[str, Mark]:
@@ -69,8 +73,9 @@ def _headlines(comparison: Comparison) -> Iterator[str]:
             yield many(len(tests.fixed), "test fixed", "tests fixed")
         if tests.disappeared:
             yield many(len(tests.disappeared), "test disappeared", "tests disappeared")
-    if coverage is not None and coverage.line.change:
-        yield f"line coverage {shown_change(coverage.line.change, Unit.PERCENT)}"
+    for what, change in (("line", coverage.line), ("branch", coverage.branch)) if coverage is not None else ():
+        if change.change:
+            yield f"{what} coverage {shown_change(change.change, Unit.PERCENT)}"
     if findings is not None and findings.new:
         yield many(len(findings.new), "new finding")
     if comparison.benchmarks is not None:
@@ -92,7 +97,7 @@ def tables(comparison: Comparison, gates: Sequence[GateResult] = ()) -> list[Tab
     """The tables that have rows, what matters most first."""
     found = [
         Table("Gates", tuple(map(_gate, gates)), open=True),
-        Table("Summary", tuple(_summary(comparison)), open=True),
+        Table("Summary", tuple(row for row in _summary(comparison) if _says(row)), open=True, ours=True),
         *_tests(comparison.tests),
         *_findings(comparison.findings),
         Table("Coverage of files", tuple(map(_file, comparison.coverage.files if comparison.coverage else ()))),
@@ -103,6 +108,11 @@ def tables(comparison: Comparison, gates: Sequence[GateResult] = ()) -> list[Tab
         Table("Notes", tuple(Row(note) for note in comparison.notes), open=True),
     ]
     return [table for table in found if table.rows]
+
+
+def _says(row: Row) -> bool:
+    """Whether a side says anything of it."""
+    return (row.before, row.after) != (NOTHING, NOTHING)
 
 
 def _gate(gate: GateResult) -> Row:
@@ -229,9 +239,19 @@ def _named(finding: Finding) -> str:
 
 def _file(file: FileChange) -> Row:
     was, now = (shown_number(side, Unit.PERCENT) for side in (file.line.before, file.line.after))
-    detail = "indirect" if file.indirect else "new" if file.before is None else "gone" if file.after is None else ""
+    state = "indirect" if file.indirect else "new" if file.before is None else "gone" if file.after is None else ""
+    detail = ", ".join(filter(None, (state, _branches(file))))
     change = shown_change(file.line.change, Unit.PERCENT)
     return Row(file.path, was, now, change, detail, _judged(file.line.change, Better.MORE))
+
+
+def _branches(file: FileChange) -> str:
+    """What became of its branches, where that is something."""
+    before, after = file.before, file.after
+    if before is None or after is None:
+        return ""
+    was, now = (f"{side.branches_covered} of {side.branches}" for side in (before, after))
+    return f"branches {was} → {now}" if was != now else ""
 
 
 def _benchmarks(comparison: Comparison) -> Iterator[Row]:
