@@ -47,7 +47,10 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class TestRun:
-    """Cases as the tool named them. `totals` where it gave numbers without cases: tests, failed, errors, skipped."""
+    """Cases as the tool named them. `totals` where it gave numbers without cases: tests, failed, errors, skipped.
+
+    With both, the tool named some of its cases only (those that failed) and `totals` are those of all.
+    """
 
     __test__ = False  # no test class
 
@@ -58,13 +61,17 @@ class TestRun:
 
 @dataclass(frozen=True, slots=True)
 class FileCoverage:
-    """Counts of one file; `missed` are line numbers known to be executable and not executed."""
+    """Counts of one file; `missed` are line numbers known to be executable and not executed.
+
+    Where the report gives the file a rate alone, `line_rate` (0 to 100) and counts of 0.
+    """
 
     lines: int
     covered: int
     branches: int = 0
     branches_covered: int = 0
     missed: frozenset[int] = frozenset()
+    line_rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +106,13 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Findings with multiplicity: the same identity may come more than once."""
+    """Findings with multiplicity: the same identity may come more than once.
+
+    `totals`, by severity, where the tool gave numbers without naming the findings.
+    """
 
     findings: tuple[Finding, ...]
+    totals: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)
