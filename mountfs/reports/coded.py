@@ -68,7 +68,7 @@ def _coverage(coverage: Coverage) -> Json:
 
 
 def _file(file: FileCoverage) -> Json:
-    missed: list[Json] = sorted(file.missed)
+    missed: list[Json] = [*sorted(file.missed)]
     return [file.lines, file.covered, file.branches, file.branches_covered, missed, file.line_rate]
 
 
@@ -118,13 +118,10 @@ def _case_in(value: Json) -> Case:
 
 def _coverage_in(value: Json) -> Coverage:
     said = table(value, "report")
-    line_rate, branch_rate = _fields(said.get("rates"), 2)
-    return Coverage(
-        _mapped(said.get("files"), _file_in),
-        *(count(number_, "counts") for number_ in _fields(said.get("counts"), 4)),
-        line_rate=_maybe_number(line_rate),
-        branch_rate=_maybe_number(branch_rate),
-    )
+    line_rate, branch_rate = map(_maybe_number, _fields(said.get("rates"), 2))
+    lines, covered, branches, branches_covered = (_count(number_) for number_ in _fields(said.get("counts"), 4))
+    files = _mapped(said.get("files"), _file_in)
+    return Coverage(files, lines, covered, branches, branches_covered, line_rate, branch_rate)
 
 
 def _file_in(value: Json) -> FileCoverage:

@@ -28,12 +28,12 @@ _JSON_HOMES: Final = (
 )
 _XML_HOMES: Final = (("junit", "FORMATS"), ("cobertura", "FORMATS"), ("jacoco", "FORMATS"), ("clover", "FORMATS"))
 _TEXT_HOMES: Final = (
-    ("pytest_json", "TEXT_FORMATS"),
     ("lcov", "TEXT_FORMATS"),
     ("locust", "TEXT_FORMATS"),
     ("tap", "TEXT_FORMATS"),
     ("diff", "TEXT_FORMATS"),
 )
+_LINES_HOMES: Final = (("pytest_json", "TEXT_FORMATS"),)  # the text formats whose lines are JSON
 _Format = TypeVar("_Format", JsonFormat, XmlFormat, TextFormat)
 
 
@@ -73,4 +73,5 @@ def broken_xml_format(opening: Opening) -> str | None:
 
 def text_format(lines: list[str]) -> TextFormat | None:
     """The format of a text with these lines at its beginning."""
-    return next((format_ for format_ in _of(_TEXT_HOMES, TextFormat) if format_.fits(lines)), None)
+    homes = _LINES_HOMES if lines and lines[0].startswith("{") else _TEXT_HOMES
+    return next((format_ for format_ in _of(homes, TextFormat) if format_.fits(lines)), None)

@@ -24,7 +24,7 @@ def read(source: Readable | bytes, size: int | None = None, *, limits: Mapping[s
     wrote in a child (`mountfs.reports.process`). A `MemoryError` is the caller's.
     """
     if isinstance(source, bytes):
-        source, size = io.BytesIO(source), len(source)
+        return read(io.BytesIO(source), len(source), limits=limits)
     if size is None:
         raise TypeError("of a file its size must be given")
     return _Reading(Content(source, size), Room(limits)).answer()

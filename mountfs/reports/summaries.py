@@ -30,9 +30,9 @@ Numbers = Mapping[str, int | float | str]
 _BENCH_NAME_SIGNS: Final = 200
 _LINTERS: Final = frozenset(
     """
-    actionlint biome checkstyle clang-tidy clippy cppcheck credo detekt eslint flake8 golangci-lint golint hadolint ktlint
-    mypy phpcs phpstan pmd psalm pycodestyle pylint pyright rubocop ruff shellcheck spotbugs staticcheck stylelint
-    swiftlint tslint
+    actionlint biome checkstyle clang-tidy clippy cppcheck credo detekt eslint flake8 golangci-lint golint hadolint
+    ktlint mypy phpcs phpstan pmd psalm pycodestyle pylint pyright rubocop ruff shellcheck spotbugs staticcheck
+    stylelint swiftlint tslint
     """.split()  # noqa: SIM905
 )
 

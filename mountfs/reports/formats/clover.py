@@ -1,11 +1,11 @@
 """Clover XML (OpenClover, PHPUnit, Istanbul). Its lines are statements; its branches, conditions."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
 from mountfs.reports.formats.kinds import Opening, XmlFormat
+from mountfs.reports.formats.lines import with_counts
 from mountfs.reports.limits import Broken, Room
 from mountfs.reports.model import Coverage, FileCoverage
 from mountfs.reports.shape import parsed_count
@@ -69,7 +69,7 @@ class _Reader:
     def report(self) -> Coverage:
         if self._project is None:
             raise Broken("has no metrics of the project")
-        return replace(Coverage(MappingProxyType(self._files)), **self._project)
+        return with_counts(Coverage(MappingProxyType(self._files)), self._project)
 
 
 def _counts(attributes: Mapping[str, str]) -> dict[str, int]:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from mountfs.reports.formats.kinds import Opening, XmlFormat
-from mountfs.reports.formats.lines import FileLines, Files, summed
+from mountfs.reports.formats.lines import FileLines, Files, summed, with_counts
 from mountfs.reports.limits import Broken, Room
 from mountfs.reports.model import Coverage
 from mountfs.reports.shape import parsed_count, parsed_number
@@ -82,7 +82,7 @@ class _Reader:
         counts = {name: parsed_count(self._root.get(attribute)) for name, attribute in _COUNTS.items()}
         known = {name: number for name, number in counts.items() if number is not None}
         if "lines" in known and "covered" in known:
-            return replace(summary, **known)
+            return with_counts(summary, known)
         return summary if summary.lines else self._rates(summary)
 
     def _rates(self, summary: Coverage) -> Coverage:

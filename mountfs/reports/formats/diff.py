@@ -43,6 +43,7 @@ class _Reader:
         self._path = ""
         self._old = ""
         self._left = (0, 0)
+        self._empty = False  # a file was named by its `+++`, and no hunk came yet
 
     @property
     def in_hunk(self) -> bool:
@@ -53,8 +54,11 @@ class _Reader:
             self._hunk_line(line)
         elif hunk := _HUNK.match(line):
             self._left = (int(hunk[1] or "1"), int(hunk[2] or "1"))
+            self._empty = False
         elif _COMBINED.match(line):
             raise Broken("is the combined diff of a merge, which counts no lines")
+        elif line.startswith("@@") and self._empty:
+            raise Broken("has a hunk that does not say which lines it is of")
         else:
             self._header(line)
 
@@ -84,17 +88,24 @@ class _Reader:
         elif line.startswith("+++ "):
             new = _named(line)
             self._open(self._old if new == "/dev/null" else new)
+            self._empty = True
 
     def _open(self, path: str) -> None:
+        self._refuse_empty()
         if path not in self._files:
             self._room.take("files")
             path = self._room.name(path)
         self._path = path
         self._files.setdefault(path, (0, 0))
 
+    def _refuse_empty(self) -> None:
+        if self._empty:
+            raise Broken("names a file that changed, and not how")
+
     def diff(self) -> Diff:
         if self.in_hunk:
             raise Broken("ends in the middle of a hunk")
+        self._refuse_empty()
         return Diff(MappingProxyType(self._files))
 
 

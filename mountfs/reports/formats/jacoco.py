@@ -4,11 +4,10 @@ A line is covered when an instruction of it was executed, as JaCoCo's own LINE c
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from mountfs.reports.formats.kinds import Opening, XmlFormat
-from mountfs.reports.formats.lines import FileLines, Files, summed
+from mountfs.reports.formats.lines import FileLines, Files, summed, with_counts
 from mountfs.reports.limits import Broken, Room
 from mountfs.reports.model import Coverage
 from mountfs.reports.shape import parsed_count
@@ -65,7 +64,7 @@ class _Reader:
             self._lines = None
 
     def report(self) -> Coverage:
-        return replace(summed(self._files.counted()), **self._totals)
+        return with_counts(summed(self._files.counted()), self._totals)
 
 
 def _number(attributes: Mapping[str, str], name: str) -> int:

@@ -2,10 +2,14 @@
 
 Counts are those of the cases; the numbers on the suites count only where a report has no cases. `flakyFailure` and its
 like (Surefire) stand in a case that passed in the end, `rerunFailure` in one that failed each time.
+
+pytest writes a case for each run of a test that pytest-rerunfailures runs again, the runs before the last without any
+outcome, and for a test that failed and whose fixture failed after it; its `tests` counts each test once. So where a
+suite has as many cases too many as cases come again, those of one name are one test.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -45,11 +49,37 @@ class _Case:
         return Outcome.SKIPPED if self.attributes.get("status") in _NOT_RUN else Outcome.PASSED
 
 
+@dataclass(slots=True)
+class _Suite:
+    """A suite that is being read: its own cases, and how many it says that it and those in it have."""
+
+    name: str
+    tests: int | None
+    cases: list[Case] = field(default_factory=list)
+
+    def each_once(self) -> list[Case]:
+        """Its cases, those of one test as one."""
+        found: dict[tuple[str, str, str], list[Case]] = {}
+        for case in self.cases:
+            found.setdefault((case.classname, case.name, case.file), []).append(case)
+        if len(found) == len(self.cases) or self.tests != len(found):
+            return self.cases
+        return [cases[0] if len(cases) == 1 else _joined(cases) for cases in found.values()]
+
+
+def _joined(cases: list[Case]) -> Case:
+    """Several runs of one test: as the last ended, or the worst; flaky where it passed in the end."""
+    outcomes = {case.outcome for case in cases}
+    worst = next((outcome for outcome in _WORST_FIRST if outcome in outcomes), Outcome.PASSED)
+    message = next((case.message for case in reversed(cases) if case.message), "")
+    return replace(cases[-1], outcome=worst, flaky=worst is Outcome.PASSED, message=message)
+
+
 class _Reader:
     def __init__(self, room: Room) -> None:
         self._room = room
         self._cases: list[Case] = []
-        self._suites: list[str] = []
+        self._suites: list[_Suite] = []
         self._case: _Case | None = None
         self._listens = False
         self._seconds: float | None = None
@@ -70,7 +100,8 @@ class _Reader:
             self._add_totals(attributes)
             self._whole = not self._suites and "tests" in attributes
         # the name of `testsuites` is that of the run ("pytest tests", "jest tests"), no suite
-        self._suites.append(self._room.name(attributes.get("name", "")) if tag == "testsuite" else "")
+        name = self._room.name(attributes.get("name", "")) if tag == "testsuite" else ""
+        self._suites.append(_Suite(name, parsed_count(attributes.get("tests"))))
 
     def _add_totals(self, attributes: Mapping[str, str]) -> None:
         for name, attribute in _TOTALS:
@@ -99,15 +130,16 @@ class _Reader:
     def end(self, tag: str) -> None:
         self._listens = False
         if tag == "testcase" and self._case is not None:
-            self._cases.append(self._finished(self._case))
+            finished = self._finished(self._case)
+            (self._suites[-1].cases if self._suites else self._cases).append(finished)
             self._case = None
         elif tag in _ROOTS:
-            self._suites.pop()
+            self._cases += self._suites.pop().each_once()
 
     def _finished(self, case: _Case) -> Case:
         attributes, outcome = case.attributes, case.outcome()
         return Case(
-            suite=self._suites[-1] if self._suites else "",
+            suite=self._suites[-1].name if self._suites else "",
             classname=self._room.name(attributes.get("classname", "")),
             name=self._room.name(attributes.get("name", "")),
             outcome=outcome,

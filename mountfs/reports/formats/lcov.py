@@ -76,4 +76,4 @@ def _number(written: str) -> int:
     return number
 
 
-FORMATS: Final = (TextFormat("lcov", _fits, _parse),)
+TEXT_FORMATS: Final = (TextFormat("lcov", _fits, _parse),)

@@ -1,6 +1,7 @@
 """Coverage that comes line by line, in any order, of one file maybe at several places: what each file adds up to."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from mountfs.reports.limits import NAME_SIGNS, Room, shortened
@@ -54,6 +55,17 @@ class Files:
 
     def counted(self) -> dict[str, FileCoverage]:
         return {path: lines.counted() for path, lines in self._files.items()}
+
+
+def with_counts(coverage: Coverage, told: Mapping[str, int]) -> Coverage:
+    """The same with the project's own counts, where it tells them: by the names of the model."""
+    return replace(
+        coverage,
+        lines=told.get("lines", coverage.lines),
+        covered=told.get("covered", coverage.covered),
+        branches=told.get("branches", coverage.branches),
+        branches_covered=told.get("branches_covered", coverage.branches_covered),
+    )
 
 
 def summed(files: dict[str, FileCoverage]) -> Coverage:

@@ -13,8 +13,12 @@ _OLD: Final = frozenset({"Vulnerabilities", "Misconfigurations", "Secrets", "Typ
 
 
 def _fits(document: Json) -> bool:
-    if isinstance(document, dict):
-        return "SchemaVersion" in document and ("ArtifactName" in document or "ArtifactType" in document)
+    if not isinstance(document, dict):
+        return False
+    return "SchemaVersion" in document and ("ArtifactName" in document or "ArtifactType" in document)
+
+
+def _fits_old(document: Json) -> bool:
     first = document[0] if isinstance(document, list) and document else None
     return isinstance(first, dict) and "Target" in first and bool(_OLD & first.keys())
 
@@ -58,4 +62,7 @@ def _finding(row: Mapping[str, Json], target: str, room: Room, *, suppressed: bo
     )
 
 
-FORMATS: Final = (JsonFormat("trivy", ("SchemaVersion", "ArtifactName"), _fits, _parse, _schema),)
+FORMATS: Final = (
+    JsonFormat("trivy", ("SchemaVersion", "ArtifactName"), _fits, _parse, _schema),
+    JsonFormat("trivy", ("Target", "Vulnerabilities"), _fits_old, _parse),
+)
