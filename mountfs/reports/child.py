@@ -5,6 +5,7 @@ parent's. How long one report may take is the parent's to say, which then kills 
 have to start it often.
 """
 
+import gc
 import os
 import resource
 import signal
@@ -27,6 +28,7 @@ def main() -> None:
     """Answer until the parent closes our input."""
     confine()
     end_with_parent(os.getppid())
+    gc.disable()  # reports have no cycles, and a walk over a million tests takes as long as reading them
     if serve(sys.stdin.buffer, sys.stdout.buffer):
         # memory that ran out once may stay in pieces: a new life, for the same parent
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
@@ -75,6 +77,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> bool:
         body.skip()
         answers.write(answer or encode(Unreadable("unknown", _TOO_LARGE)))
         answers.flush()
+        gc.collect()
         if answer is None:
             return True
     return False

@@ -52,12 +52,16 @@ class Room:
 
     def name(self, text: str) -> str:
         """A text that identifies: whole, or shortened so that it still differs from others of the same beginning."""
+        if not text:
+            return text
         kept = shortened(text, NAME_SIGNS)
         self.take("characters of names and messages", len(kept))
         return kept
 
     def message(self, text: str) -> str:
         """A text that explains: its beginning."""
+        if not text:
+            return text
         kept = storable(text[: MESSAGE_SIGNS * 2].strip()[:MESSAGE_SIGNS])
         self.take("characters of names and messages", len(kept))
         return kept

@@ -58,6 +58,11 @@ class Reader:
     ) -> None:
         self.close()
 
+    @property
+    def pid(self) -> int | None:
+        """The child's process id, while there is one."""
+        return None if self._child is None else self._child.pid
+
     def close(self) -> None:
         """End the child; reading on starts another."""
         child, self._child = self._child, None
@@ -115,6 +120,10 @@ class _Child:
         assert self._process.stdout is not None
         self._in, self._out = self._process.stdin, self._process.stdout
         os.set_blocking(self._in.fileno(), False)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def ended(self) -> bool:

@@ -118,5 +118,7 @@ def parsed_number(written: str | None) -> float | None:
 
 def parsed_count(written: str | None) -> int | None:
     """A count as XML attributes, CSV and text formats write it; None for anything else."""
+    if written and len(written) < 15 and written.isascii() and written.isdecimal():
+        return int(written)  # nearly always, and quicker
     value = parsed_number(written)
     return int(value) if value is not None and 0 <= value <= _MOST and value == int(value) else None

@@ -1,13 +1,13 @@
 """XML from strangers: heard element by element, nothing of it kept, entities and what is outside refused.
 
 defusedxml refuses entity declarations before anything is expanded, and fetches nothing: a DOCTYPE may name a DTD
-(lcov_cobertura and Istanbul do). Its `iterparse` builds the text of an element as a whole; we give its parser a target
-of our own, so that a text node of 100 MB needs no memory either.
+(lcov_cobertura and Istanbul do). Its `iterparse` builds the text of an element as a whole; we hear its parser's events
+ourselves, so that a text node of 100 MB needs no memory, and 100,000 elements half the time.
 """
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, Protocol
 from xml.etree.ElementTree import ParseError
 
 from defusedxml.common import DefusedXmlException
@@ -22,6 +22,16 @@ _DOCTYPE: Final = re.compile(rb"<!DOCTYPE\s+([A-Za-z][\w.:-]{0,63})")
 
 class _Seen(Exception):
     """The look at the beginning is over (never leaves this module)."""
+
+
+class _Target(Protocol):
+    """What hears the parser, names still with their namespace."""
+
+    def start(self, tag: str, attributes: dict[str, str], /) -> None: ...
+
+    def end(self, tag: str, /) -> None: ...
+
+    def data(self, text: str, /) -> None: ...
 
 
 class _Look:
@@ -40,6 +50,9 @@ class _Look:
     def end(self, tag: str) -> None:
         raise _Seen
 
+    def data(self, text: str) -> None:
+        """Texts say nothing about the format."""
+
 
 class _Guarded:
     """A target that hands on to a reader, and ends where elements lie in each other deeper than in any report."""
@@ -53,14 +66,11 @@ class _Guarded:
         self._depth += 1
         if self._depth > XML_DEPTH:
             raise Broken("is nested too deeply")
-        self._reader.start(local(tag), attributes)
+        self._reader.start(local(tag) if "}" in tag else tag, attributes)
 
     def end(self, tag: str) -> None:
         self._depth -= 1
-        self._reader.end(local(tag))
-
-    def close(self) -> None:
-        """All was heard."""
+        self._reader.end(local(tag) if "}" in tag else tag)
 
 
 class Deaf:
@@ -112,12 +122,16 @@ def hear(pieces: Iterable[bytes], reader: XmlReader, *, transcoded: bool) -> Non
         raise Broken("is XML in an encoding that is not known here") from None
 
 
-def _feed(pieces: Iterable[bytes], target: object, *, transcoded: bool) -> None:
-    parser = XMLParser(target=target, encoding="utf-8" if transcoded else None)
+def _feed(pieces: Iterable[bytes], target: _Target, *, transcoded: bool) -> None:
+    parser = XMLParser(target=object(), encoding="utf-8" if transcoded else None)
+    expat = parser.parser
+    expat.ordered_attributes = False
+    expat.StartElementHandler, expat.EndElementHandler = target.start, target.end
+    expat.CharacterDataHandler = target.data
     fed = 0
     for piece in pieces:
         fed += len(piece)
         parser.feed(piece)
-        if fed - parser.parser.CurrentByteIndex > TOKEN_BYTES:
+        if fed - expat.CurrentByteIndex > TOKEN_BYTES:
             raise Broken(f"has a single tag or comment of more than {TOKEN_BYTES >> 20} MiB")
     parser.close()

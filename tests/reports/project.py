@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-CODE: Final = '''\
+CODE: Final = """\
 import subprocess
 
 
@@ -39,13 +39,13 @@ def unused():
     import os
 
     assert True
-'''
-ADDED: Final = '''
+"""
+ADDED: Final = """
 
 def run(text):
     return eval(text)
-'''
-TESTS: Final = '''\
+"""
+TESTS: Final = """\
 import pathlib
 
 import pytest
@@ -100,16 +100,16 @@ def test_flaky():
     first = not seen.exists()
     seen.touch()
     assert not first
-'''
-BENCHMARKS: Final = '''\
+"""
+BENCHMARKS: Final = """\
 def test_sum(benchmark):
     benchmark(sum, range(10))
 
 
 def test_sort(benchmark):
     benchmark(sorted, range(100))
-'''
-USERS: Final = '''\
+"""
+USERS: Final = """\
 from locust import HttpUser, constant, task
 
 
@@ -123,7 +123,7 @@ class Visitor(HttpUser):
     @task
     def miss(self):
         self.client.get("/missing")
-'''
+"""
 CASES: Final = 9  # in TESTS
 
 

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from mountfs.reports.model import Parsed, Unknown, Unreadable
 from mountfs.reports.reading import detect, read
+from mountfs.reports.shape import Json, parse
 from mountfs.reports.summaries import summarize
+from mountfs.reports.wire import decode, encode
 from tests.reports import samples
 
 _ENCODINGS = [
@@ -37,7 +39,9 @@ def test_every_sample_is_judged() -> None:
 
 
 @pytest.mark.parametrize(("mark", "encoding"), _ENCODINGS)
-@pytest.mark.parametrize("name", ["surefire.xml", "coverage-py.json", "lcov.info", "git.diff", "pytest-reportlog.jsonl"])
+@pytest.mark.parametrize(
+    "name", ["surefire.xml", "coverage-py.json", "lcov.info", "git.diff", "pytest-reportlog.jsonl"]
+)
 def test_a_report_says_the_same_in_every_unicode_encoding(name: str, mark: bytes, encoding: str) -> None:
     plain = samples.content(name)
     assert read(mark + plain.decode().encode(encoding)) == read(plain)
@@ -133,11 +137,13 @@ def test_a_damaged_report_has_an_answer(name: str, data: st.DataObject) -> None:
     content = bytearray(samples.content(name))
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(content) - 1))
-        content[at : at + data.draw(st.integers(0, 3))] = data.draw(st.sampled_from([b"", b"{", b"0", b"-9e999", b"\xff", b"null", b"[]"]))
+        content[at : at + data.draw(st.integers(0, 3))] = data.draw(
+            st.sampled_from([b"", b"{", b"0", b"-9e999", b"\xff", b"null", b"[]"])
+        )
     assert isinstance(read(bytes(content)), Parsed | Unreadable | Unknown)
 
 
-_JSON = st.recursive(
+_JSON: st.SearchStrategy[Json] = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=True) | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=5,
@@ -145,19 +151,39 @@ _JSON = st.recursive(
 
 
 @given(st.sampled_from(sorted(name for name in samples.FORMATS if name.endswith(".json"))), _JSON, st.data())
-def test_a_report_with_another_value_somewhere_has_an_answer(name: str, value: object, data: st.DataObject) -> None:
-    document = json.loads(samples.content(name))
-    holder, key = data.draw(st.sampled_from(list(_places(document))))
-    holder[key] = value
-    assert isinstance(read(json.dumps(document).encode()), Parsed | Unreadable | Unknown)
+def test_a_report_with_another_value_somewhere_has_an_answer(name: str, value: Json, data: st.DataObject) -> None:
+    document = parse(samples.content(name))
+    place = data.draw(st.integers(0, _size(document) - 1))
+    changed, _ = _with(document, place, value)
+    answer = read(json.dumps(changed).encode())
+    assert decode(encode(answer)) == answer
 
 
-def _places(value: object) -> list[tuple[dict[object, object] | list[object], object]]:
-    """Every value in the document, as what holds it and its key there."""
-    keys: list[object] = []
+def _size(value: Json) -> int:
+    """How many values there are in it, itself with them."""
     match value:
         case dict():
-            keys = list(value)
+            return 1 + sum(map(_size, value.values()))
         case list():
-            keys = list(range(len(value)))
-    return [*((value, key) for key in keys), *(place for key in keys for place in _places(value[key]))]  # type: ignore[index, misc]
+            return 1 + sum(map(_size, value))
+        case _:
+            return 1
+
+
+def _with(value: Json, place: int, new: Json) -> tuple[Json, int]:
+    """The same with `new` at its n-th value; and where to go on counting."""
+    if place == 0:
+        return new, -1
+    place -= 1
+    if isinstance(value, dict):
+        fields: dict[str, Json] = {}
+        for key, inner in value.items():
+            fields[key], place = _with(inner, place, new)
+        return fields, place
+    if isinstance(value, list):
+        items: list[Json] = []
+        for inner in value:
+            item, place = _with(inner, place, new)
+            items.append(item)
+        return items, place
+    return value, place

@@ -184,7 +184,9 @@ def test_a_text_of_32_mib_needs_no_memory(start: bytes, end: bytes, measured_mem
 
 @pytest.mark.parametrize("number", ["1" * 5000, "1e999", "-1", "NaN", "Infinity", "1.5", '"5"', "true", "null"])
 def test_a_count_that_is_none_makes_a_report_unreadable(number: str) -> None:
-    content = samples.content("coverage-py.json").replace(b'"num_statements": 8', b'"num_statements": ' + number.encode())
+    content = samples.content("coverage-py.json").replace(
+        b'"num_statements": 8', b'"num_statements": ' + number.encode()
+    )
     assert reason(content).startswith("The report has no count where '")
 
 
@@ -207,7 +209,10 @@ def test_of_a_key_that_comes_twice_the_last_counts() -> None:
 
 def test_paths_are_texts_that_nobody_opens() -> None:
     paths = ["../../etc/passwd", "/etc/passwd", "a\x1b[31m", "\ud800", "a\0b", "C:\\x"]
-    document = [{"check_name": "x", "fingerprint": str(at), "location": {"path": path}, "description": ""} for at, path in enumerate(paths)]
+    document = [
+        {"check_name": "x", "fingerprint": str(at), "location": {"path": path}, "description": ""}
+        for at, path in enumerate(paths)
+    ]
     answer = read(json.dumps(document).encode())
     assert isinstance(answer, Parsed)
     assert isinstance(answer.report, Findings)

@@ -61,12 +61,16 @@ def test_the_numbers_of_the_root_are_not_added_to_those_of_its_suites() -> None:
 
 
 def test_a_case_knows_the_nearest_suite() -> None:
-    run = tests_in(b'<testsuite name="a" tests="1"><testsuite name="b" tests="1"><testcase name="c"/></testsuite></testsuite>')
+    run = tests_in(
+        b'<testsuite name="a" tests="1"><testsuite name="b" tests="1"><testcase name="c"/></testsuite></testsuite>'
+    )
     assert [case.suite for case in run.cases] == ["b"]
 
 
 def test_a_test_that_googletest_did_not_run_is_skipped() -> None:
-    run = tests_in(b'<testsuites tests="1"><testsuite name="a"><testcase name="b" status="notrun"/></testsuite></testsuites>')
+    run = tests_in(
+        b'<testsuites tests="1"><testsuite name="a"><testcase name="b" status="notrun"/></testsuite></testsuites>'
+    )
     assert summarize(run)["tests.skipped"] == 1
 
 
@@ -210,7 +214,10 @@ def test_a_rejected_suppression_does_not_suppress() -> None:
 
 def test_npm_findings_are_advisories_of_the_package_that_has_them() -> None:
     findings = findings_in(samples.content("npm-audit.json")).findings
-    assert [finding.identity for finding in findings] == [("npm", "minimist", "1097677"), ("npm", "minimist", "1097678")]
+    assert [finding.identity for finding in findings] == [
+        ("npm", "minimist", "1097677"),
+        ("npm", "minimist", "1097678"),
+    ]
 
 
 def test_an_audit_that_counts_and_names_nothing_is_unreadable() -> None:
@@ -279,9 +286,9 @@ def test_a_diff_counts_what_its_hunks_hold() -> None:
 
 def test_a_mail_of_git_is_a_diff() -> None:
     mail = f"From {'a' * 40} Mon Sep 17 00:00:00 2001\nSubject: x\n---\n a | 1 +\n\n"
-    assert diff_of(mail + "diff --git a/a b/a\nindex 0000000..1111111\n--- a/a\n+++ b/a\n@@ -0,0 +1 @@\n+x\n-- \n2.50\n") == {
-        "a": (1, 0)
-    }
+    assert diff_of(
+        mail + "diff --git a/a b/a\nindex 0000000..1111111\n--- a/a\n+++ b/a\n@@ -0,0 +1 @@\n+x\n-- \n2.50\n"
+    ) == {"a": (1, 0)}
 
 
 @pytest.mark.parametrize(
