@@ -14,6 +14,7 @@ The house, from the kernel's request down to the disk; imports go down only, and
     catalog · journal · contents · statedir   what is true · what is on its way there · the bytes · where all that lies
     remote                    S3 and directories; the only room that knows boto3
     bundle · records · objects                what lies in the bucket: ZIPs with manifests, changes and their fold
+    reports                   what the tools' reports say, read in a child: formats, one model, numbers by name
     codec · namespace · config · clock        rules: seekable zstd, names and types, settings, stamps
     model, errors             the words, and what can go wrong
 

@@ -124,20 +124,26 @@ def test_a_child_that_was_killed_is_replaced(reader: Reader) -> None:
     still_answers(reader)
 
 
-def test_a_child_ends_with_its_parent() -> None:
+def test_a_child_ends_with_its_parent_though_its_input_stays_open() -> None:
     script = (
-        "import io, os, sys\n"
-        "from mountfs.reports.process import Reader\n"
-        "reader = Reader()\n"
-        f"reader.read(io.BytesIO({_JUNIT!r}), {len(_JUNIT)})\n"
-        "print(reader.pid, flush=True)\n"
+        "import os, subprocess, sys\n"
+        "command = [sys.executable, '-P', '-m', 'mountfs.reports']\n"
+        "child = subprocess.Popen(command, stdout=subprocess.PIPE)\n"
+        "child.stdout.readline()\n"
+        "print(child.pid, flush=True)\n"
         "os.kill(os.getpid(), 9)\n"
     )
-    done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, env=environment(), check=False)
-    gone = Path(f"/proc/{int(done.stdout)}")
-    until = time.monotonic() + 20
-    while gone.exists() and "Z" not in gone.joinpath("stat").read_text().split()[2]:
-        assert time.monotonic() < until
+    ours, theirs = os.pipe(), [sys.executable, "-P", "-c", script]
+    try:
+        os.write(ours[1], encode_request(Request(0, "summary")))
+        done = subprocess.run(theirs, stdin=ours[0], capture_output=True, env=environment(), check=False, timeout=60)
+        stat = Path(f"/proc/{int(done.stdout)}/stat")
+        until = time.monotonic() + 20
+        while stat.exists() and stat.read_text().split()[2] != "Z":
+            assert time.monotonic() < until
+    finally:
+        for descriptor in ours:
+            os.close(descriptor)
 
 
 def test_a_report_that_takes_too_long_is_answered_in_time() -> None:
