@@ -17,6 +17,7 @@ The house, from the kernel's request down to the disk; imports go down only, and
     bundle · records · objects                what lies in the bucket: ZIPs with manifests, changes and their fold
     retention · events                        rules: what expires and why, which versions count; who is told of what
     query                     one language for questions about artifacts
+    reports                   what the tools' reports say, read in a child: formats, one model, numbers by name
     codec · namespace · config · clock        rules: seekable zstd, names and types, settings, stamps
     model, errors             the words, and what can go wrong
 

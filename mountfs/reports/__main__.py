@@ -1,0 +1,3 @@
+from mountfs.reports.child import main
+
+main()
