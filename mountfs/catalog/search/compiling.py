@@ -214,6 +214,24 @@ class Compiler:
             case _:
                 return YES
 
+    def of_job(self, query: Query) -> Sql | None:
+        """Where a query says the same of all artifacts of a job: of which jobs it holds. None: it does not."""
+        match query:
+            case And(parts) | Or(parts):
+                found = [self.of_job(part) for part in parts]
+                known = [part for part in found if part is not None]
+                together = both if isinstance(query, And) else either
+                return together(known) if len(known) == len(found) else None
+            case Not(part):
+                inner = self.of_job(part)
+                return None if inner is None else _negated(inner)
+            case Text("job"):
+                return self._job("h.job", query)
+            case HasTag() | TagText() if not self.has_own(query.key):
+                return self._may_hold_tag(query)
+            case _:
+                return None
+
     def _may_hold_type(self, part: Text) -> Sql:
         found = self.words(part)
         marks = ",".join("?" * len(found))
