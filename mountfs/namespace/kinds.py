@@ -109,13 +109,11 @@ def type_by_name(path: tuple[bytes, ...], *, extra: Mapping[str, str] = _NONE) -
     """
     if not path:
         return None
-    words = [type_word(part.decode("utf-8", "surrogateescape")) for part in path]
-    said = (extra.get(word) or _ALIASES.get(word) for word in reversed(words[:-1]))
-    by_directory = next(filter(None, said), None)
-    picture = _first_match(_PICTURES, words[-1])
+    word = _word_of(path[-1])
+    picture = _first_match(_PICTURES, word)
     if picture is not None:
-        return _type_by_settings(words[-1], extra) or by_directory or picture
-    return _type_of_file(words[-1], extra) or by_directory
+        return _type_by_settings(word, extra) or _type_of_directories(path, extra) or picture
+    return _type_of_file(word, extra) or _type_of_directories(path, extra)
 
 
 def type_of_word(name: bytes, *, extra: Mapping[str, str] = _NONE) -> str | None:
@@ -126,6 +124,15 @@ def type_of_word(name: bytes, *, extra: Mapping[str, str] = _NONE) -> str | None
 def type_of_path(path: tuple[bytes, ...], *, explicit: str | None, extra: Mapping[str, str] = _NONE) -> str:
     """The type of the artifact at `path` below its job: said explicitly, by its name, else `custom`."""
     return explicit or type_by_name(path, extra=extra) or ArtifactType.CUSTOM.value
+
+
+def _word_of(name: bytes) -> str:
+    return type_word(name.decode("utf-8", "surrogateescape"))
+
+
+def _type_of_directories(path: tuple[bytes, ...], extra: Mapping[str, str]) -> str | None:
+    words = (_word_of(part) for part in reversed(path[:-1]))
+    return next(filter(None, (extra.get(word) or _ALIASES.get(word) for word in words)), None)
 
 
 def _type_of_file(word: str, extra: Mapping[str, str]) -> str | None:

@@ -21,6 +21,7 @@ from mountfs.clock import milliseconds_of
 from mountfs.model import ROOT_INO, Digest, Kind, Standing
 
 PIECE = 100  # entries: a piece takes up to 5 ms
+FOLDERS_KEPT = 10_000
 RULES: Final = 1  # another number, and all is read again: types or MIME types are told in another way
 DAY_NS: Final = 86400 * 1_000_000_000
 
@@ -42,7 +43,6 @@ class _Piece:
 
     files: dict[int, Seen] = field(default_factory=dict)
     gone: set[int] = field(default_factory=set)
-    folders: dict[int, _Folder | None] = field(default_factory=dict)
 
 
 class Indexer:
@@ -57,6 +57,7 @@ class Indexer:
         self._formats = formats
         self._rules = _named([RULES, sorted(types.items()), sorted(formats.items())])
         self._words: dict[bytes, int] = {}
+        self._folders: dict[int, _Folder | None] = {}  # good until a directory is noted
 
     @property
     def is_behind(self) -> bool:
@@ -77,6 +78,7 @@ class Indexer:
                 self._step(limit)
         except BaseException:
             self._words.clear()  # the numbers of new ones went with the transaction
+            self._folders.clear()
             raise
         return True
 
@@ -106,6 +108,8 @@ class Indexer:
     def _take_changed(self, piece: _Piece, read_to: int, limit: int) -> int:
         """How many may still follow."""
         noted = self._tables.noted(limit)
+        if noted or len(self._folders) > FOLDERS_KEPT:
+            self._folders.clear()
         known = self._tables.seen([ino for ino, _, _ in noted])
         done = []
         for ino, deep, after in noted:
@@ -135,7 +139,7 @@ class Indexer:
         return True
 
     def _take_job(self, ino: int) -> None:
-        self._tables.set_job_tags(ino, _tags(self._tables.said([ino]).get(ino, {})).items())
+        self._tables.set_job_tags(ino, self._tables.tags(ino).items())
 
     def _take_below(self, piece: _Piece, ino: int, after: bytes, read_to: int, limit: int) -> tuple[int, bytes | None]:
         """(how many may still follow, the name up to which it was looked at; None: to the end)."""
@@ -153,7 +157,7 @@ class Indexer:
         rows: list[FoundRow] = []
         tags: list[tuple[int, str, bytes, int]] = []
         for seen in piece.files.values():
-            folder = self._folder(piece, seen.parent)
+            folder = self._folder(seen.parent)
             registers = said.get(seen.ino, {})
             if folder is None:
                 continue
@@ -196,23 +200,22 @@ class Indexer:
             number = self._words[text] = self._tables.word(text)
         return number
 
-    def _folder(self, piece: _Piece, ino: int) -> _Folder | None:
+    def _folder(self, ino: int) -> _Folder | None:
         """What a directory gives to all in it; None where it is in no job."""
-        if ino not in piece.folders:
-            piece.folders[ino] = self._read_folder(piece, ino)
-        return piece.folders[ino]
+        if ino not in self._folders:
+            self._folders[ino] = self._read_folder(ino)
+        return self._folders[ino]
 
-    def _read_folder(self, piece: _Piece, ino: int) -> _Folder | None:
-        seen = self._tables.seen([ino]).get(ino) if ino > ROOT_INO else None
+    def _read_folder(self, ino: int) -> _Folder | None:
+        seen = self._tables.one(ino) if ino > ROOT_INO else None
         if seen is None or seen.kind != Kind.DIRECTORY:
             return None
         if seen.parent == ROOT_INO:
             return _Folder(ino, (), {})
-        above = self._folder(piece, seen.parent)
+        above = self._folder(seen.parent)
         if above is None:
             return None
-        own = _tags(self._tables.said([ino]).get(ino, {}))
-        return _Folder(above.job, (*above.path, seen.name), {**above.tags, **own})
+        return _Folder(above.job, (*above.path, seen.name), {**above.tags, **self._tables.tags(ino)})
 
     # -- sums -----------------------------------------------------------------------------------------------
 

@@ -51,6 +51,7 @@ def conditions(paths: tuple[str, ...] = NAMES, digests: tuple[str, ...] = ("ab" 
         st.builds(q.Moment, st.sampled_from(["created", "modified", "published", "expires"]), ordered, spans),
         st.builds(q.Flag, st.sampled_from(["pinned", "recovered"])),
         st.builds(q.HasTag, st.sampled_from(KEYS)),
+        st.builds(q.TagText, st.sampled_from(KEYS[:2]), st.just(Op.EQ), st.sampled_from(VALUES[:2])),
         st.builds(q.TagText, st.sampled_from(KEYS), st.just(Op.EQ), st.sampled_from(VALUES)),
         st.builds(q.TagText, st.sampled_from(KEYS), st.just(Op.LIKE), st.sampled_from(GLOBS)),
     )

@@ -15,7 +15,7 @@ from mountfs import query as q
 from mountfs.catalog.search import NEWEST, Found, JobFound, Order, Search, Sum
 from mountfs.catalog.search.paging import ORDERS
 from mountfs.clock import milliseconds_of
-from mountfs.errors import MountfsError
+from mountfs.errors import CatalogError, InvalidArgument, MountfsError
 from mountfs.model import ROOT_INO, Digest, Entry, Kind
 from mountfs.query import Item, Query
 from mountfs.store.indexer import DAY_NS, Indexer
@@ -181,11 +181,31 @@ def _apply(searched: Searched, step: Step) -> None:
             pass
 
 
+def begin(searched: Searched) -> None:
+    """Two jobs with something in each of their directories, tags at every level, half of it in the index."""
+    bench, tree, tags = searched.bench, searched.bench.store.tree, searched.bench.store.attributes
+    for number, job in enumerate(JOBS[:2]):
+        parent = tree.make_directory(ROOT_INO, _raw(job), 0o755, OWNER).ino
+        tags.set(parent, b"user.branch", b"main")
+        for directory in ("", *DIRECTORIES[:2]):
+            where = tree.make_directory(parent, _raw(directory), 0o755, OWNER).ino if directory else parent
+            if directory:
+                tags.set(where, b"user.status", b"dev")
+            for name in NAMES[:3]:
+                live = tree.create_file(where, _raw(name), 0o644, OWNER)
+                bench.write(live, b"\1\1\1")
+                bench.close(live)
+        tags.set(live.ino, b"user.branch", b"dev")
+        if number == 0:
+            searched.catch_up()
+
+
 @contextlib.contextmanager
 def history(happened: list[Step]) -> Iterator[Searched]:
     with tempfile.TemporaryDirectory() as path:
         searched = Searched(Path(path) / "state")
         try:
+            begin(searched)
             for step in happened:
                 apply(searched, step)
             searched.catch_up()
@@ -196,8 +216,8 @@ def history(happened: list[Step]) -> Iterator[Searched]:
 
 PATHS = (*NAMES, "a/junit.xml", "coverage/report", "a/*", "*/junit.xml", "*/b*")
 DIGESTS = tuple(Digest.of(plain).hex() for plain in (b"", b"\1\1\1", b"target-1", b"\2"))
-histories = st.lists(steps, min_size=5, max_size=40)
-asked = st.lists(queries(conditions(PATHS, DIGESTS)), min_size=1, max_size=5)
+histories = st.lists(steps, max_size=30)
+asked = st.lists(queries(conditions(PATHS, DIGESTS)), min_size=8, max_size=16)
 
 
 @settings(max_examples=50)
@@ -321,3 +341,230 @@ def rows_of(searched: Searched) -> dict[str, list[object]]:
     run = searched.bench.store.catalog._run
     tables = ("found", "job_tag", "own_tag", "holding", "tally", "daily")
     return {table: sorted(run(f"SELECT * FROM {table}").fetchall(), key=repr) for table in tables}
+
+
+# -- what follows what ---------------------------------------------------------------------------------------------
+
+
+class Small:
+    """A job `job` in which files are made by their paths, and asked for by the language."""
+
+    def __init__(self, searched: Searched) -> None:
+        self.searched = searched
+        self.tree = searched.bench.store.tree
+        self.tags = searched.bench.store.attributes
+
+    def ino(self, path: str) -> int:
+        return self.tree.walk(tuple(_raw(path).split(b"/"))).ino
+
+    def directory(self, path: str) -> int:
+        above, _, name = path.rpartition("/")
+        return self.tree.make_directory(self.ino(above) if above else ROOT_INO, _raw(name), 0o755, OWNER).ino
+
+    def file(self, path: str, data: bytes = b"data") -> int:
+        above, _, name = path.rpartition("/")
+        live = self.tree.create_file(self.ino(above), _raw(name), 0o644, OWNER)
+        if data:
+            self.searched.bench.write(live, data)
+        self.searched.bench.close(live)
+        return live.ino
+
+    def tag(self, path: str, **tags: str) -> None:
+        for key, value in tags.items():
+            self.tags.set(self.ino(path), b"user." + key.encode(), value.encode())
+
+    def fact(self, path: str, name: str, value: str) -> None:
+        self.tags.set(self.ino(path), b"user.mountfs." + name.encode(), value.encode())
+
+    def move(self, path: str, to: str) -> None:
+        above, _, name = path.rpartition("/")
+        into, _, new = to.rpartition("/")
+        parent = self.ino(above) if above else ROOT_INO
+        target = self.ino(into) if into else ROOT_INO
+        self.tree.rename(parent, _raw(name), target, _raw(new), replace=True, exchange=False)
+
+    def find(self, text: str) -> list[str]:
+        self.searched.catch_up()
+        return self.searched.find(text)
+
+    def work(self) -> int:
+        """How many entries the index has to look at for what happened."""
+        self.searched.bench.store.ledger.drain()
+        steps = 0
+        while self.searched.indexer.step(1):
+            steps += 1
+        return steps
+
+
+@pytest.fixture
+def small(searched: Searched) -> Small:
+    return Small(searched)
+
+
+def test_a_new_artifact_is_found(small: Small) -> None:
+    small.file("job/junit.xml")
+    assert small.find("type=test-results") == ["job/junit.xml"]
+
+
+def test_what_was_there_before_the_index_is_found(small: Small) -> None:
+    small.file("job/junit.xml")
+    small.tag("job", branch="main")
+    small.searched.bench.restarted()
+    Indexer(small.searched.bench.store.catalog, types=TYPES).catch_up()
+    assert small.searched.find("branch=main and type=test-results") == ["job/junit.xml"]
+
+
+def test_an_artifacts_own_tag_wins_over_its_directories_and_its_job(small: Small) -> None:
+    small.directory("job/a")
+    for name in ("job/of-job", "job/a/of-directory", "job/a/own"):
+        small.file(name)
+    small.tag("job", branch="main")
+    small.tag("job/a", branch="dev")
+    small.tag("job/a/own", branch="own")
+    assert small.find("branch=main") == ["job/of-job"]
+    assert small.find("branch=dev") == ["job/a/of-directory"]
+    assert small.find("branch=own") == ["job/a/own"]
+    assert small.find("branch!=main") == ["job/a/of-directory", "job/a/own"]
+
+
+def test_a_directory_that_moves_takes_along_paths_types_and_tags(small: Small) -> None:
+    small.directory("job/plain")
+    small.directory("job/plain/deep")
+    small.file("job/plain/deep/index.html")
+    small.directory("other")
+    small.tag("other", branch="other")
+    assert small.find("type=custom") == ["job/plain/deep/index.html"]
+    small.move("job/plain", "other/coverage")
+    assert small.find("type=coverage-report and branch=other") == ["other/coverage/deep/index.html"]
+    assert small.find("job=job") == []
+
+
+def test_a_directory_that_becomes_a_job_and_a_job_that_becomes_a_directory_are_followed(small: Small) -> None:
+    small.directory("job/a")
+    small.file("job/a/file")
+    small.tag("job/a", status="good")
+    assert small.find("status=good") == ["job/a/file"]
+    small.move("job/a", "new")
+    assert small.find("status=good and job=new") == ["new/file"]
+    small.move("new", "job/b")
+    assert small.find("status=good and job=job") == ["job/b/file"]
+
+
+def test_renaming_or_tagging_a_job_rewrites_none_of_its_artifacts(small: Small) -> None:
+    for number in range(50):
+        small.file(f"job/file-{number}")
+    small.find("*")
+    small.tag("job", branch="main")
+    assert small.work() <= 2
+    small.move("job", "renamed")
+    assert small.work() <= 2
+    assert len(small.find("branch=main and job=renamed")) == 50
+
+
+def test_renaming_a_directory_notes_one_row_whatever_lies_below_it(small: Small) -> None:
+    small.directory("job/a")
+    for number in range(30):
+        small.file(f"job/a/file-{number}")
+    small.find("*")
+    small.move("job/a", "job/b")
+    changed = small.searched.bench.store.catalog._run("SELECT count(*) FROM changed").fetchone()
+    assert changed == (1,)
+    assert len(small.find("path~b/*")) == 30
+
+
+def test_what_is_renamed_while_it_is_gone_through_is_gone_through_again(small: Small) -> None:
+    small.directory("job/a")
+    for number in range(10):
+        small.file(f"job/a/file-{number}")
+    small.find("*")
+    small.move("job/a", "job/b")
+    for name in ("job/c", "job/d"):
+        small.searched.bench.store.ledger.drain()
+        small.searched.indexer.step(4)
+        small.move("job/b" if name == "job/c" else "job/c", name)
+    assert len(small.find("path~d/*")) == 10
+
+
+def test_settling_tells_what_an_artifact_costs(small: Small) -> None:
+    small.file("job/large", b"a" * 50_000)
+    assert small.find("stored<50000") == []
+    small.searched.bench.settle()
+    assert small.find("stored<50000") == ["job/large"]
+
+
+def test_a_sha256_finds_files_links_and_what_is_empty(small: Small) -> None:
+    small.file("job/file", b"one")
+    small.file("job/empty", b"")
+    small.tree.make_symlink(small.ino("job"), b"link", b"one", OWNER)
+    small.searched.bench.settle()
+    assert small.find(f"sha256={Digest.of(b'one').hex()}") == ["job/file", "job/link"]
+    assert small.find(f"sha256~{Digest.of(b'').hex()[:8]}") == ["job/empty"]
+
+
+def test_facts_that_are_said_are_found(small: Small) -> None:
+    small.file("job/a.bin")
+    small.file("job/b.bin")
+    small.fact("job/a.bin", "type", "videos")
+    small.fact("job/a.bin", "mime_type", "video/house")
+    small.fact("job/a.bin", "expires_at", "2026-12-24")
+    small.fact("job/a.bin", "pinned", "1")
+    assert small.find("type=videos and mime~video/* and expires=2026-12-24 and pinned") == ["job/a.bin"]
+    for fact in ("type", "mime_type", "expires_at", "pinned"):
+        small.fact("job/a.bin", fact, "") if fact != "mime_type" else None
+    assert small.find("type=videos or expires>1970 or pinned") == []
+
+
+def test_a_removed_tag_lets_the_inherited_one_show(small: Small) -> None:
+    small.file("job/file")
+    small.tag("job", branch="main")
+    small.tag("job/file", branch="dev")
+    assert small.find("branch=dev") == ["job/file"]
+    small.tags.remove(small.ino("job/file"), b"user.branch")
+    assert small.find("branch=main") == ["job/file"]
+
+
+def test_other_types_in_the_settings_are_told_of_all_that_is_there(small: Small) -> None:
+    small.file("job/spectrum.csv")
+    assert small.find("type~sp*") == []
+    types = {"spectrum": "spectra"}
+    Indexer(small.searched.bench.store.catalog, types=types).catch_up()
+    assert small.searched.find("type~sp*") == ["job/spectrum.csv"]
+    again = Indexer(small.searched.bench.store.catalog, types=types)
+    assert not again.is_behind
+
+
+def test_what_goes_while_all_is_read_again_is_not_left_behind(small: Small) -> None:
+    for number in range(10):
+        small.file(f"job/file-{number}")
+    small.find("*")
+    again = Indexer(small.searched.bench.store.catalog, types={"a": "b"})
+    again.step(3)
+    small.tree.unlink(small.ino("job"), b"file-9")
+    small.searched.bench.store.ledger.drain()
+    again.catch_up()
+    assert len(small.searched.find("*")) == 9
+
+
+def test_the_last_publication_of_a_type_is_known_although_newer_ones_go(small: Small) -> None:
+    inos = [small.file(f"job/{name}.log") for name in "ab"]
+    small.find("*")
+    stamps = [milliseconds_of(small.tree.entry(ino).stamp) for ino in inos]
+    small.tree.unlink(small.ino("job"), b"b.log")
+    small.find("*")
+    newest = small.searched.bench.store.catalog._run("SELECT newest_ms FROM tally").fetchall()
+    assert newest == [(stamps[0],)]
+
+
+def test_an_order_that_there_is_not_is_refused(searched: Searched) -> None:
+    with pytest.raises(InvalidArgument, match="colour is no order"):
+        searched.search.page(q.EVERYTHING, order=Order("colour"))
+
+
+def test_a_reader_changes_nothing_and_an_index_that_is_damaged_is_a_catalog_error(searched: Searched) -> None:
+    with pytest.raises(CatalogError):
+        searched.search._run("DELETE FROM found")
+
+
+def test_a_hundred_stars_take_no_time(small: Small) -> None:
+    small.file("job/" + "a" * 200)
+    assert small.find("name~" + "a*" * 40 + "b") == []

@@ -43,20 +43,25 @@ NO: Final = Sql("0")
 
 
 def joined(word: str, parts: Sequence[Sql]) -> Sql:
-    """`a AND b`, `a UNION ALL b`, in parentheses where there are several."""
+    """`a AND b`, `a UNION ALL b`."""
+    return Sql(f" {word} ".join(part.text for part in parts), tuple(arg for part in parts for arg in part.args))
+
+
+def _in_parentheses(word: str, parts: Sequence[Sql]) -> Sql:
     if len(parts) == 1:
         return parts[0]
-    return Sql(f"({f' {word} '.join(part.text for part in parts)})", tuple(a for part in parts for a in part.args))
+    found = joined(word, parts)
+    return Sql(f"({found.text})", found.args)
 
 
 def both(parts: Sequence[Sql]) -> Sql:
     kept = [part for part in parts if part]
-    return NO if NO in kept else joined("AND", kept) if kept else YES
+    return NO if NO in kept else _in_parentheses("AND", kept) if kept else YES
 
 
 def either(parts: Sequence[Sql]) -> Sql:
     kept = [part for part in parts if part != NO]
-    return YES if YES in kept else joined("OR", kept) if kept else NO
+    return YES if YES in kept else _in_parentheses("OR", kept) if kept else NO
 
 
 def raw(text: str) -> bytes:
@@ -208,6 +213,24 @@ class Compiler:
                 return _may_hold_time(query)
             case _:
                 return YES
+
+    def of_job(self, query: Query) -> Sql | None:
+        """Where a query says the same of all artifacts of a job: of which jobs it holds. None: it does not."""
+        match query:
+            case And(parts) | Or(parts):
+                found = [self.of_job(part) for part in parts]
+                known = [part for part in found if part is not None]
+                together = both if isinstance(query, And) else either
+                return together(known) if len(known) == len(found) else None
+            case Not(part):
+                inner = self.of_job(part)
+                return None if inner is None else _negated(inner)
+            case Text("job"):
+                return self._job("h.job", query)
+            case HasTag() | TagText() if not self.has_own(query.key):
+                return self._may_hold_tag(query)
+            case _:
+                return None
 
     def _may_hold_type(self, part: Text) -> Sql:
         found = self.words(part)

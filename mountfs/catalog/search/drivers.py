@@ -166,8 +166,7 @@ def _all_of(found: list[Driver | None]) -> Driver | None:
         return None
     if not known:
         return Driver(Sql("SELECT 0 WHERE 0"), 0)
-    return Driver(Sql(" UNION ALL ".join(f"SELECT * FROM ({d.sql.text})" for d in known),
-                      tuple(arg for d in known for arg in d.sql.args)), count)  # fmt: skip
+    return Driver(joined("UNION ALL", [Sql(f"SELECT * FROM ({d.sql.text})", d.sql.args) for d in known]), count)
 
 
 def _range(column: str, least: int | None, below: int | None) -> Sql:

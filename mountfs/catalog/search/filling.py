@@ -1,11 +1,10 @@
 """Statements that fill the search index. Rows only, part of `Catalog` and bound by its protocol."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from mountfs.catalog.bulk import WIDTH
-from mountfs.catalog.tables import Row, Tables, Value
+from mountfs.catalog.tables import Row, Tables
 
 _MARKS: Final = ",".join("?" * WIDTH)
 _SEEN: Final = (
@@ -16,8 +15,7 @@ _FROM: Final = " FROM entry e LEFT JOIN content c ON c.id = e.content "
 _SAID: Final = "(name IN ('type', 'mime_type', 'expires_at', 'pinned', '@format') OR substr(name, 1, 4) = 'tag:')"
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """An entry as the index looks at it."""
 
     ino: int
@@ -33,8 +31,7 @@ class Seen:
     target: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class FoundRow:
+class FoundRow(NamedTuple):
     """A row of `found`, in the order of its columns."""
 
     ino: int
@@ -55,19 +52,11 @@ class FoundRow:
     recovered: bool
     digest: bytes | None
 
-    def values(self) -> tuple[Value, ...]:
-        return (
-            self.ino, self.job, self.path, self.name, self.link, self.type, self.mime, self.format, self.size,
-            self.stored, self.created_ns, self.modified_ns, self.published_ms, self.expires_s, self.pinned,
-            self.recovered, self.digest,
-        )  # fmt: skip
-
     def counted(self) -> "Counted":
         return Counted(self.ino, self.job, self.type, self.size, self.stored, self.published_ms, self.created_ns)
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
+class Counted(NamedTuple):
     """What of a row the sums are made of."""
 
     ino: int
@@ -108,7 +97,7 @@ class IndexTables(Tables):
 
     def newer(self, read_to: int, limit: int) -> list[Seen]:
         rows = self._run(f"SELECT {_SEEN}{_FROM}WHERE e.ino > ? ORDER BY e.ino LIMIT ?", (read_to, limit))
-        return [Seen(*row) for row in rows]
+        return [Seen._make(row) for row in rows]
 
     def noted(self, limit: int) -> list[tuple[int, bool, bytes]]:
         """(ino, whether it is about all below a job too, the name up to which that was looked at)."""
@@ -128,11 +117,21 @@ class IndexTables(Tables):
 
     def seen(self, inos: Sequence[int]) -> dict[int, Seen]:
         """Those of these entries that there are."""
-        return {row[0]: Seen(*row) for row in self._ask(f"SELECT {_SEEN}{_FROM}WHERE e.ino IN ({_MARKS})", inos)}  # type: ignore[arg-type, misc]
+        return {row[0]: Seen._make(row) for row in self._ask(f"SELECT {_SEEN}{_FROM}WHERE e.ino IN ({_MARKS})", inos)}  # type: ignore[misc]
 
     def below(self, parent: int, after: bytes, limit: int) -> list[Seen]:
         sql = f"SELECT {_SEEN}{_FROM}WHERE e.parent = ? AND e.name > ? ORDER BY e.name LIMIT ?"
-        return [Seen(*row) for row in self._run(sql, (parent, after, limit))]
+        return [Seen._make(row) for row in self._run(sql, (parent, after, limit))]
+
+    def one(self, ino: int) -> Seen | None:
+        row = self._run(f"SELECT {_SEEN}{_FROM}WHERE e.ino = ?", (ino,)).fetchone()
+        return None if row is None else Seen._make(row)
+
+    def tags(self, ino: int) -> dict[str, bytes]:
+        """What an entry itself is tagged with."""
+        named = "name >= 'tag:' AND name < 'tag;'"
+        sql = f"SELECT substr(name, 5), value FROM register WHERE ino = ? AND {named} AND gone = 0"
+        return dict(self._run(sql, (ino,)).fetchall())
 
     def said(self, inos: Sequence[int]) -> dict[int, dict[str, bytes]]:
         """By entry: its registers that the index is about."""
@@ -161,11 +160,11 @@ class IndexTables(Tables):
     def counted(self, inos: Sequence[int]) -> dict[int, Counted]:
         """What the sums hold of these by now."""
         sql = f"SELECT ino, job, type, size, stored, published_ms, created_ns FROM found WHERE ino IN ({_MARKS})"
-        return {row[0]: Counted(*row) for row in self._ask(sql, inos)}  # type: ignore[arg-type, misc]
+        return {row[0]: Counted._make(row) for row in self._ask(sql, inos)}  # type: ignore[misc]
 
     def put(self, rows: Sequence[FoundRow]) -> None:
         """Rows of entries that have none."""
-        self._many("INSERT INTO found VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", (row.values() for row in rows))
+        self._many("INSERT INTO found VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", rows)
 
     def remove(self, inos: Iterable[int]) -> None:
         rows = [(ino,) for ino in inos]

@@ -18,7 +18,7 @@ from mountfs.catalog.search.paging import ORDERS, WIDTH, Paging
 from mountfs.catalog.search.values import Values
 from mountfs.catalog.tables import Row, Value
 from mountfs.errors import InvalidArgument
-from mountfs.query import EVERYTHING, Query
+from mountfs.query import Query
 
 
 class Search:
@@ -59,15 +59,15 @@ class Search:
     def count(self, query: Query, *, most: int | None = None) -> int:
         """How many artifacts the query is about, counted up to `most`."""
         with self._snapshot():
-            if query == EVERYTHING:
-                found = Sql("coalesce(sum(artifacts), 0) FROM holding")
-            else:
-                found = self._counted(query, -1 if most is None else most)
+            found = self._counted(query, -1 if most is None else most)
             count = int(self._run(f"SELECT {found.text}", found.args).fetchone()[0])
             return count if most is None else min(count, most)
 
     def _counted(self, query: Query, most: int) -> Sql:
         compiler = Compiler(self._run)
+        of_jobs = compiler.of_job(query)
+        if of_jobs is not None:
+            return Sql(f"coalesce(sum(artifacts), 0) FROM holding h WHERE {of_jobs.text}", of_jobs.args)
         where = compiler.where(query)
         driver = Drivers(self._run, compiler).artifacts(query)
         if driver is not None:
@@ -151,7 +151,7 @@ class Search:
     def sums_by_job(self) -> list[Sum]:
         """How much there is of each job, in no order."""
         return self._sums(
-            "SELECT e.name, h.artifacts, h.size, h.stored FROM holding h JOIN entry e ON e.ino = h.job", ()
+            "SELECT e.name, h.artifacts, h.size, h.stored FROM holding h CROSS JOIN entry e ON e.ino = h.job", ()
         )
 
     def sums_by_type(self) -> list[Sum]:
