@@ -6,6 +6,7 @@ The house, from the kernel's request down to the disk; imports go down only, and
     api, aio                  the public Python API: `open_store`, with and without a mount
     daemon                    the process of a mount: start, background work, control socket, end
     fuse                      the kernel's words and ours; the only room that knows pyfuse3 (trio: here and in daemon)
+    views                     directories that answer questions: which there are, and what they hold
     transfers                 what goes up, comes down, stays and is shown of the bucket, beside a mount
     bucket                    its protocol, as steps that ask for one request at a time: publish, read, maintain
     store                     use cases: names, open files, attributes, settling, recovery. Plain synchronous Python
@@ -13,8 +14,8 @@ The house, from the kernel's request down to the disk; imports go down only, and
     drafts                    a file that is being written, and how its published state survives
     catalog · journal · contents · statedir   what is true · what is on its way there · the bytes · where all that lies
     remote                    S3 and directories; the only room that knows boto3
-    compare                   what changed between two jobs, gates, baselines, trends and their pictures: rules
     bundle · records · objects                what lies in the bucket: ZIPs with manifests, changes and their fold
+    compare                   rules: what changed between two jobs, gates, baselines, trends and their pictures
     retention · events                        rules: what expires and why, which versions count; who is told of what
     query                     one language for questions about artifacts
     reports                   what the tools' reports say, read in a child: formats, one model, numbers by name

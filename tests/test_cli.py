@@ -185,11 +185,11 @@ def test_list_filters_by_type_tag_and_prefix(mountfs: Program) -> None:
     for key, tag in (("A/junit.xml", "branch=main"), ("A/x.log", "branch=dev"), ("B/junit.xml", "branch=dev")):
         mountfs("put", key, "-", "--tag", tag, stdin=b"x")
     columns = [line.split("\t") for line in mountfs("list").splitlines()]
-    assert [row[0] for row in columns] == ["A/junit.xml", "A/x.log", "B/junit.xml"]
+    assert [row[0] for row in columns] == ["B/junit.xml", "A/x.log", "A/junit.xml"]  # the newest first
     assert _keys(mountfs.json("ls", "A")) == ["A/junit.xml", "A/x.log"]
-    assert _keys(mountfs.json("list", "--type", "junit")) == ["A/junit.xml", "B/junit.xml"]
+    assert _keys(mountfs.json("list", "--type", "junit")) == ["B/junit.xml", "A/junit.xml"]
     assert _keys(mountfs.json("list", "--tag", "branch=dev", "--type", "test-results")) == ["B/junit.xml"]
-    assert _keys(mountfs.json("list", "--tag", "branch")) == ["A/junit.xml", "A/x.log", "B/junit.xml"]
+    assert _keys(mountfs.json("list", "--tag", "branch", "--sort", "job")) == ["A/junit.xml", "A/x.log", "B/junit.xml"]
     done = mountfs.run("list", "--limit", "2")
     assert len(done.stdout.splitlines()) == 2
     assert "there are more than 2" in done.stderr

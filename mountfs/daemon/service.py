@@ -38,7 +38,7 @@ class Service:
     def from_json(cls, text: str) -> "Service":
         said = json.loads(text)
         options = said.pop("options")
-        options["owner"] = tuple(options["owner"])
+        options["owner"], options["layouts"] = tuple(options["owner"]), tuple(options["layouts"])
         if (bucket := said.pop("bucket")) is not None:
             from mountfs.daemon.described import Described
             from mountfs.transfers.bucket import Manner
@@ -102,6 +102,6 @@ def options_of(settings: "Settings") -> Options:
         recorded_owner=settings.owner == "recorded",
         protect_others=settings.protect == "others",
         job_tags=dict(settings.tags),
-        layouts=namespace.Layouts(settings.layouts),
+        layouts=settings.layouts,
         owner=(os.getuid(), os.getgid()),
     )

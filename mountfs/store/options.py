@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from mountfs.namespace import Layouts
-
 
 def _empty() -> Mapping[str, str]:
     return MappingProxyType({})
@@ -34,5 +32,5 @@ class Options:
     recorded_owner: bool = False  # show the numbers that other machines recorded
     protect_others: bool = True  # refuse to remove what another machine wrote
     job_tags: Mapping[str, str] = field(default_factory=_empty)  # put on every job created here
-    layouts: Layouts = field(default_factory=lambda: Layouts(()))  # parts of paths that become tags
+    layouts: tuple[str, ...] = ()  # parts of paths below a job that become tags
     owner: tuple[int, int] = (0, 0)  # uid and gid of the mounting user: the owner of the root

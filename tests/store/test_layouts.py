@@ -10,7 +10,7 @@ from tests.store.conftest import OWNER, Bench
 
 @pytest.fixture
 def bench(make_bench: Callable[..., Bench]) -> Bench:
-    bench = make_bench(layouts=Layouts(["run-{number}", "{spec}/{task}/{type}"]), job_tags={"team": "payments"})
+    bench = make_bench(layouts=("run-{number}", "{spec}/{task}/{type}"), job_tags={"team": "payments"})
     assert tags(bench, bench.job) == {"team": b"payments"}
     return bench
 

@@ -10,7 +10,7 @@ from mountfs.catalog import connection
 from mountfs.store.options import Options
 from tests.store.conftest import Bench
 
-SMALL_TABLES = {"meta", "usage", "d", "doomed", "draft", "sqlite_sequence"}
+SMALL_TABLES = {"meta", "usage", "d", "doomed", "draft", "sqlite_sequence", "indexing", "changed", "CONSTANT"}
 """Tables (d: dead) with a row for what is under way, not for each artifact."""
 
 

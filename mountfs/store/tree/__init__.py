@@ -43,7 +43,7 @@ class Tree(Renaming):
         return entry
 
     def _tag_by_layout(self, entry: Entry) -> None:
-        if self._options.layouts:
+        if self._layouts:
             self._tag(entry.ino, self.layout_tags(entry.parent, entry.name, entry.kind))
 
     def _tag(self, ino: int, tags: Mapping[str, bytes]) -> None:

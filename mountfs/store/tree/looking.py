@@ -29,6 +29,7 @@ class Looking:
         self._state = state
         self._options = options
         self._trash = trash
+        self._layouts = namespace.Layouts(options.layouts)
         self._lengths: dict[int, int] = {}  # of the paths of directories, until one is renamed
 
     def find(self, parent: int, name: bytes) -> Entry | None:
@@ -100,10 +101,10 @@ class Looking:
 
     def layout_tags(self, parent: int, name: bytes, kind: int) -> dict[str, bytes]:
         """The tags that the settings' layouts see in a name at this place."""
-        if not self._options.layouts:
+        if not self._layouts:
             return {}
         below = (*self._ledger.path(parent), name)[1:]
-        return self._options.layouts.tags_of_last(below, is_directory=kind == Kind.DIRECTORY)
+        return self._layouts.tags_of_last(below, is_directory=kind == Kind.DIRECTORY)
 
 
 def text(name: bytes) -> str:
