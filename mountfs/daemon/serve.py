@@ -17,6 +17,7 @@ from pathlib import Path
 import trio
 
 from mountfs import __version__, namespace
+from mountfs.clock import writer_of
 from mountfs.daemon import restoring
 from mountfs.daemon.background import Background
 from mountfs.daemon.control import Answer, Control, listen
@@ -24,10 +25,13 @@ from mountfs.daemon.described import Described
 from mountfs.daemon.parts import Parts
 from mountfs.daemon.requests import CHANGING, READING, requests
 from mountfs.daemon.service import Service
+from mountfs.daemon.telling import Telling
 from mountfs.errors import MountfsError, RemoteDenied, RemoteUnavailable
+from mountfs.events import ConflictLost, UploadFailed
 from mountfs.fuse import session
 from mountfs.fuse.operations import Operations
 from mountfs.model import Standing
+from mountfs.store.origins import Where
 from mountfs.store.paths import Changes
 from mountfs.store.store import Store
 from mountfs.transfers.bucket import Bucket
@@ -55,6 +59,8 @@ class Daemon:
         self._operations: Operations | None = None
         self._parts = Parts(store, self._background, self._changed, self._background.wake)
         self._invalidations = session.Invalidations()
+        self._telling = Telling(store, service.hooks, mount=str(service.mountpoint))
+        store.paths.on_conflict = self._conflict_lost
 
     async def run(self) -> None:
         listener = listen(self._service.state)
@@ -67,6 +73,7 @@ class Daemon:
             nursery.start_soon(control.serve, listener)
             nursery.start_soon(self._background.run)
             nursery.start_soon(self._invalidations.run)
+            nursery.start_soon(self._telling.run)
             if self._service.bucket is not None:
                 bucket = self._parts.bucket = await self._open_bucket(self._service.bucket, nursery)
                 bucket.cache.sweep = partial(self._background.carry_over, truncate=False)
@@ -99,6 +106,7 @@ class Daemon:
         """Connected when it answers in time; what is wrong for good with a bucket never used before ends the mount."""
         remote = await trio.to_thread.run_sync(described.open)
         bucket = Bucket(self._store, remote, described.manner, nursery, self._changed)
+        bucket.uploads.on_parked = self._upload_failed
         try:
             await bucket.connect(seconds=max(described.manner.look_seconds, 5.0))
         except RemoteUnavailable as error:
@@ -111,6 +119,15 @@ class Daemon:
 
     def _changed(self, changes: Changes) -> None:
         self._invalidations.tell(changes)
+
+    # -- events -------------------------------------------------------------------------------------------
+
+    def _conflict_lost(self, where: Where, winner: str, loser: str) -> None:
+        job = self._store.catalog.bucket.job_name(where.job)
+        self._telling.tell(ConflictLost(_text(job), _text(where.path), writer_of(winner), writer_of(loser)))
+
+    def _upload_failed(self, job: bytes, reason: str) -> None:
+        self._telling.tell(UploadFailed(_text(job), reason, will_retry=False))
 
     async def _announce(self) -> None:
         found = await trio.to_thread.run_sync(os.stat, self._service.mountpoint)
@@ -200,6 +217,10 @@ class Daemon:
     async def _stop(self, request: dict[str, object]) -> Answer:
         self._end()
         return {}
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
 
 
 def _resident_bytes() -> int:

@@ -4,9 +4,11 @@ import json
 import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any  # Any: what JSON holds
 
 from mountfs import namespace
+from mountfs.errors import ConfigError
+from mountfs.events import EventKind, Hook
 from mountfs.store.options import Options
 
 if TYPE_CHECKING:
@@ -26,13 +28,15 @@ class Service:
     auto_unmount: bool = False
     read_only: bool = False
     bucket: "Described | None" = None
+    hooks: tuple[Hook, ...] = ()
 
     def as_json(self) -> str:
         """For the process that is to serve it; `from_json` reads it there."""
         options = {f.name: getattr(self.options, f.name) for f in fields(Options)}
-        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("options", "bucket")}
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("options", "bucket", "hooks")}
         bucket = None if self.bucket is None else {"storage": self.bucket.storage, "manner": asdict(self.bucket.manner)}
-        return json.dumps({**plain, "options": options, "bucket": bucket}, default=_plain)
+        hooks = [{**asdict(hook), "on": sorted(hook.on)} for hook in self.hooks]
+        return json.dumps({**plain, "options": options, "bucket": bucket, "hooks": hooks}, default=_plain)
 
     @classmethod
     def from_json(cls, text: str) -> "Service":
@@ -46,8 +50,14 @@ class Service:
             lists = {name: tuple(bucket["manner"][name]) for name in ("heads", "live_patterns")}
             manner = Manner(**{**bucket["manner"], **lists})
             said["bucket"] = Described(bucket["storage"], manner)
+        said["hooks"] = tuple(_hook(hook) for hook in said["hooks"])
         said["mountpoint"], said["state"] = Path(said["mountpoint"]), Path(said["state"])
         return cls(options=Options(**options), **said)
+
+
+def _hook(said: dict[str, Any]) -> Hook:
+    on, command = frozenset(map(EventKind, said.pop("on"))), tuple(said.pop("command"))
+    return Hook(on, command, **said)
 
 
 def _plain(value: object) -> object:
@@ -58,7 +68,14 @@ def service_of(
     settings: "Settings", *, mountpoint: Path, state: Path, allow_other: bool = False, auto_unmount: bool = False,
     read_only: bool = False,
 ) -> Service:  # fmt: skip
-    """The mount that these settings describe, at this place."""
+    """The mount that these settings describe, at this place. Raises ConfigError for a bucket in the state directory."""
+    from mountfs.config.values import overlap
+
+    bucket = settings.storage.directory
+    if bucket is not None and overlap(bucket.path.resolve(), state):
+        raise ConfigError(
+            f"storage.directory.path {bucket.path} and the state directory {state} overlap: use two places"
+        )
     return Service(
         mountpoint,
         state,
@@ -68,6 +85,7 @@ def service_of(
         auto_unmount=auto_unmount,
         read_only=read_only,
         bucket=_bucket_of(settings, read_only=read_only),
+        hooks=settings.hooks(),
     )
 
 

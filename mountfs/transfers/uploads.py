@@ -71,6 +71,7 @@ class Uploads:
         self._limit = trio.CapacityLimiter(SIDE_BY_SIDE)
         self._own_bundles: dict[int, int] = {}
         self._asked: set[int] = set()
+        self.on_parked: Callable[[bytes, str], None] = lambda job, reason: None
         self.failures: dict[int, Failure] = {}
         self.ended = 0  # attempts at publishing a job, so far
         self._rounds: dict[int, int] = {}  # by job: the value of `_round` when its last complete publishing began
@@ -153,6 +154,7 @@ class Uploads:
         name = self._ground.tables.job_name(job).decode(errors="replace")
         if parked and (before is None or before.reason != str(error)):
             log.error("%s is not in the bucket: %s; `mountfs flush` tries again", name, error)
+            self.on_parked(self._ground.tables.job_name(job), str(error))
         elif not isinstance(error, RemoteUnavailable):
             log.warning("%s is not in the bucket yet: %s", name, error)
 
