@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mountfs import namespace
+from mountfs.retention import plain_policy, policy_of
 from mountfs.store.options import Options
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Service:
     def as_json(self) -> str:
         """For the process that is to serve it; `from_json` reads it there."""
         options = {f.name: getattr(self.options, f.name) for f in fields(Options)}
+        options |= {"layouts": self.options.layouts.texts, "retention": plain_policy(self.options.retention)}
         plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("options", "bucket")}
         bucket = None if self.bucket is None else {"storage": self.bucket.storage, "manner": asdict(self.bucket.manner)}
         return json.dumps({**plain, "options": options, "bucket": bucket}, default=_plain)
@@ -39,6 +41,7 @@ class Service:
         said = json.loads(text)
         options = said.pop("options")
         options["owner"] = tuple(options["owner"])
+        options |= {"layouts": namespace.Layouts(options["layouts"]), "retention": policy_of(options["retention"])}
         if (bucket := said.pop("bucket")) is not None:
             from mountfs.daemon.described import Described
             from mountfs.transfers.bucket import Manner
@@ -103,5 +106,7 @@ def options_of(settings: "Settings") -> Options:
         protect_others=settings.protect == "others",
         job_tags=dict(settings.tags),
         layouts=namespace.Layouts(settings.layouts),
+        retention=settings.retention.policy(),
+        retention_schedule=settings.retention.schedule,
         owner=(os.getuid(), os.getgid()),
     )

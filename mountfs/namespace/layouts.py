@@ -26,7 +26,8 @@ class Layouts:
     """The settings' layouts. The first that fits a path counts: where two would, they are written in that order."""
 
     def __init__(self, texts: Iterable[str]) -> None:
-        self._layouts = tuple(tuple(_part(text) for text in layout.split("/")) for layout in texts)
+        self.texts = tuple(texts)
+        self._layouts = tuple(tuple(_part(text) for text in layout.split("/")) for layout in self.texts)
 
     def __bool__(self) -> bool:
         return bool(self._layouts)

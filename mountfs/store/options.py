@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from mountfs.namespace import Layouts
+from mountfs.retention import Policy
 
 
 def _empty() -> Mapping[str, str]:
@@ -35,4 +36,6 @@ class Options:
     protect_others: bool = True  # refuse to remove what another machine wrote
     job_tags: Mapping[str, str] = field(default_factory=_empty)  # put on every job created here
     layouts: Layouts = field(default_factory=lambda: Layouts(()))  # parts of paths that become tags
+    retention: Policy = field(default_factory=Policy)
+    retention_schedule: str = "0 2 * * *"
     owner: tuple[int, int] = (0, 0)  # uid and gid of the mounting user: the owner of the root
