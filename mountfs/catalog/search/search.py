@@ -15,6 +15,7 @@ from mountfs.catalog.search.compiling import Compiler, Sql, both, fits_raw
 from mountfs.catalog.search.drivers import Drivers
 from mountfs.catalog.search.jobs import Jobs
 from mountfs.catalog.search.paging import ORDERS, WIDTH, Paging
+from mountfs.catalog.search.units import Units
 from mountfs.catalog.search.values import Values
 from mountfs.catalog.tables import Row, Value
 from mountfs.errors import InvalidArgument
@@ -32,6 +33,7 @@ class Search:
         self._path = path
         self._words: dict[int, str] = {}
         self.values = Values(self._run, self._snapshot)
+        self.units = Units(self._run, self._snapshot)
         connection.create_function("fits", 2, fits_raw, deterministic=True)
 
     @classmethod
