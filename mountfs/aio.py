@@ -92,6 +92,12 @@ class AsyncArtifactStore:
     async def untag(self, key: Key, *keys: str) -> None:
         await _in_thread(self._store.untag, key, *keys)
 
+    async def pin(self, key: Key) -> None:
+        await _in_thread(self._store.pin, key)
+
+    async def unpin(self, key: Key) -> None:
+        await _in_thread(self._store.unpin, key)
+
     async def stats(self) -> dict[str, object]:
         return await _in_thread(self._store.stats)
 

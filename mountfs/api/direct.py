@@ -12,7 +12,7 @@ from mountfs import namespace
 from mountfs.api.keys import Key, Names, names_of, writable_names_of
 from mountfs.api.pieces import Data, mode_of, pieces_of, umask
 from mountfs.api.reading import ArtifactStore, ContentFile
-from mountfs.api.said import About, attributes_of, no_tags_on_symlink, tag_attributes
+from mountfs.api.said import PINNED, About, attributes_of, no_tags_on_symlink, tag_attributes
 from mountfs.api.shared import read_only as read_only_refusal
 from mountfs.contents import PlainReader, ReadsRanges
 from mountfs.errors import (
@@ -80,6 +80,7 @@ class DirectStore(ArtifactStore):
         self._refuse_to_write()
         with self._lock:
             self._look(names[:1], once=True)  # what had that key there is replaced too
+            self._refuse_if_pinned(names)
             parent = self.make_directories(names[:-1])
             self._refuse_directory(parent.ino, names)
             try:
@@ -127,7 +128,7 @@ class DirectStore(ArtifactStore):
                 files.publish(live, Standing.CLOSED)
             tree.replace(parent, draft, name)
         except BaseException:
-            tree.unlink(parent, draft)
+            tree.discard(parent, draft)
             raise
         finally:
             files.release(live, write=True)
@@ -176,6 +177,17 @@ class DirectStore(ArtifactStore):
             ino = self._tagged(key).ino
             for name in names:
                 self._store.attributes.remove(ino, name)
+
+    def pin(self, key: Key) -> None:
+        self._pin(key, b"1")
+
+    def unpin(self, key: Key) -> None:
+        self._pin(key, b"0")
+
+    def _pin(self, key: Key, value: bytes) -> None:
+        self._refuse_to_write()
+        with self._lock:
+            self._store.attributes.set(self._tagged(key).ino, PINNED, value)
 
     def _tagged(self, key: Key) -> Entry:
         names = names_of(key, self.mountpoint)

@@ -24,10 +24,19 @@ from mountfs.api.pieces import PIECE_BYTES, Data
 from mountfs.catalog import Catalog
 from mountfs.catalog.search import Sum
 from mountfs.contents import ReadsRanges
-from mountfs.errors import ContentLost, CorruptContent, InvalidArgument, IsADirectory, NotADirectory, NotFound
+from mountfs.errors import (
+    ContentLost,
+    CorruptContent,
+    InvalidArgument,
+    IsADirectory,
+    NotADirectory,
+    NotFound,
+    Protected,
+)
 from mountfs.model import ROOT_INO, Artifact, Entry, Kind
 from mountfs.query import Query
 from mountfs.store.facts import Facts
+from mountfs.store.pins import Pins
 from mountfs.store.removed import Bin, Removed
 from mountfs.store.trash import keep_ms_of
 
@@ -98,6 +107,17 @@ class ArtifactStore(abc.ABC):
         """Take tags of its own away. Raises TagNotFound."""
 
     @abc.abstractmethod
+    def pin(self, key: Key) -> None:
+        """Keep an artifact, or a directory with all below it: it never expires, and keeps its name until `unpin`.
+
+        Its content may still be written to. Raises NotFound.
+        """
+
+    @abc.abstractmethod
+    def unpin(self, key: Key) -> None:
+        """Let go of what `pin` keeps; of what is not pinned itself nothing changes. Raises NotFound."""
+
+    @abc.abstractmethod
     def path(self, key: Key) -> Path:
         """The file of an artifact inside the mount, whether it exists or not. Raises NotMounted."""
 
@@ -153,6 +173,29 @@ class ArtifactStore(abc.ABC):
                 return True
             self._be_sure(names[0])
             return False
+
+    def refuse_if_pinned(self, key: Key) -> None:
+        """Raises Protected for what a pin keeps in its place: itself, something above it or something below it."""
+        names = names_of(key, self.mountpoint)
+        with self._lock:
+            self._refresh()
+            self._refuse_if_pinned(names)
+
+    def _refuse_if_pinned(self, names: Names) -> None:
+        entry = self._facts.find(names) if self._catalog.has_pins() else None
+        holder = None if entry is None else Pins(self._catalog, self._catalog.entry).holding(entry)
+        held_by = None if holder is None else self._catalog.entry(holder)
+        if held_by is not None:
+            pinned = namespace.join_key(self._facts.names_of(held_by))
+            raise Protected(f"{namespace.join_key(names)}: {pinned} is pinned: `mountfs unpin {pinned}` lets it go")
+
+    def jobs_tagged(self, key: str, value: str) -> Sequence[str]:
+        """The jobs that have this tag themselves, in the order of their names. Of what this machine knows."""
+        raw = value.encode("utf-8", "surrogateescape")
+        with self._lock:
+            self._index()
+        with searching(self._catalog.path) as search:
+            return [namespace.join_key((name,)) for name in search.values.jobs_tagged(key, raw)]
 
     def removed(self, key: Key = "") -> Iterator[Removed]:
         """What was removed or overwritten and can be brought back, at and below a key or all of it; newest first."""

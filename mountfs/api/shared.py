@@ -69,6 +69,12 @@ class SharedStore(ArtifactStore):
     def untag(self, key: Key, *keys: str) -> None:
         raise read_only()
 
+    def pin(self, key: Key) -> None:
+        raise read_only()
+
+    def unpin(self, key: Key) -> None:
+        raise read_only()
+
     def path(self, key: Key) -> Path:
         raise NotMounted(f"nothing is mounted at {self.mountpoint}: an artifact has a path only in a mount")
 

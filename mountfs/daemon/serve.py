@@ -21,7 +21,7 @@ from mountfs.daemon import restoring
 from mountfs.daemon.background import Background
 from mountfs.daemon.control import Answer, Control, listen
 from mountfs.daemon.described import Described
-from mountfs.daemon.parts import Parts
+from mountfs.daemon.parts import REMOVED_AT_ONCE, Parts
 from mountfs.daemon.requests import CHANGING, READING, requests
 from mountfs.daemon.service import Service
 from mountfs.errors import MountfsError, RemoteDenied, RemoteUnavailable
@@ -37,7 +37,6 @@ log = logging.getLogger(__name__)
 LAST_SETTLE_SECONDS = 3.0  # what is not settled by then is settled after the next start
 SWITCH_SECONDS = 0.0005  # a busy worker thread hands the interpreter back to the loop after this time
 OPEN_FILES = 65536
-REMOVED_AT_ONCE = 8  # entries: 2 ms
 COLLECT_AFTER = 20_000  # objects; with 700, Python's own, a create cost the daemon a tenth more (970 against 820 µs)
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "Order",
     "Page",
     "Search",
+    "Standing",
     "Sum",
     "Units",
     "Values",
