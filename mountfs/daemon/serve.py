@@ -19,6 +19,7 @@ import trio
 from mountfs import __version__, namespace
 from mountfs.daemon import restoring
 from mountfs.daemon.background import Background
+from mountfs.daemon.cleaning import Cleaning
 from mountfs.daemon.control import Answer, Control, listen
 from mountfs.daemon.described import Described
 from mountfs.daemon.parts import REMOVED_AT_ONCE, Parts
@@ -71,6 +72,8 @@ class Daemon:
                 bucket.cache.sweep = partial(self._background.carry_over, truncate=False)
                 nursery.start_soon(bucket.run)
             nursery.start_soon(restoring.expire_forever, self._parts)
+            if not self._service.read_only:
+                nursery.start_soon(Cleaning(self._parts).run)
             operations = Operations(
                 self._store,
                 handler_seconds=self._service.handler_seconds,

@@ -1,8 +1,10 @@
 """Cleaning up as a user does it (FEATURES 8): what goes, with its reason, and what stays, through a real mount."""
 
+import contextlib
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,6 +15,7 @@ import pytest
 from tests.faults.clock import build_clock, skewed
 from tests.mount.conftest import MountFactory
 from tests.mounting import REPOSITORY, Mounted
+from tests.s3.two import wait_until
 
 pytestmark = pytest.mark.mountfs_only
 
@@ -214,13 +217,11 @@ def test_what_is_pinned_is_not_deleted_until_it_is_unpinned(store: Mounted) -> N
     make(store.path, "build-2", "a.log")
     mountfs(store, "pin", "build-1/deep")
     assert os.getxattr(job / "deep", "user.mountfs.pinned") == b"1"
-    for act in (
-        lambda: os.unlink(job / "deep" / "b.log"),
-        lambda: os.rename(job / "a.log", job / "deep" / "b.log"),
-        lambda: os.rename(job / "deep" / "b.log", job / "b.log"),
-    ):
+    with pytest.raises(PermissionError):
+        os.unlink(job / "deep" / "b.log")
+    for old, new in (("a.log", "deep/b.log"), ("deep/b.log", "b.log")):
         with pytest.raises(PermissionError):
-            act()
+            os.rename(job / old, job / new)
     assert "`mountfs unpin build-1/deep` lets it go" in mountfs(store, "status")
     refused = mountfs(store, "delete", "build-2", "build-1", code=4)
     assert refused == (
@@ -245,3 +246,28 @@ def test_all_jobs_of_a_branch_are_deleted_when_all_is_said(store: Mounted) -> No
     assert mountfs(store, *select, "--dry-run").splitlines() == [f"would delete {key}" for key in named]
     assert mountfs(store, *select).splitlines() == [f"delete {key}" for key in named]
     assert os.listdir(store.path) == ["build-3"]
+
+
+# -- on the schedule ----------------------------------------------------------------------------------------------
+
+
+def test_what_expired_while_nothing_was_mounted_goes_soon_after_the_mount(
+    mounted: MountFactory, tmp_path: Path
+) -> None:
+    """F-119, F-126: in the daemon, by a child; its words are in the log."""
+    settings = {"retention": {**KEPT, "schedule": "0 2 * * *"}}
+    store = mounted(settings)
+    make(store.path, "build-1", "a.log", "video/a.mp4")
+    wait_until(lambda: "retention_tried" in notes(store), "the schedule is known", seconds=60)
+    store.stop()
+    late = skewed(build_clock(tmp_path), ahead_seconds=8 * DAY_SECONDS)
+    later = mounted(settings, state=store.state, environment=late)
+    wait_until(lambda: os.listdir(later.path / "build-1") == ["video"], "the log is gone", seconds=60)
+    said = "drop build-logs of build-1: 8 days since it was published, kept for 7 (retention.types)"
+    wait_until(lambda: said in later.log.read_text(), "what went is in the log", seconds=60)
+
+
+def notes(store: Mounted) -> set[str]:
+    """Keys of the catalog's notes."""
+    with contextlib.closing(sqlite3.connect(f"file:{store.state}/catalog.db?mode=ro", uri=True)) as catalog:
+        return {key for (key,) in catalog.execute("SELECT key FROM meta")}
