@@ -10,7 +10,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -49,6 +49,14 @@ PAGE = 500
 JOBS_AT_ONCE = 16  # that a listing of all looks at together
 
 
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a store may hold, and from which part of it on that is worth a warning. 0: as much as there is."""
+
+    limit_bytes: int = 0
+    threshold: float = 0.8
+
+
 class ArtifactStore(abc.ABC):
     """The artifacts of one store, by key `<job>/<path>`.
 
@@ -65,6 +73,7 @@ class ArtifactStore(abc.ABC):
         self._lock = threading.RLock()
         self.knows_all = True
         """Whether what is searched is all there is, not only the jobs that this machine has looked at."""
+        self.quota = Quota()
 
     @property
     def types(self) -> Mapping[str, str]:
@@ -339,23 +348,31 @@ class ArtifactStore(abc.ABC):
             "size_bytes": size,
             "stored_bytes": stored,
             "saved": round(1 - stored / size, 4) if size else 0.0,
+            "quota_bytes": self.quota.limit_bytes,
             "damaged": damaged,
             "mountpoint": str(self.mountpoint),
             "state": str(self.state),
         }
 
     def compression_stats(self) -> dict[str, dict[str, int]]:
-        """By type: artifacts, plain and stored bytes, and how many of them are compressed. Reads all artifacts."""
-        found: dict[str, dict[str, int]] = {}
-        for artifact in self.list(limit=None):
-            of_type = found.setdefault(
-                artifact.type, {"artifacts": 0, "size_bytes": 0, "stored_bytes": 0, "compressed": 0}
-            )
-            of_type["artifacts"] += 1
-            of_type["size_bytes"] += artifact.size
-            of_type["stored_bytes"] += artifact.stored_size
-            of_type["compressed"] += artifact.compressed
-        return dict(sorted(found.items()))
+        """By type: artifacts, plain and stored bytes, and how many of them are compressed. Of what this machine knows.
+
+        What was closed a moment ago may still be on its way to being compressed.
+        """
+        with self._lock:
+            self._index()
+        with searching(self._catalog.path) as search:
+            compressed = search.compressed_by_type()
+            return {
+                kind: {
+                    "artifacts": of_type.artifacts,
+                    "size_bytes": of_type.size,
+                    "stored_bytes": of_type.stored,
+                    "compressed": compressed.get(of_type.name, 0),
+                }
+                for of_type in sorted(search.sums_by_type(), key=lambda of_type: of_type.name)
+                for kind in (of_type.name.decode("utf-8", "surrogateescape"),)
+            }
 
     @staticmethod
     def estimate_compressed_size(sample: bytes, *, total_bytes: int | None = None) -> int:

@@ -161,6 +161,8 @@ class Daemon:
             "types": dict(self._store.options.types),
             "states": bucket.job_states() if bucket is not None else {},
             "knows_all": bucket is None or not bucket.manner.lazy,
+            "quota_bytes": self._store.room.quota_bytes,
+            "warn_threshold": self._store.options.warn_threshold,
         }
 
     async def _status(self, request: dict[str, object]) -> Answer:
@@ -177,6 +179,7 @@ class Daemon:
             "unsettled": len(store.files.due) + len(store.settler.backlog) + store.ledger.waiting_count(),
             "stored_bytes": store.room.used_bytes(),
             "quota_bytes": store.room.quota_bytes,
+            "warn_threshold": store.options.warn_threshold,
             "resident_bytes": _resident_bytes(),
             "damaged": len(store.catalog.damaged()),
             "refusals": refusals,

@@ -271,3 +271,35 @@ def notes(store: Mounted) -> set[str]:
     """Keys of the catalog's notes."""
     with contextlib.closing(sqlite3.connect(f"file:{store.state}/catalog.db?mode=ro", uri=True)) as catalog:
         return {key for (key,) in catalog.execute("SELECT key FROM meta")}
+
+
+# -- who uses the room --------------------------------------------------------------------------------------------
+
+
+def test_stats_name_who_uses_the_room(store: Mounted) -> None:
+    """F-136."""
+    make(store.path, "build-1", "junit.xml", "a.log", branch="main", team="payments")
+    make(store.path, "build-2", "a.log", branch="main")
+    store.settle()
+    rows = [json.loads(line) for line in mountfs(store, "stats", "--by", "branch", "--json").splitlines()]
+    assert [(row["by"], row["name"], row["artifacts"]) for row in rows] == [("branch", "main", 3)]
+    by_job = [line.split("\t")[:2] for line in mountfs(store, "stats", "--by", "job").splitlines()]
+    assert by_job == [["build-1", "2"], ["build-2", "1"]]
+    by_type = {
+        line.split("\t")[0]: line.split("\t")[1] for line in mountfs(store, "stats", "--by", "type").splitlines()
+    }
+    assert by_type == {"build-logs": "2", "test-results": "1"}
+    assert mountfs(store, "stats", "--by", "tag:team").split("\t")[:2] == ["payments", "2"]
+    assert "allowed are job, type, branch and tag:KEY" in mountfs(store, "stats", "--by", "owner", code=2)
+    assert "build-logs\t2" in mountfs(store, "stats", "--compression")
+
+
+def test_a_quota_that_is_nearly_used_up_is_a_warning(tmp_path: Path) -> None:
+    """F-132, for people."""
+    store = Mounted(tmp_path / "mnt", tmp_path / "state", settings={"limits": {"quota": "100 KiB"}})
+    store.command()
+    (tmp_path / "random").write_bytes(os.urandom(90_000))
+    mountfs(store, "put", "empty/a", "/dev/null")
+    assert "warning" not in mountfs(store, "stats")
+    mountfs(store, "put", "build-1/random", str(tmp_path / "random"))
+    assert "warning: 87.9 KiB of the quota of 100.0 KiB are used (88 %)" in mountfs(store, "stats")

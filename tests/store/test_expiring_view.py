@@ -1,4 +1,4 @@
-"""Promises of `.expiring/`: what the settings are about to take is in it, and what has a date of its own that is near."""
+"""Promises of `.expiring/`: what the settings are about to take is in it, and what has a date that is near."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -162,6 +162,16 @@ class Search:
             " GROUP BY t.type", ()
         )  # fmt: skip
 
+    def compressed_by_type(self) -> dict[bytes, int]:
+        """How many artifacts of each type are stored compressed. Reads a row for each artifact."""
+        with self._snapshot():
+            rows = self._run(
+                "SELECT w.text, n FROM (SELECT f.type, count(*) AS n FROM found f"
+                " CROSS JOIN entry e ON e.ino = f.ino CROSS JOIN content c ON c.id = e.content"
+                " WHERE c.codec <> 'none' GROUP BY f.type) x JOIN word w ON w.id = x.type"
+            )
+            return {bytes(text): int(number) for text, number in rows}
+
     def sums_by_tag(self, key: str) -> list[Sum]:
         """By value; what has no such tag is in none."""
         return self._sums(
