@@ -69,23 +69,24 @@ class Units:
     def reports(self) -> list[Report]:
         """All there are; those marked that comparisons take by default."""
         with self._snapshot():
-            dated, pinned, tags = self._dated(), self._pinned(), self._tags()
+            texts = _Texts()
+            dated, pinned, tags = self._dated(), self._pinned(), self._tags(texts)
             return with_baselines(
                 Report(
                     tally.job, tally.type, self._published_ns(key, tally, len(dated.get(key, ()))),
                     tags.get(key[0], {}), tally.artifacts, tally.stored, key in pinned,
                     dated=tuple(dated.get(key, ())),
                 )
-                for key, tally in self._tallies()
+                for key, tally in self._tallies(texts)
             )  # fmt: skip
 
-    def _tallies(self) -> Iterator[tuple[Key, _Tally]]:
+    def _tallies(self, texts: "_Texts") -> Iterator[tuple[Key, _Tally]]:
         rows = self._run(
             "SELECT t.job, t.type, e.name, w.text, t.artifacts, t.stored, t.newest_ms FROM tally t"
             " CROSS JOIN entry e ON e.ino = t.job CROSS JOIN word w ON w.id = t.type WHERE e.parent = 1"
         )
         for job, kind, name, slug, *sums in rows:
-            yield (job, kind), _Tally(_text(name), _text(slug), *sums)
+            yield (job, kind), _Tally(texts[name], texts[slug], *sums)
 
     def _published_ns(self, key: Key, tally: _Tally, dated: int) -> int:
         """What has a date of its own does not count, unless all have."""
@@ -102,10 +103,10 @@ class Units:
             found[job, kind].append(Dated(_text(path), expires_s * SECOND_NS, stored))
         return found
 
-    def _tags(self) -> dict[int, dict[str, str]]:
+    def _tags(self, texts: "_Texts") -> dict[int, dict[str, str]]:
         found: dict[int, dict[str, str]] = defaultdict(dict)
         for job, key, value in self._run("SELECT job, key, value FROM job_tag"):
-            found[job][key] = _text(value)
+            found[job][key] = texts[value]
         return found
 
     # -- pins -------------------------------------------------------------------------------------------------
@@ -184,10 +185,32 @@ class Units:
         row = self._run(sql, (_raw(job), _raw(path))).fetchone()
         return None if row is None else Member(*row)
 
+    def are_more_than(self, number: int) -> bool:
+        """Whether there are more reports than so many."""
+        sql = "SELECT count(*) > ?1 FROM (SELECT 1 FROM tally LIMIT ?1 + 1)"
+        return bool(self._run(sql, (number,)).fetchone()[0])
+
+    def jobs_dated_before(self, moment_ns: int) -> list[str]:
+        """The jobs of artifacts whose own date comes before this moment, or has come."""
+        rows = self._run(
+            "SELECT DISTINCT (SELECT name FROM entry WHERE ino = job AND parent = 1) FROM found INDEXED BY found_expires"
+            " WHERE expires_s < ?",
+            (-(-moment_ns // SECOND_NS),),
+        )
+        return [_text(name) for (name,) in rows if name is not None]
+
     def has_dated(self) -> bool:
         """Whether any artifact has a date of its own."""
         sql = "SELECT EXISTS (SELECT 1 FROM found INDEXED BY found_expires WHERE expires_s IS NOT NULL)"
         return bool(self._run(sql).fetchone()[0])
+
+
+class _Texts(dict[bytes, str]):
+    """Names and values as text, each kept once: there are many jobs, and few branches and types."""
+
+    def __missing__(self, raw: bytes) -> str:
+        text = self[raw] = _text(raw)
+        return text
 
 
 def _text(raw: bytes) -> str:
