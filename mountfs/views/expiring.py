@@ -17,7 +17,7 @@ KEPT_TIMES: Final = 20
 """As long as it took: judging a few jobs takes a millisecond, a hundred thousand seconds."""
 MOST_SECONDS: Final = 60.0
 MOST_REPORTS: Final = 20_000
-"""Of so many the policy is asked, in a quarter of a second and 20 MiB; of more only dates of their own are looked at."""
+"""Of so many the policy is asked, in half a second and 20 MiB; of more only dates of their own are looked at."""
 
 
 class ExpiringJobs:

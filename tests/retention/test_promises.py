@@ -72,7 +72,8 @@ later = st.integers(0, 60 * DAY_NS)
 
 IN_THE_GATE = 20
 # Stores are large values, and a hundred of them take up to five seconds: the gate looks at few, scripts/soak at many.
-sampled = settings(max_examples=IN_THE_GATE if settings.default.derandomize else settings.default.max_examples)
+PROFILE = settings.get_profile(settings.get_current_profile_name())
+sampled = settings(max_examples=IN_THE_GATE if PROFILE.derandomize else PROFILE.max_examples)
 
 
 def lost(plan: Plan) -> set[tuple[str, str]]:

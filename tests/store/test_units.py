@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 
 from mountfs.clock import milliseconds_of
-from mountfs.model import Kind
+from mountfs.model import Kind, Standing
 from mountfs.retention import Dated, Report, with_baselines
 from mountfs.store.facts import tags_in
+from mountfs.store.store import Store
 from tests.store.conftest import OWNER
+from tests.store.test_cleaning import HOUR_NS, Hands
 from tests.store.test_search import Searched, Step, histories, history
 
 
@@ -88,14 +90,41 @@ def searched(tmp_path: Path) -> Iterator[Searched]:
 def test_the_pin_of_a_directory_holds_for_all_reports_in_it_and_no_other(searched: Searched) -> None:
     store = searched.bench.store
     directory = store.tree.make_directory(searched.bench.job, b"kept", 0o755, OWNER)
-    for parent, name in ((directory.ino, b"junit.xml"), (searched.bench.job, b"a.log")):
+    for parent, name in ((directory.ino, b"junit.xml"), (searched.bench.job, b"a.log"), (searched.bench.job, b"z.mp4")):
         searched.bench.close(store.tree.create_file(parent, name, 0o644, OWNER))
     store.attributes.set(directory.ino, b"user.mountfs.pinned", b"1")
     searched.catch_up()
     assert {report.type: report.pinned for report in searched.search.units.reports()} == {
         "test-results": True,
         "build-logs": False,
+        "videos": False,
     }
+
+
+def test_what_has_a_date_of_its_own_makes_a_report_no_newer_unless_all_has(tmp_path: Path) -> None:
+    hands = Hands()
+    store = Store.open(tmp_path / "state", clock=hands)
+    job = store.tree.make_directory(1, b"job", 0o755, OWNER).ino
+    times, inos = [], []
+    for name in (b"a.log", b"b.log"):
+        hands.time_ns += HOUR_NS
+        live = store.tree.create_file(job, name, 0o644, OWNER)
+        store.files.publish(live, Standing.CLOSED)
+        store.files.release(live, write=True)
+        times.append(hands.time_ns)
+        inos.append(live.ino)
+    found = []
+    for ino in (inos[1], inos[0]):
+        store.attributes.set(ino, b"user.mountfs.expires_at", b"+1d")
+        store.ledger.drain()
+        store.indexer.catch_up()
+        (report,) = store.catalog.units.reports()
+        found.append(report.published_ns)
+        standing = store.catalog.units.standing(store.catalog.units.key_of(ino) or (0, 0))
+        assert standing is not None
+        assert (standing.published_ns, standing.newest_ms * 1_000_000) == (report.published_ns, times[1])
+    assert found == times
+    store.close()
 
 
 def test_a_report_that_has_gone_is_known_to_be_gone(searched: Searched) -> None:

@@ -193,8 +193,8 @@ class Units:
     def jobs_dated_before(self, moment_ns: int) -> list[str]:
         """The jobs of artifacts whose own date comes before this moment, or has come."""
         rows = self._run(
-            "SELECT DISTINCT (SELECT name FROM entry WHERE ino = job AND parent = 1) FROM found INDEXED BY found_expires"
-            " WHERE expires_s < ?",
+            "SELECT DISTINCT (SELECT name FROM entry WHERE ino = job AND parent = 1)"
+            " FROM found INDEXED BY found_expires WHERE expires_s < ?",
             (-(-moment_ns // SECOND_NS),),
         )
         return [_text(name) for (name,) in rows if name is not None]
