@@ -198,6 +198,9 @@ class MountedStore(ArtifactStore):
         key = namespace.join_key(names)
         return str(client.ask(self.state, "url", timeout=URL_SECONDS, key=key, seconds=seconds, plain=plain)["url"])
 
+    def _ask(self, op: str, *, timeout: float | None = None, **arguments: object) -> dict[str, object]:
+        return client.ask(self.state, op, timeout=timeout, **arguments)
+
     def _index(self) -> None:
         client.ask(self.state, "barrier", indexed=True, timeout=INDEX_SECONDS)
 

@@ -143,6 +143,10 @@ class ArtifactStore(abc.ABC):
         """Let go of the store. May be called more than once."""
 
     @abc.abstractmethod
+    def _ask(self, op: str, *, timeout: float | None = None, **arguments: object) -> dict[str, object]:
+        """Have whoever holds the store answer `retention`, or do `expire`: see `mountfs.daemon.dropping`."""
+
+    @abc.abstractmethod
     def _refresh(self) -> None:
         """Bring everything acknowledged into the catalog."""
 
@@ -182,6 +186,30 @@ class ArtifactStore(abc.ABC):
                 return True
             self._be_sure(names[0])
             return False
+
+    def cleanup(
+        self,
+        *,
+        older_than: str | None = None,
+        types: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        branches: Sequence[str] = (),
+        dry_run: bool = False,
+        yes: bool = False,
+    ) -> int:
+        """Drop what expired, or what is selected (`older_than="90d"`, `tags=["team=payments"]`): how many artifacts.
+
+        As `mountfs cleanup` does; with `dry_run` nothing goes, and it is how many would. Raises Protected where it
+        would take too much or a clock has jumped: `yes` says that it is meant. Raises InvalidArgument too.
+        """
+        from mountfs.api.cleaning import Wanted, carry_out, plan_cleanup
+
+        planned = plan_cleanup(self._ask, self.state, Wanted(older_than, types, tags, branches))
+        if dry_run:
+            return planned.plan.artifacts
+        if not yes:
+            planned.refuse()
+        return carry_out(self._ask, planned, told=lambda what, reason: None).artifacts
 
     def refuse_if_pinned(self, key: Key) -> None:
         """Raises Protected for what a pin keeps in its place: itself, something above it or something below it."""

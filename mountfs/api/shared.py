@@ -84,6 +84,9 @@ class SharedStore(ArtifactStore):
     def close(self) -> None:
         self._catalog.close()
 
+    def _ask(self, op: str, *, timeout: float | None = None, **arguments: object) -> dict[str, object]:
+        raise read_only()
+
     def _index(self) -> None:
         """Whoever opened the store has seen to it (`is_complete`)."""
 

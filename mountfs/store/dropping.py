@@ -12,7 +12,7 @@ from typing import Final
 from mountfs import namespace
 from mountfs.catalog.search import Member, Standing, Units
 from mountfs.clock import milliseconds_of
-from mountfs.errors import Protected
+from mountfs.errors import InvalidArgument, Protected
 from mountfs.model import ROOT_INO, Entry, Kind
 from mountfs.store.ledger import Ledger
 from mountfs.store.paths import Changes
@@ -152,3 +152,20 @@ class Dropping:
     def _key(self, ino: int) -> str:
         names = self._ledger.path(ino)
         return namespace.join_key(names) if names else f"inode {ino}"
+
+
+def condemned(said: object) -> list[Condemned]:
+    """Reports as a request names them. Raises InvalidArgument."""
+    return [Condemned(str(job), str(slug), int(ns), int(count)) for job, slug, ns, count in _rows(said, 4)]
+
+
+def outdated(said: object) -> list[Outdated]:
+    """The same of single artifacts."""
+    return [Outdated(str(job), str(path), int(seconds)) for job, path, seconds in _rows(said, 3)]
+
+
+def _rows(said: object, width: int) -> list[list[str]]:
+    rows = said if isinstance(said, list) else []
+    if not all(isinstance(row, list) and len(row) == width for row in rows):
+        raise InvalidArgument("expire: client and daemon are of different versions")
+    return rows
