@@ -130,8 +130,8 @@ class ContentTables(Tables):
 
     def has_pins(self) -> bool:
         """Whether anything is pinned at all."""
-        sql = "SELECT EXISTS (SELECT 1 FROM register WHERE name = 'pinned' AND gone = 0 AND value = x'31')"
-        return bool(self._run(sql).fetchone()[0])
+        sql = "SELECT 1 FROM register WHERE name = 'pinned' AND gone = 0 AND value = x'31' LIMIT 1"
+        return self._run(sql).fetchone() is not None
 
     def pinned_inos(self) -> set[int]:
         """Entries that are pinned themselves."""
