@@ -5,7 +5,7 @@ async with mountfs.aio.open_store() as store:
 """
 
 import os
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -91,6 +91,27 @@ class AsyncArtifactStore:
 
     async def untag(self, key: Key, *keys: str) -> None:
         await _in_thread(self._store.untag, key, *keys)
+
+    async def pin(self, key: Key) -> None:
+        await _in_thread(self._store.pin, key)
+
+    async def unpin(self, key: Key) -> None:
+        await _in_thread(self._store.unpin, key)
+
+    async def cleanup(
+        self,
+        *,
+        older_than: str | None = None,
+        types: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        branches: Sequence[str] = (),
+        dry_run: bool = False,
+        yes: bool = False,
+    ) -> int:
+        return await _in_thread(
+            self._store.cleanup, older_than=older_than, types=types, tags=tags, branches=branches, dry_run=dry_run,
+            yes=yes,
+        )  # fmt: skip
 
     async def stats(self) -> dict[str, object]:
         return await _in_thread(self._store.stats)

@@ -613,3 +613,28 @@ def test_without_a_mount_neither_pyfuse3_nor_trio_is_needed(direct: dict[str, ob
     arguments = [sys.executable, "-c", BLOCKED, str(direct["state"]), str(direct["mountpoint"])]
     done = subprocess.run(arguments, capture_output=True, text=True, check=False, cwd="/")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+# -- keep and drop ------------------------------------------------------------------------------------------------
+
+
+def test_cleanup_says_how_many_went_and_leaves_what_is_pinned(store: ArtifactStore) -> None:
+    """F-120, F-114."""
+    for job in ("kept-1", "kept-2"):
+        store.put(f"{job}/a.log", b"log", tags={"team": "cleanup"})
+        store.tag(job, team="cleanup")
+    store.pin("kept-1")
+    assert store.cleanup(tags=["team=cleanup"], dry_run=True) == 1
+    assert store.exists("kept-2/a.log")
+    assert store.cleanup(tags=["team=cleanup"]) == 1
+    assert not store.exists("kept-2")
+    with pytest.raises(errors.Protected, match="mountfs unpin kept-1"):
+        store.put("kept-1/a.log", b"other")
+    store.unpin("kept-1")
+    assert store.cleanup(tags=["team=cleanup"], types=["log"]) == 1
+    assert [removed.reason for removed in store.removed("kept-1")][:1] == ["expired"]
+
+
+def test_cleanup_refuses_an_age_that_is_none(store: ArtifactStore) -> None:
+    with pytest.raises(errors.InvalidArgument, match="such as 90d"):
+        store.cleanup(older_than="90")

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from mountfs.api.keys import Key
 from mountfs.api.pieces import Data
 from mountfs.api.place import Place, Said, locate
-from mountfs.api.reading import LIST_LIMIT, ArtifactStore
+from mountfs.api.reading import LIST_LIMIT, ArtifactStore, Quota
 from mountfs.daemon import client
 from mountfs.errors import AlreadyMounted, CatalogError, EnvironmentProblem, InvalidArgument, NotMounted
 from mountfs.statedir import StateDirectory
@@ -110,6 +110,7 @@ def _mounted(place: Place) -> ArtifactStore:
     types = answer.get("types")
     store = MountedStore(place.state, mountpoint=place.mountpoint, types=types if isinstance(types, Mapping) else {})
     store.knows_all = answer.get("knows_all") is not False
+    store.quota = Quota(int(str(answer.get("quota_bytes", 0))), float(str(answer.get("warn_threshold", 0.8))))
     return store
 
 
@@ -121,7 +122,9 @@ def _direct(place: Place, *, read_only: bool = False) -> ArtifactStore:
     store = Store.open(place.state, options_of(place.settings), mountpoint=place.mountpoint)
     try:
         bucket = _bucket_of(place, store, read_only=read_only)
-        return DirectStore(store, mountpoint=place.mountpoint, bucket=bucket, read_only=read_only)
+        opened = DirectStore(store, mountpoint=place.mountpoint, bucket=bucket, read_only=read_only)
+        opened.quota = _quota(place)
+        return opened
     except BaseException:
         store.close()
         raise
@@ -135,6 +138,11 @@ def _bucket_of(place: Place, store: "Store", *, read_only: bool) -> "DirectBucke
 
     storage = place.settings.storage
     return DirectBucket(store, place.settings, opens=lambda: remote_of(storage), read_only=read_only)
+
+
+def _quota(place: Place) -> Quota:
+    limits = place.settings.limits
+    return Quota(limits.quota, limits.warn_threshold)
 
 
 def _has_bucket(place: Place) -> bool:
@@ -151,6 +159,7 @@ def _shared(place: Place, *, holder: AlreadyMounted | None = None) -> ArtifactSt
     types = place.settings.type_aliases()
     try:
         store = SharedStore(place.state, mountpoint=place.mountpoint, types=types, holder=holder)
+        store.quota = _quota(place)
         if store.is_complete() or state.holder() is not None:
             return store
         store.close()
@@ -158,4 +167,6 @@ def _shared(place: Place, *, holder: AlreadyMounted | None = None) -> ArtifactSt
         if (pid := state.holder()) is not None:  # it is just making or migrating the catalog
             raise AlreadyMounted(f"{place.state} is in use by process {pid}") from None
     _direct(place, read_only=True).close()  # its last holder was killed: what it acknowledged is brought in first
-    return SharedStore(place.state, mountpoint=place.mountpoint, types=types, holder=holder)
+    store = SharedStore(place.state, mountpoint=place.mountpoint, types=types, holder=holder)
+    store.quota = _quota(place)
+    return store

@@ -12,7 +12,7 @@ from mountfs import namespace
 from mountfs.api.keys import Key, Names, names_of, writable_names_of
 from mountfs.api.pieces import Data, mode_of, pieces_of, umask
 from mountfs.api.reading import ArtifactStore, ContentFile
-from mountfs.api.said import About, attributes_of, no_tags_on_symlink, tag_attributes
+from mountfs.api.said import PINNED, About, attributes_of, no_tags_on_symlink, tag_attributes
 from mountfs.api.shared import read_only as read_only_refusal
 from mountfs.contents import PlainReader, ReadsRanges
 from mountfs.errors import (
@@ -29,6 +29,9 @@ from mountfs.errors import (
     RemoteUnavailable,
 )
 from mountfs.model import ROOT_INO, Artifact, Entry, Kind, Standing
+from mountfs.retention import plain_moment, plain_policy
+from mountfs.store.clocks import last_look, look, note_look
+from mountfs.store.dropping import Dropped, condemned, outdated
 from mountfs.store.live import LiveFile
 from mountfs.store.room import NoRoomYet
 from mountfs.store.store import Store
@@ -80,6 +83,7 @@ class DirectStore(ArtifactStore):
         self._refuse_to_write()
         with self._lock:
             self._look(names[:1], once=True)  # what had that key there is replaced too
+            self._refuse_if_pinned(names)
             parent = self.make_directories(names[:-1])
             self._refuse_directory(parent.ino, names)
             try:
@@ -127,7 +131,7 @@ class DirectStore(ArtifactStore):
                 files.publish(live, Standing.CLOSED)
             tree.replace(parent, draft, name)
         except BaseException:
-            tree.unlink(parent, draft)
+            tree.discard(parent, draft)
             raise
         finally:
             files.release(live, write=True)
@@ -176,6 +180,17 @@ class DirectStore(ArtifactStore):
             ino = self._tagged(key).ino
             for name in names:
                 self._store.attributes.remove(ino, name)
+
+    def pin(self, key: Key) -> None:
+        self._pin(key, b"1")
+
+    def unpin(self, key: Key) -> None:
+        self._pin(key, b"0")
+
+    def _pin(self, key: Key, value: bytes) -> None:
+        self._refuse_to_write()
+        with self._lock:
+            self._store.attributes.set(self._tagged(key).ino, PINNED, value)
 
     def _tagged(self, key: Key) -> Entry:
         names = names_of(key, self.mountpoint)
@@ -236,6 +251,39 @@ class DirectStore(ArtifactStore):
 
     def _refresh(self) -> None:
         self._store.ledger.drain()
+
+    def _ask(self, op: str, *, timeout: float | None = None, **arguments: object) -> dict[str, object]:
+        with self._lock:
+            return self._retention() if op == "retention" else self._expire(arguments)
+
+    def _retention(self) -> dict[str, object]:
+        if self._bucket is not None:
+            self._bucket.look_at_root()
+            if not self._store.stamps.is_told:
+                raise RemoteUnavailable("the bucket says what time it is, and it does not answer: nothing is dropped")
+        self._index()
+        store = self._store
+        return {
+            "policy": plain_policy(store.options.retention),
+            "types": dict(self._types),
+            "now": plain_moment(look(store.ledger.clock, store.stamps)),
+            "before": last_look(self._catalog),
+            "knows_all": self.knows_all,
+        }
+
+    def _expire(self, request: Mapping[str, object]) -> dict[str, object]:
+        self._refuse_to_write()
+        reports, dated = condemned(request.get("reports")), outdated(request.get("dated"))
+        jobs = {one.job for one in reports} | {one.job for one in dated}
+        self._look([namespace.split_key(job)[0] for job in sorted(jobs)])
+        self._index()
+        done = Dropped()
+        for _ in self._store.dropping.drop(reports, dated, done):
+            pass
+        self._store.settler.reclaim()
+        if isinstance(ran := request.get("ran"), dict):
+            note_look(self._catalog, ran)
+        return {"artifacts": done.artifacts, "jobs": done.jobs, "skipped": done.skipped}
 
     def _index(self) -> None:
         self._store.ledger.drain()

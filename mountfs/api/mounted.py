@@ -16,7 +16,7 @@ from mountfs.api.asking import follow
 from mountfs.api.keys import Key, Names, names_of, writable_names_of
 from mountfs.api.pieces import PIECE_BYTES, Data, mode_of, pieces_of, umask
 from mountfs.api.reading import ArtifactStore
-from mountfs.api.said import About, attributes_of, no_tags_on_symlink, tag_attributes
+from mountfs.api.said import PINNED, About, attributes_of, no_tags_on_symlink, tag_attributes
 from mountfs.catalog import Catalog
 from mountfs.daemon import client
 from mountfs.errors import (
@@ -94,6 +94,7 @@ class MountedStore(ArtifactStore):
     ) -> Artifact:
         names = writable_names_of(key, self.mountpoint)
         attributes = attributes_of(About(type, tags, metadata, mime_type, expires), types=self._types)
+        self._refuse_if_pinned(names)
         with self._translated(names), self._directory(names[:-1], make=True) as directory:
             self._write(directory, names, data, attributes)
         return self.metadata(namespace.join_key(names))
@@ -146,6 +147,16 @@ class MountedStore(ArtifactStore):
             for name in attributes:
                 os.removexattr(path, name, follow_symlinks=False)
 
+    def pin(self, key: Key) -> None:
+        self._pin(names_of(key, self.mountpoint), b"1")
+
+    def unpin(self, key: Key) -> None:
+        self._pin(names_of(key, self.mountpoint), b"0")
+
+    def _pin(self, names: Names, value: bytes) -> None:
+        with self._tagged(names) as path:
+            os.setxattr(path, PINNED, value, follow_symlinks=False)
+
     @contextlib.contextmanager
     def _tagged(self, names: Names) -> Iterator[bytes]:
         """A path of what is tagged that no symlink of the store is part of."""
@@ -186,6 +197,9 @@ class MountedStore(ArtifactStore):
             return None
         key = namespace.join_key(names)
         return str(client.ask(self.state, "url", timeout=URL_SECONDS, key=key, seconds=seconds, plain=plain)["url"])
+
+    def _ask(self, op: str, *, timeout: float | None = None, **arguments: object) -> dict[str, object]:
+        return client.ask(self.state, op, timeout=timeout, **arguments)
 
     def _index(self) -> None:
         client.ask(self.state, "barrier", indexed=True, timeout=INDEX_SECONDS)

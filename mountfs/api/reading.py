@@ -10,7 +10,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -24,10 +24,19 @@ from mountfs.api.pieces import PIECE_BYTES, Data
 from mountfs.catalog import Catalog
 from mountfs.catalog.search import Sum
 from mountfs.contents import ReadsRanges
-from mountfs.errors import ContentLost, CorruptContent, InvalidArgument, IsADirectory, NotADirectory, NotFound
+from mountfs.errors import (
+    ContentLost,
+    CorruptContent,
+    InvalidArgument,
+    IsADirectory,
+    NotADirectory,
+    NotFound,
+    Protected,
+)
 from mountfs.model import ROOT_INO, Artifact, Entry, Kind
 from mountfs.query import Query
 from mountfs.store.facts import Facts
+from mountfs.store.pins import Pins
 from mountfs.store.removed import Bin, Removed
 from mountfs.store.trash import keep_ms_of
 
@@ -38,6 +47,14 @@ LIST_LIMIT = 100  # what list_artifacts(prefix, limit=100) of an older store pro
 LINKS_MAX = 40
 PAGE = 500
 JOBS_AT_ONCE = 16  # that a listing of all looks at together
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What a store may hold, and from which part of it on that is worth a warning. 0: as much as there is."""
+
+    limit_bytes: int = 0
+    threshold: float = 0.8
 
 
 class ArtifactStore(abc.ABC):
@@ -56,6 +73,7 @@ class ArtifactStore(abc.ABC):
         self._lock = threading.RLock()
         self.knows_all = True
         """Whether what is searched is all there is, not only the jobs that this machine has looked at."""
+        self.quota = Quota()
 
     @property
     def types(self) -> Mapping[str, str]:
@@ -98,6 +116,17 @@ class ArtifactStore(abc.ABC):
         """Take tags of its own away. Raises TagNotFound."""
 
     @abc.abstractmethod
+    def pin(self, key: Key) -> None:
+        """Keep an artifact, or a directory with all below it: it never expires, and keeps its name until `unpin`.
+
+        Its content may still be written to. Raises NotFound.
+        """
+
+    @abc.abstractmethod
+    def unpin(self, key: Key) -> None:
+        """Let go of what `pin` keeps; of what is not pinned itself nothing changes. Raises NotFound."""
+
+    @abc.abstractmethod
     def path(self, key: Key) -> Path:
         """The file of an artifact inside the mount, whether it exists or not. Raises NotMounted."""
 
@@ -112,6 +141,10 @@ class ArtifactStore(abc.ABC):
     @abc.abstractmethod
     def close(self) -> None:
         """Let go of the store. May be called more than once."""
+
+    @abc.abstractmethod
+    def _ask(self, op: str, *, timeout: float | None = None, **arguments: object) -> dict[str, object]:
+        """Have whoever holds the store answer `retention`, or do `expire`: see `mountfs.daemon.dropping`."""
 
     @abc.abstractmethod
     def _refresh(self) -> None:
@@ -153,6 +186,53 @@ class ArtifactStore(abc.ABC):
                 return True
             self._be_sure(names[0])
             return False
+
+    def cleanup(
+        self,
+        *,
+        older_than: str | None = None,
+        types: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        branches: Sequence[str] = (),
+        dry_run: bool = False,
+        yes: bool = False,
+    ) -> int:
+        """Drop what expired, or what is selected (`older_than="90d"`, `tags=["team=payments"]`): how many artifacts.
+
+        As `mountfs cleanup` does; with `dry_run` nothing goes, and it is how many would. Raises Protected where it
+        would take too much or a clock has jumped: `yes` says that it is meant. Raises InvalidArgument too.
+        """
+        from mountfs.api.cleaning import Wanted, carry_out, plan_cleanup
+
+        planned = plan_cleanup(self._ask, self.state, Wanted(older_than, types, tags, branches))
+        if dry_run:
+            return planned.plan.artifacts
+        if not yes:
+            planned.refuse()
+        return carry_out(self._ask, planned, told=lambda what, reason: None).artifacts
+
+    def refuse_if_pinned(self, key: Key) -> None:
+        """Raises Protected for what a pin keeps in its place: itself, something above it or something below it."""
+        names = names_of(key, self.mountpoint)
+        with self._lock:
+            self._refresh()
+            self._refuse_if_pinned(names)
+
+    def _refuse_if_pinned(self, names: Names) -> None:
+        entry = self._facts.find(names) if self._catalog.has_pins() else None
+        holder = None if entry is None else Pins(self._catalog, self._catalog.entry).holding(entry)
+        held_by = None if holder is None else self._catalog.entry(holder)
+        if held_by is not None:
+            pinned = namespace.join_key(self._facts.names_of(held_by))
+            raise Protected(f"{namespace.join_key(names)}: {pinned} is pinned: `mountfs unpin {pinned}` lets it go")
+
+    def jobs_tagged(self, key: str, value: str) -> Sequence[str]:
+        """The jobs that have this tag themselves, in the order of their names. Of what this machine knows."""
+        raw = value.encode("utf-8", "surrogateescape")
+        with self._lock:
+            self._index()
+        with searching(self._catalog.path) as search:
+            return [namespace.join_key((name,)) for name in search.values.jobs_tagged(key, raw)]
 
     def removed(self, key: Key = "") -> Iterator[Removed]:
         """What was removed or overwritten and can be brought back, at and below a key or all of it; newest first."""
@@ -296,23 +376,31 @@ class ArtifactStore(abc.ABC):
             "size_bytes": size,
             "stored_bytes": stored,
             "saved": round(1 - stored / size, 4) if size else 0.0,
+            "quota_bytes": self.quota.limit_bytes,
             "damaged": damaged,
             "mountpoint": str(self.mountpoint),
             "state": str(self.state),
         }
 
     def compression_stats(self) -> dict[str, dict[str, int]]:
-        """By type: artifacts, plain and stored bytes, and how many of them are compressed. Reads all artifacts."""
-        found: dict[str, dict[str, int]] = {}
-        for artifact in self.list(limit=None):
-            of_type = found.setdefault(
-                artifact.type, {"artifacts": 0, "size_bytes": 0, "stored_bytes": 0, "compressed": 0}
-            )
-            of_type["artifacts"] += 1
-            of_type["size_bytes"] += artifact.size
-            of_type["stored_bytes"] += artifact.stored_size
-            of_type["compressed"] += artifact.compressed
-        return dict(sorted(found.items()))
+        """By type: artifacts, plain and stored bytes, and how many of them are compressed. Of what this machine knows.
+
+        What was closed a moment ago may still be on its way to being compressed.
+        """
+        with self._lock:
+            self._index()
+        with searching(self._catalog.path) as search:
+            compressed = search.compressed_by_type()
+            return {
+                kind: {
+                    "artifacts": of_type.artifacts,
+                    "size_bytes": of_type.size,
+                    "stored_bytes": of_type.stored,
+                    "compressed": compressed.get(of_type.name, 0),
+                }
+                for of_type in sorted(search.sums_by_type(), key=lambda of_type: of_type.name)
+                for kind in (of_type.name.decode("utf-8", "surrogateescape"),)
+            }
 
     @staticmethod
     def estimate_compressed_size(sample: bytes, *, total_bytes: int | None = None) -> int:

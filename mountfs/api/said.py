@@ -9,6 +9,7 @@ from mountfs import namespace
 from mountfs.errors import InvalidArgument, Protected, TagTooLarge
 
 MIME_CHARACTERS = 255
+PINNED = b"user.mountfs.pinned"
 
 
 @dataclass(frozen=True, slots=True)

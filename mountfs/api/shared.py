@@ -69,6 +69,12 @@ class SharedStore(ArtifactStore):
     def untag(self, key: Key, *keys: str) -> None:
         raise read_only()
 
+    def pin(self, key: Key) -> None:
+        raise read_only()
+
+    def unpin(self, key: Key) -> None:
+        raise read_only()
+
     def path(self, key: Key) -> Path:
         raise NotMounted(f"nothing is mounted at {self.mountpoint}: an artifact has a path only in a mount")
 
@@ -77,6 +83,9 @@ class SharedStore(ArtifactStore):
 
     def close(self) -> None:
         self._catalog.close()
+
+    def _ask(self, op: str, *, timeout: float | None = None, **arguments: object) -> dict[str, object]:
+        raise read_only()
 
     def _index(self) -> None:
         """Whoever opened the store has seen to it (`is_complete`)."""

@@ -128,6 +128,11 @@ class ContentTables(Tables):
             ((now_s, content) for content in contents),
         )
 
+    def has_pins(self) -> bool:
+        """Whether anything is pinned at all."""
+        sql = "SELECT 1 FROM register WHERE name = 'pinned' AND gone = 0 AND value = x'31' LIMIT 1"
+        return self._run(sql).fetchone() is not None
+
     def pinned_inos(self) -> set[int]:
         """Entries that are pinned themselves."""
         rows = self._run("SELECT ino FROM register WHERE name = 'pinned' AND gone = 0 AND value = x'31'")

@@ -1,12 +1,16 @@
 """`mountfs status` and `mountfs stats`."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from mountfs.cli.output import json_option, print_fields, print_json, print_table, shown, shown_size, shown_time
 from mountfs.cli.where import WHERE, Where, exit_codes
 from mountfs.errors import NotMounted
+
+if TYPE_CHECKING:
+    from mountfs.catalog.search import Sum
 
 REFUSALS_SHOWN = 10
 
@@ -29,6 +33,7 @@ def status_command(*, as_json: bool, where: Where) -> None:
         print_json(status)
         return
     print_fields(_fields(status))
+    _warn_of_quota(*(_number(status[name]) for name in ("stored_bytes", "quota_bytes", "warn_threshold")))
     bucket = status.get("bucket")
     if isinstance(bucket, dict):
         print_fields(_bucket_fields(bucket))
@@ -116,22 +121,57 @@ def _refused(refusal: Mapping[str, object]) -> str:
     return shown(f"refused {when}  {who}  {request}: {sentence}")
 
 
+def _warn_of_quota(used_bytes: float, quota_bytes: float, threshold: float) -> None:
+    """One line where so much of the quota is used that a warning was asked for."""
+    from mountfs.events import warn
+
+    warning, _ = warn(int(used_bytes), int(quota_bytes), threshold=threshold, has_warned=False)
+    if warning is not None:
+        click.echo(f"warning: {warning.text}")
+
+
 @click.command("stats", epilog=exit_codes(2, 3, 5, 6))
+@click.option("--by", metavar="WHAT", help="By job, type, branch or tag:KEY: who uses it, the greatest first.")
 @click.option("--compression", is_flag=True, help="By type: what was written, and what it takes.")
 @json_option
 @WHERE
-def stats_command(*, compression: bool, as_json: bool, where: Where) -> None:
-    """Show how many artifacts there are and what they cost. Equal contents are stored once."""
+def stats_command(*, by: str | None, compression: bool, as_json: bool, where: Where) -> None:
+    """Show how many artifacts there are and what they cost. Equal contents are stored once.
+
+    With --by an artifact counts with what it would take alone, so that the sums may be more than what is stored.
+    """
     with where.open(read_only=True) as store:
-        stats = store.stats()
+        if by is not None:
+            _print_sums(store.sums(by), by, as_json=as_json)
+            return
+        stats, quota = store.stats(), store.quota
         by_type = store.compression_stats() if compression else {}
     if as_json:
         print_json({**stats, **({"types": by_type} if compression else {})})
         return
     print_fields(_totals(stats))
+    _warn_of_quota(_number(stats["stored_bytes"]), quota.limit_bytes, quota.threshold)
     if compression:
         header = ("type", "artifacts", "size", "stored", "saved")
         print_table(header, [_type_row(name, of_type) for name, of_type in by_type.items()], right=(1, 2, 3, 4))
+
+
+def _print_sums(sums: "Sequence[Sum]", by: str, *, as_json: bool) -> None:
+    ordered = sorted(sums, key=lambda one: (-one.stored, one.name))
+    if not as_json:
+        rows = [
+            (shown(_text(one)) or '""', str(one.artifacts), shown_size(one.size), shown_size(one.stored))
+            for one in ordered
+        ]
+        print_table((by, "artifacts", "size", "stored"), rows, right=(1, 2, 3))
+        return
+    for one in ordered:
+        sizes = {"artifacts": one.artifacts, "size_bytes": one.size, "stored_bytes": one.stored}
+        print_json({"by": by, "name": _text(one), **sizes})
+
+
+def _text(one: "Sum") -> str:
+    return one.name.decode("utf-8", "surrogateescape")
 
 
 def _totals(stats: Mapping[str, object]) -> Iterator[tuple[str, str]]:

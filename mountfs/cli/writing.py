@@ -1,4 +1,4 @@
-"""`mountfs put`, `tag`, `delete`."""
+"""`mountfs put`, `tag`, `pin`, `unpin`, `delete`."""
 
 import json
 import sys
@@ -9,6 +9,8 @@ from typing import BinaryIO
 import click
 
 from mountfs import namespace
+from mountfs.api import ArtifactStore
+from mountfs.cli import complain
 from mountfs.cli.output import (
     artifact_fields,
     json_option,
@@ -18,7 +20,7 @@ from mountfs.cli.output import (
     shown_size,
 )
 from mountfs.cli.where import WHERE, Where, exit_codes, key_of
-from mountfs.errors import EnvironmentProblem, InvalidArgument, IsADirectory, MountfsError, NotFound
+from mountfs.errors import EnvironmentProblem, InvalidArgument, IsADirectory, MountfsError, NotFound, Protected
 
 SAMPLE_BYTES = 4 << 20
 
@@ -99,8 +101,6 @@ def _tags_in(metadata: Mapping[str, object]) -> dict[str, str]:
 
 
 def _print_estimate(key: str, source: Path | BinaryIO, *, as_json: bool) -> None:
-    from mountfs.api import ArtifactStore
-
     sample, size = _sample(source)
     stored = ArtifactStore.estimate_compressed_size(sample, total_bytes=size)
     if as_json:
@@ -147,18 +147,46 @@ def tag_command(key: str, tags: tuple[str, ...], *, remove: tuple[str, ...], whe
             print_fields((tag, shown(value) or '""') for tag, value in sorted(store.metadata(known).tags.items()))
 
 
-@click.command("delete", epilog=exit_codes(2, 3, 4, 5, 6))
+@click.command("pin", epilog=exit_codes(2, 3, 4, 5, 6))
 @click.argument("keys", nargs=-1, required=True, metavar="KEY...")
+@WHERE
+def pin_command(keys: tuple[str, ...], *, where: Where) -> None:
+    """Keep artifacts, directories with all below them, or whole jobs: they never expire.
+
+    What is pinned is not removed, moved away or replaced either, until `mountfs unpin`; writing into it goes on. A
+    pinned job is the baseline of its branch (F-114), and its contents stay on this machine.
+    """
+    with where.open() as store:
+        for key in keys:
+            store.pin(key_of(key, store.mountpoint))
+
+
+@click.command("unpin", epilog=exit_codes(2, 3, 4, 5, 6))
+@click.argument("keys", nargs=-1, required=True, metavar="KEY...")
+@WHERE
+def unpin_command(keys: tuple[str, ...], *, where: Where) -> None:
+    """Let go of what `mountfs pin` keeps. Pins of what lies below or above are not touched."""
+    with where.open() as store:
+        for key in keys:
+            store.unpin(key_of(key, store.mountpoint))
+
+
+@click.command("delete", epilog=exit_codes(2, 3, 4, 5, 6))
+@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@click.option("--branch", help="All jobs that are tagged with this branch; needs --all.")
+@click.option("--all", "everything", is_flag=True, help="With --branch: yes, all of them.")
 @click.option("--dry-run", is_flag=True, help="Only print what would go.")
 @click.option("--yes", is_flag=True, help="Do not ask, on a terminal either.")
 @WHERE
-def delete_command(keys: tuple[str, ...], *, dry_run: bool, yes: bool, where: Where) -> None:
-    """Delete artifacts, directories with all below them, or whole jobs. Prints each artifact that goes."""
+def delete_command(
+    keys: tuple[str, ...], *, branch: str | None, everything: bool, dry_run: bool, yes: bool, where: Where
+) -> None:
+    """Delete artifacts, directories with all below them, or whole jobs. Prints each artifact that goes.
+
+    What is pinned is refused, and with it all that was named: then nothing is deleted.
+    """
     with where.open(read_only=dry_run) as store:
-        known = [key_of(key, store.mountpoint) for key in keys]
-        missing = [key for key in known if not store.exists(key)]
-        if missing:
-            raise NotFound(f"not found: {', '.join(missing)}; nothing was deleted")
+        known = _to_delete(store, keys, branch, everything=everything)
         victims = [artifact.key for key in known for artifact in store.list(key, limit=None)]
         for victim in victims:
             click.echo(f"{'would delete' if dry_run else 'delete'} {shown(victim)}")
@@ -168,3 +196,26 @@ def delete_command(keys: tuple[str, ...], *, dry_run: bool, yes: bool, where: Wh
             click.confirm(f"Delete these {len(victims)} artifacts?", abort=True)
         for key in known:
             store.delete(key)
+
+
+def _to_delete(store: ArtifactStore, keys: tuple[str, ...], branch: str | None, *, everything: bool) -> list[str]:
+    """Raises NotFound, Protected, InvalidArgument before anything goes."""
+    if bool(keys) == (branch is not None):
+        raise InvalidArgument("delete: say either keys, or --branch NAME --all")
+    if branch is not None and not everything:
+        raise InvalidArgument(f"--branch {branch} deletes every job of it: say --all if that is meant")
+    if branch is not None and not store.knows_all:
+        complain("only the jobs that this machine has looked at are deleted (`sync: full` knows all of them)")
+    known = [key_of(key, store.mountpoint) for key in keys]
+    known += [] if branch is None else store.jobs_tagged("branch", branch)
+    if branch is not None and not known:
+        raise NotFound(f"no job has the branch {branch}")
+    missing = [key for key in known if not store.exists(key)]
+    if missing:
+        raise NotFound(f"not found: {', '.join(missing)}; nothing was deleted")
+    for key in known:
+        try:
+            store.refuse_if_pinned(key)
+        except Protected as error:
+            raise Protected(f"{error}; nothing was deleted") from None
+    return known

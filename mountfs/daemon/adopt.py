@@ -178,7 +178,7 @@ class _Importing:
         elif taken.is_unchanged():
             os.unlink(taken.path)
         elif taken.stored is not None:
-            self._store.tree.unlink(*taken.stored)  # the next attempt takes what it has become
+            self._store.tree.discard(*taken.stored)  # the next attempt takes what it has become
 
     def _settle(self) -> None:
         settler = self._store.settler
@@ -229,7 +229,7 @@ class _Importing:
         store = self._store
         draft = b".adopt-" + hashlib.sha256(name).hexdigest()[:32].encode()  # the next attempt finds it again
         if store.tree.find(parent, draft) is not None:
-            store.tree.unlink(parent, draft)
+            store.tree.discard(parent, draft)
         live = store.tree.create_file(parent, draft, stat.S_IMODE(found.st_mode), Owner(found.st_uid, found.st_gid))
         try:
             with _opened(path) as file, live.lock:
@@ -241,7 +241,7 @@ class _Importing:
                 store.files.publish(live, Standing.CLOSED)
             store.tree.rename(parent, draft, parent, name)
         except BaseException:
-            store.tree.unlink(parent, draft)
+            store.tree.discard(parent, draft)
             raise
         finally:
             store.files.release(live, write=True)

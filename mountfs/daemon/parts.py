@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from mountfs.daemon.background import Background
 from mountfs.daemon.runs import Runs
@@ -9,6 +10,9 @@ from mountfs.errors import ConfigError
 from mountfs.store.paths import Changes
 from mountfs.store.store import Store
 from mountfs.transfers.bucket import Bucket
+
+REMOVED_AT_ONCE: Final = 8
+"""Entries, 2 ms of the loop: then others are served."""
 
 
 @dataclass(slots=True)

@@ -91,7 +91,7 @@ class Waiting:
         self._daemon = subprocess.Popen(
             [sys.executable, "-m", "mountfs.daemon.process"],
             cwd="/",
-            env={**environ, "PYTHONPATH": _python_path(environ)},
+            env={**environ, "PYTHONPATH": python_path(environ)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,
@@ -129,7 +129,7 @@ class Waiting:
         raise _failure(said, service.state / "log")
 
 
-def _python_path(environ: Mapping[str, str]) -> str:
+def python_path(environ: Mapping[str, str]) -> str:
     """Our own place first: the daemon is of the version that starts it, whatever its working directory."""
     ours = str(Path(__file__).resolve().parents[2])
     return os.pathsep.join([ours, *filter(None, [environ.get("PYTHONPATH")])])

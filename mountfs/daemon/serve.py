@@ -20,9 +20,10 @@ from mountfs import __version__, namespace
 from mountfs.clock import writer_of
 from mountfs.daemon import restoring
 from mountfs.daemon.background import Background
+from mountfs.daemon.cleaning import Cleaning
 from mountfs.daemon.control import Answer, Control, listen
 from mountfs.daemon.described import Described
-from mountfs.daemon.parts import Parts
+from mountfs.daemon.parts import REMOVED_AT_ONCE, Parts
 from mountfs.daemon.requests import CHANGING, READING, requests
 from mountfs.daemon.service import Service
 from mountfs.daemon.telling import Telling
@@ -41,7 +42,6 @@ log = logging.getLogger(__name__)
 LAST_SETTLE_SECONDS = 3.0  # what is not settled by then is settled after the next start
 SWITCH_SECONDS = 0.0005  # a busy worker thread hands the interpreter back to the loop after this time
 OPEN_FILES = 65536
-REMOVED_AT_ONCE = 8  # entries: 2 ms
 COLLECT_AFTER = 20_000  # objects; with 700, Python's own, a create cost the daemon a tenth more (970 against 820 µs)
 
 
@@ -79,6 +79,8 @@ class Daemon:
                 bucket.cache.sweep = partial(self._background.carry_over, truncate=False)
                 nursery.start_soon(bucket.run)
             nursery.start_soon(restoring.expire_forever, self._parts)
+            if not self._service.read_only:
+                nursery.start_soon(Cleaning(self._parts).run)
             operations = Operations(
                 self._store,
                 handler_seconds=self._service.handler_seconds,
@@ -176,6 +178,8 @@ class Daemon:
             "types": dict(self._store.options.types),
             "states": bucket.job_states() if bucket is not None else {},
             "knows_all": bucket is None or not bucket.manner.lazy,
+            "quota_bytes": self._store.room.quota_bytes,
+            "warn_threshold": self._store.options.warn_threshold,
         }
 
     async def _status(self, request: dict[str, object]) -> Answer:
@@ -192,6 +196,7 @@ class Daemon:
             "unsettled": len(store.files.due) + len(store.settler.backlog) + store.ledger.waiting_count(),
             "stored_bytes": store.room.used_bytes(),
             "quota_bytes": store.room.quota_bytes,
+            "warn_threshold": store.options.warn_threshold,
             "resident_bytes": _resident_bytes(),
             "damaged": len(store.catalog.damaged()),
             "refusals": refusals,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any  # Any: what JSON holds
 from mountfs import namespace
 from mountfs.errors import ConfigError
 from mountfs.events import EventKind, Hook
+from mountfs.retention import plain_policy, policy_of
 from mountfs.store.options import Options
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Service:
     def as_json(self) -> str:
         """For the process that is to serve it; `from_json` reads it there."""
         options = {f.name: getattr(self.options, f.name) for f in fields(Options)}
+        options |= {"retention": plain_policy(self.options.retention)}
         plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("options", "bucket", "hooks")}
         bucket = None if self.bucket is None else {"storage": self.bucket.storage, "manner": asdict(self.bucket.manner)}
         hooks = [{**asdict(hook), "on": sorted(hook.on)} for hook in self.hooks]
@@ -43,6 +45,7 @@ class Service:
         said = json.loads(text)
         options = said.pop("options")
         options["owner"], options["layouts"] = tuple(options["owner"]), tuple(options["layouts"])
+        options["retention"] = policy_of(options["retention"])
         if (bucket := said.pop("bucket")) is not None:
             from mountfs.daemon.described import Described
             from mountfs.transfers.bucket import Manner
@@ -121,5 +124,7 @@ def options_of(settings: "Settings") -> Options:
         protect_others=settings.protect == "others",
         job_tags=dict(settings.tags),
         layouts=settings.layouts,
+        retention=settings.retention.policy(),
+        retention_schedule=settings.retention.schedule,
         owner=(os.getuid(), os.getgid()),
     )

@@ -102,7 +102,8 @@ class Asking:
         return None if link is None else Shown(held.name, held.after, place, held.entry, link.target, link.time_ns)
 
     def _sense(self) -> Sense:
-        return Sense(self._store.ledger.clock.now_ns(), dict(self._store.options.types))
+        options = self._store.options
+        return Sense(self._store.ledger.clock.now_ns(), dict(options.types), options.retention)
 
     # -- the index ----------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from mountfs.retention.contradictions import contradictions, doubts, expires_bef
 from mountfs.retention.deciding import decide
 from mountfs.retention.expiring import Expiring, expiring, next_expiry
 from mountfs.retention.model import DAY_NS, NEVER, Baseline, Dated, Report
+from mountfs.retention.plain import moment_of, plain_moment, plain_policy, policy_of
 from mountfs.retention.plan import DatedVictim, Kept, Plan, Victim
 from mountfs.retention.policy import Limit, Policy
 from mountfs.retention.reasons import (
@@ -35,5 +36,5 @@ __all__ = [
     "DatePassed", "Dated", "DatedVictim", "Expiring", "Going", "IsBaseline", "IsPinned", "Kept", "Limit", "Moment",
     "NoLimit", "NotAskedFor", "Plan", "Policy", "Report", "Selection", "Staying", "SwitchedOff", "TooMuch", "TooOld",
     "Victim", "Young", "brakes", "contradictions", "decide", "doubts", "expires_before_it_is_sent", "expiring",
-    "is_candidate", "next_expiry", "select", "with_baselines",
+    "is_candidate", "moment_of", "next_expiry", "plain_moment", "plain_policy", "policy_of", "select", "with_baselines",
 ]  # fmt: skip

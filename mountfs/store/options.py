@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from mountfs.retention import Policy
+
 
 def _empty() -> Mapping[str, str]:
     return MappingProxyType({})
@@ -33,4 +35,6 @@ class Options:
     protect_others: bool = True  # refuse to remove what another machine wrote
     job_tags: Mapping[str, str] = field(default_factory=_empty)  # put on every job created here
     layouts: tuple[str, ...] = ()  # parts of paths below a job that become tags
+    retention: Policy = field(default_factory=Policy)
+    retention_schedule: str = "0 2 * * *"
     owner: tuple[int, int] = (0, 0)  # uid and gid of the mounting user: the owner of the root

@@ -19,6 +19,7 @@ from mountfs.statedir import StateDirectory
 from mountfs.store import recovery
 from mountfs.store.attributes import Attributes
 from mountfs.store.bulk import Bulk
+from mountfs.store.dropping import Dropping
 from mountfs.store.eviction import Eviction
 from mountfs.store.facts import Facts
 from mountfs.store.files import Files
@@ -72,6 +73,7 @@ class Store:
         self.files = Files(self.ledger, self.owing, self.contents, self.room, state.drafts, options, self.compression)
         self.trash = Trash(self.ledger, days=options.trash_days)
         self.tree = Tree(self.ledger, self.owing, self.files, self.room, state, options, self.trash)
+        self.dropping = Dropping(self.ledger, self.tree)
         self.indexer = Indexer(self.catalog, types=options.types)
         self.facts = Facts(self.catalog, mountpoint=mountpoint, types=options.types)
         self.paths = Paths(

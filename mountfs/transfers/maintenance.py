@@ -4,7 +4,8 @@ One machine at a time does it on the schedule (the lease saves double work); by 
 """
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -125,6 +126,29 @@ class Maintenance:
         }
         listed, self._following.due = self._following.due, {}
         return {**listed, **due}
+
+    @asynccontextmanager
+    async def leased(self) -> AsyncIterator[bool]:
+        """Whether this machine alone may work on the bucket now; if so until the block ends.
+
+        Rounds of its own wait meanwhile. Raises RemoteUnavailable, RemoteDenied.
+        """
+        async with self._lock:
+            if not await self._steps(lease.take(self._ground)):
+                yield False
+                return
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._keep_lease)
+                yield True
+                nursery.cancel_scope.cancel()
+            with suppress(RemoteUnavailable):
+                await self._steps(lease.give_back(self._ground))
+
+    async def _keep_lease(self) -> None:
+        while True:
+            await trio.sleep(LEASE_SECONDS)
+            with suppress(MountfsError):
+                await self._steps(lease.take(self._ground))
 
     # -- by hand --------------------------------------------------------------------------------------------
 

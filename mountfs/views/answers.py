@@ -6,14 +6,16 @@ and links, each known by the entry that it leads to.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final, assert_never
 
 from mountfs.catalog.search import Below, JobFound, Search
 from mountfs.errors import NotFound
 from mountfs.query import Query
+from mountfs.views.expiring import ExpiringJobs
 from mountfs.views.latest import LatestJobs
 from mountfs.views.names import name_of_value
-from mountfs.views.nodes import Jobs, Latest, Names, Node, Recent, Root, Sense, Versions, child
+from mountfs.views.nodes import Expiring, Jobs, Latest, Names, Node, Recent, Root, Sense, Versions, child
 
 MOST_RECENT: Final = 100
 """Jobs in `.recent/`."""
@@ -55,14 +57,17 @@ class Answers:
     def __init__(self, search: Search, sense: Callable[[], Sense]) -> None:
         self._search = search
         self._sense = sense
+        self._expiring = ExpiringJobs(search, sense)
 
     def find(self, node: Node, place: Place, name: bytes) -> Held | None:
         """What has that name there, or None."""
         if place.inside:
-            return self._find_inside(_wanted(node), place, name)
+            return self._find_inside(self._wanted(node, place), place, name)
         match node:
             case Jobs():
                 return self._find_job(node, place, name) or self._find_view(node, name)
+            case Expiring():
+                return self._expiring_job(place, name)
             case Recent():
                 return next((held for held in self._recent(place) if held.name == name), None)
             case Latest():
@@ -75,10 +80,13 @@ class Answers:
     def page(self, node: Node, place: Place, *, after: bytes, limit: int) -> list[Held]:
         """The next names there, in byte order; `after` is that of the last one, b"" for the first page."""
         if place.inside:
-            return self._page_inside(_wanted(node), place, after, limit)
+            return self._page_inside(self._wanted(node, place), place, after, limit)
         match node:
             case Jobs():
                 return [self._job(place, job.name, job.ino, whole=job.whole) for job in self._jobs(node, after, limit)]
+            case Expiring():
+                going = (self._expiring_job(place, name) for name in self._expiring.names(after))
+                return list(islice((held for held in going if held is not None), limit))
             case Recent():
                 return [held for held in self._recent(place) if held.name > after][:limit]
             case Latest():
@@ -129,6 +137,21 @@ class Answers:
     def _job(self, place: Place, name: bytes, ino: int, *, whole: bool) -> Held:
         return Held(name, name, entry=ino) if whole else Held(name, name, place=place.down(name))
 
+    def _expiring_job(self, place: Place, name: bytes) -> Held | None:
+        wanted = self._expiring.wanted(name)
+        found = None if wanted is None else self._search.job(wanted, name)
+        return None if found is None else self._job(place, found.name, found.ino, whole=found.whole)
+
+    def _wanted(self, node: Node, place: Place) -> Query:
+        """What of a job is in the view. Raises NotFound."""
+        if isinstance(node, Expiring):
+            wanted = self._expiring.wanted(place.inside[0])
+            if wanted is None:
+                raise NotFound("not found: the job")
+            return wanted
+        assert isinstance(node, Jobs)
+        return node.wanted
+
     def _recent(self, place: Place) -> list[Held]:
         newest = self._search.values.newest_jobs(limit=MOST_RECENT)
         return sorted((Held(job.name, job.name, entry=job.ino) for job in newest), key=lambda held: held.name)
@@ -168,8 +191,3 @@ class Answers:
 
 def _view(names: Names) -> Held:
     return Held(names[-1], names[-1], place=Place(names, len(names)))
-
-
-def _wanted(node: Node) -> Query:
-    assert isinstance(node, Jobs)
-    return node.wanted

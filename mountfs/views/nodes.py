@@ -5,20 +5,19 @@ A view is a directory that is answered when it is asked for. Some list values (`
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from mountfs import query
 from mountfs.errors import MountfsError
 from mountfs.namespace import TAG_KEY
 from mountfs.query import Moment, Op, Query, TagText
+from mountfs.retention import Policy
 from mountfs.views.names import text_of_query, value_of_name
 
 Names = tuple[bytes, ...]
 
 MOST_FURTHER: Final = 8  # tags in one path below `.by-tag`
-EXPIRING: Final = "+7d"
-"""How far `.expiring/` looks ahead."""
 _DATE_PARTS: Final = (re.compile(rb"\d{4}"), re.compile(rb"0[1-9]|1[0-2]"), re.compile(rb"0[1-9]|[12]\d|3[01]"))
 
 
@@ -53,6 +52,13 @@ class Recent:
 
 
 @dataclass(frozen=True, slots=True)
+class Expiring:
+    """What goes soon: by its own date, or by what the settings say of reports like it."""
+
+    names: Names
+
+
+@dataclass(frozen=True, slots=True)
 class Latest:
     """Names and types in the newest successful jobs with a tag value."""
 
@@ -68,15 +74,16 @@ class Versions:
     names: Names
 
 
-Node = Root | Jobs | Recent | Latest | Versions
+Node = Root | Jobs | Recent | Expiring | Latest | Versions
 
 
 @dataclass(frozen=True, slots=True)
 class Sense:
-    """What names need to be understood: the time that `7d` counts from, and the settings' own types."""
+    """What names need to be understood: the time that `7d` counts from, the settings' own types, and what expires."""
 
     now_ns: int
     types: dict[str, str]
+    policy: Policy = field(default_factory=Policy)
 
 
 def node_at(names: Names, sense: Sense) -> Node | None:
@@ -109,7 +116,7 @@ def _first(name: bytes, sense: Sense) -> Node | None:
         case b".recent":
             return Recent(names)
         case b".expiring":
-            return Jobs(names, Moment("expires", Op.LE, query.parse_span(EXPIRING, now_ns=sense.now_ns)))
+            return Expiring(names)
         case b".versions":
             return Versions(names)
         case _:

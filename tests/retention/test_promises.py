@@ -2,7 +2,7 @@
 
 from random import Random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mountfs.retention import (
@@ -70,6 +70,11 @@ policies = st.builds(
 chosen_keys = st.sets(st.tuples(st.sampled_from([f"job-{n}" for n in range(8)]), st.sampled_from(TYPES)), max_size=2)
 later = st.integers(0, 60 * DAY_NS)
 
+IN_THE_GATE = 20
+# Stores are large values, and a hundred of them take up to five seconds: the gate looks at few, scripts/soak at many.
+PROFILE = settings.get_profile(settings.get_current_profile_name())
+sampled = settings(max_examples=IN_THE_GATE if PROFILE.derandomize else PROFILE.max_examples)
+
 
 def lost(plan: Plan) -> set[tuple[str, str]]:
     return {victim.report.key for victim in plan.victims}
@@ -90,12 +95,14 @@ def newest_jobs(reports: list[Report], policy: Policy, of: Report) -> list[str]:
     return sorted(newest, key=lambda job: (-newest[job], job))[: policy.keep_latest_n]
 
 
+@sampled
 @given(stores(), policies, chosen_keys)
 def test_what_is_pinned_is_never_dropped(store: Store, policy: Policy, chosen: Chosen) -> None:
     left = without(store, decide(reports_of(store, chosen), policy, now_ns=TODAY_NS))
     assert {artifact for artifact in store if artifact.pinned} <= left
 
 
+@sampled
 @given(stores(), policies, chosen_keys)
 def test_a_baseline_in_use_is_never_dropped(store: Store, policy: Policy, chosen: Chosen) -> None:
     reports = reports_of(store, chosen)
@@ -104,6 +111,7 @@ def test_a_baseline_in_use_is_never_dropped(store: Store, policy: Policy, chosen
     assert {artifact for artifact in store if (artifact.job, artifact.type) in in_use} <= left
 
 
+@sampled
 @given(stores(), policies, chosen_keys)
 def test_the_newest_jobs_of_a_group_go_by_no_rule_of_age(store: Store, policy: Policy, chosen: Chosen) -> None:
     reports = reports_of(store, chosen)
@@ -111,6 +119,7 @@ def test_the_newest_jobs_of_a_group_go_by_no_rule_of_age(store: Store, policy: P
     assert not [victim for victim in plan.victims if victim.report.job in newest_jobs(reports, policy, victim.report)]
 
 
+@sampled
 @given(stores(), policies, chosen_keys)
 def test_no_report_goes_in_halves_but_for_artifacts_with_a_date_of_their_own(
     store: Store, policy: Policy, chosen: Chosen
@@ -122,12 +131,14 @@ def test_no_report_goes_in_halves_but_for_artifacts_with_a_date_of_their_own(
         assert not torn or all(artifact.expires_at_ns is not None for artifact in whole - left)
 
 
+@sampled
 @given(stores(), policies, chosen_keys)
 def test_no_artifact_goes_before_its_own_date(store: Store, policy: Policy, chosen: Chosen) -> None:
     left = without(store, decide(reports_of(store, chosen), policy, now_ns=TODAY_NS))
     assert not [artifact for artifact in store - left if (artifact.expires_at_ns or 0) > TODAY_NS]
 
 
+@sampled
 @given(stores(), policies, chosen_keys)
 def test_whatever_goes_had_a_reason_that_holds(store: Store, policy: Policy, chosen: Chosen) -> None:
     plan = decide(reports_of(store, chosen), policy, now_ns=TODAY_NS)
@@ -143,6 +154,7 @@ def test_whatever_goes_had_a_reason_that_holds(store: Store, policy: Policy, cho
     assert plan.is_empty or policy.enabled
 
 
+@sampled
 @given(stores(), policies, chosen_keys)
 def test_each_report_is_judged_once_and_what_stays_has_a_reason(store: Store, policy: Policy, chosen: Chosen) -> None:
     reports = reports_of(store, chosen)
@@ -153,12 +165,14 @@ def test_each_report_is_judged_once_and_what_stays_has_a_reason(store: Store, po
     assert {victim.report.key for victim in plan.dated} <= {kept.report.key for kept in plan.kept}
 
 
+@sampled
 @given(stores(), policies, chosen_keys)
 def test_a_second_run_drops_nothing(store: Store, policy: Policy, chosen: Chosen) -> None:
     left = without(store, decide(reports_of(store, chosen), policy, now_ns=TODAY_NS))
     assert decide(reports_of(left, chosen), policy, now_ns=TODAY_NS).is_empty
 
 
+@sampled
 @given(stores(), policies, chosen_keys, later)
 def test_what_goes_now_goes_later_too(store: Store, policy: Policy, chosen: Chosen, later_ns: int) -> None:
     reports = reports_of(store, chosen)
@@ -167,6 +181,7 @@ def test_what_goes_now_goes_later_too(store: Store, policy: Policy, chosen: Chos
     assert without(store, then) <= without(store, now)
 
 
+@sampled
 @given(stores(), policies, chosen_keys, st.randoms(use_true_random=False))
 def test_the_order_of_the_reports_does_not_matter(store: Store, policy: Policy, chosen: Chosen, random: Random) -> None:
     reports = reports_of(store, chosen)
@@ -175,6 +190,7 @@ def test_the_order_of_the_reports_does_not_matter(store: Store, policy: Policy, 
     assert expiring(shuffled, policy, now_ns=TODAY_NS) == expiring(reports, policy, now_ns=TODAY_NS)
 
 
+@sampled
 @given(stores(), policies, chosen_keys)
 def test_baselines_do_not_hang_on_the_order_of_the_reports(store: Store, policy: Policy, chosen: Chosen) -> None:
     reports = reports_of(store, chosen)
@@ -187,6 +203,7 @@ def test_baselines_do_not_hang_on_the_order_of_the_reports(store: Store, policy:
     ]
 
 
+@sampled
 @given(stores(), policies, chosen_keys)
 def test_what_is_said_to_expire_goes_at_that_moment_and_not_before(
     store: Store, policy: Policy, chosen: Chosen
@@ -202,6 +219,7 @@ def test_what_is_said_to_expire_goes_at_that_moment_and_not_before(
             assert what not in [(victim.report.key, victim.dated) for victim in before.dated]
 
 
+@sampled
 @given(stores(), policies, chosen_keys, later)
 def test_what_goes_was_said_to_expire(store: Store, policy: Policy, chosen: Chosen, later_ns: int) -> None:
     reports = reports_of(store, chosen)
@@ -212,6 +230,7 @@ def test_what_goes_was_said_to_expire(store: Store, policy: Policy, chosen: Chos
     assert plan.is_empty == (first_ns is None or first_ns > TODAY_NS + later_ns)
 
 
+@sampled
 @given(stores(), policies, chosen_keys)
 def test_a_run_beyond_a_fifth_of_the_jobs_stops_unless_few_lose_anything(
     store: Store, policy: Policy, chosen: Chosen
@@ -223,6 +242,7 @@ def test_a_run_beyond_a_fifth_of_the_jobs_stops_unless_few_lose_anything(
     assert stops == (len(losing) > 5 and len(losing) > len({artifact.job for artifact in store}) / 5)
 
 
+@sampled
 @given(stores(), policies, chosen_keys, st.none() | st.integers(0, 40 * DAY_NS), st.sets(st.sampled_from(TYPES)))
 def test_by_hand_nothing_goes_that_the_policy_protects(
     store: Store, policy: Policy, chosen: Chosen, older_than_ns: int | None, types: set[str]

@@ -63,7 +63,7 @@ def test_a_content_that_lost_is_counted_and_kept(machine: Machine, two: Two, job
     path = write(machine, f"{job}/report", b"the earlier one")
     write(other, f"{job}/report", b"the later one")
     other.flush()
-    eventually(lambda: os.listdir(path.parent) and path.read_bytes(), b"the later one")
+    eventually(lambda: (os.listdir(path.parent), path.read_bytes())[1], b"the later one")
     assert machine.bucket_status()["conflicts"] == int(str(before)) + 1
     assert "lost against later ones" in machine.mountfs("status").stdout
     assert f"{job}/report" in machine.mountfs("trash", "list").stdout

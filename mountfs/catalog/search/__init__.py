@@ -2,6 +2,22 @@
 
 from mountfs.catalog.search.answers import NEWEST, Below, Cursor, Found, JobFound, Order, Page, Sum
 from mountfs.catalog.search.search import Search
+from mountfs.catalog.search.units import Member, Standing, Units
 from mountfs.catalog.search.values import JobThen, Values
 
-__all__ = ["NEWEST", "Below", "Cursor", "Found", "JobFound", "JobThen", "Order", "Page", "Search", "Sum", "Values"]
+__all__ = [
+    "NEWEST",
+    "Below",
+    "Cursor",
+    "Found",
+    "JobFound",
+    "JobThen",
+    "Member",
+    "Order",
+    "Page",
+    "Search",
+    "Standing",
+    "Sum",
+    "Units",
+    "Values",
+]

@@ -15,6 +15,7 @@ from mountfs.catalog.search.compiling import Compiler, Sql, both, fits_raw
 from mountfs.catalog.search.drivers import Drivers
 from mountfs.catalog.search.jobs import Jobs
 from mountfs.catalog.search.paging import ORDERS, WIDTH, Paging
+from mountfs.catalog.search.units import Units
 from mountfs.catalog.search.values import Values
 from mountfs.catalog.tables import Row, Value
 from mountfs.errors import InvalidArgument
@@ -32,6 +33,7 @@ class Search:
         self._path = path
         self._words: dict[int, str] = {}
         self.values = Values(self._run, self._snapshot)
+        self.units = Units(self._run, self._snapshot)
         connection.create_function("fits", 2, fits_raw, deterministic=True)
 
     @classmethod
@@ -159,6 +161,16 @@ class Search:
             "SELECT w.text, sum(t.artifacts), sum(t.size), sum(t.stored) FROM tally t JOIN word w ON w.id = t.type"
             " GROUP BY t.type", ()
         )  # fmt: skip
+
+    def compressed_by_type(self) -> dict[bytes, int]:
+        """How many artifacts of each type are stored compressed. Reads a row for each artifact."""
+        with self._snapshot():
+            rows = self._run(
+                "SELECT w.text, n FROM (SELECT f.type, count(*) AS n FROM found f"
+                " CROSS JOIN entry e ON e.ino = f.ino CROSS JOIN content c ON c.id = e.content"
+                " WHERE c.codec <> 'none' GROUP BY f.type) x JOIN word w ON w.id = x.type"
+            )
+            return {bytes(text): int(number) for text, number in rows}
 
     def sums_by_tag(self, key: str) -> list[Sum]:
         """By value; what has no such tag is in none."""

@@ -103,6 +103,15 @@ class Values:
             source = "holding h INDEXED BY holding_newest"
         return self._newest(source, more, (key, value), after, limit)
 
+    def jobs_tagged(self, key: str, value: bytes) -> list[bytes]:
+        """The names of all jobs that have this tag themselves, empty ones too."""
+        with self._snapshot():
+            rows = self._run(
+                "SELECT e.name FROM job_tag t CROSS JOIN entry e ON e.ino = t.job WHERE t.key = ? AND t.value = ?"
+                " AND e.parent = 1 ORDER BY e.name", (key, value)
+            )  # fmt: skip
+            return [bytes(name) for (name,) in rows]
+
     def _newest(
         self, source: str, more: str, args: tuple[Value, ...], after: JobThen | None, limit: int
     ) -> list[JobThen]:

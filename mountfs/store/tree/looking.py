@@ -9,6 +9,7 @@ from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
 from mountfs.store.options import Options
 from mountfs.store.owing import Owing
+from mountfs.store.pins import Pins
 from mountfs.store.room import Room
 from mountfs.store.trash import Trash
 
@@ -30,6 +31,7 @@ class Looking:
         self._options = options
         self._trash = trash
         self._layouts = namespace.Layouts(options.layouts)
+        self.pins = Pins(ledger.catalog, ledger.entry)
         self._lengths: dict[int, int] = {}  # of the paths of directories, until one is renamed
 
     def find(self, parent: int, name: bytes) -> Entry | None:
@@ -60,6 +62,14 @@ class Looking:
     def links(self, ino: int) -> int:
         live = self._files.live.get(ino)
         return 0 if live is not None and live.unlinked else 1
+
+    def is_being_written(self, ino: int) -> bool:
+        """Whether somebody has it open for writing, or what was written is not published yet."""
+        live = self._files.live.get(ino)
+        return live is not None and not live.unlinked and (live.writers > 0 or live.dirty)
+
+    def inos_being_written(self) -> list[int]:
+        return [ino for ino in self._files.live if self.is_being_written(ino)]
 
     def page(self, parent: int, *, after: bytes, limit: int) -> list[Entry]:
         """The next entries of a directory in byte order of their names, as they are now."""

@@ -1,7 +1,12 @@
-"""Entries go: to the trash where they may come back, and never what another machine wrote by the way."""
+"""Entries go: to the trash where they may come back, and never what another machine wrote by the way.
+
+What is pinned stays, and so do its names: the entry, all below it, and the directories above it. Its content may be
+written to all the same: a pin says that nothing of it ever expires, not that it is finished.
+"""
 
 from collections.abc import Iterator
 
+from mountfs import namespace
 from mountfs.catalog import checkpoint
 from mountfs.errors import CacheFull, IsADirectory, NotADirectory, NotEmpty, Protected
 from mountfs.model import ROOT_INO, Entry, Kind
@@ -17,9 +22,19 @@ class Removing(Looking):
         entry = self.lookup(parent, name)
         if entry.kind == Kind.DIRECTORY:
             raise IsADirectory(f"is a directory: {text(name)}")
+        self.refuse_if_pinned(entry)
         self.refuse_if_others(entry)
         self._remove(entry)
         return entry
+
+    def discard(self, parent: int, name: bytes) -> None:
+        """Remove a draft that its maker takes back: of what nobody was promised nothing is protected."""
+        self._remove(self.lookup(parent, name))
+
+    def expire(self, entry: Entry, reason: str) -> None:
+        """Remove a file, a symlink or an empty directory, whoever wrote it. Raises Protected for what is pinned."""
+        self.refuse_if_pinned(entry)
+        self._remove(entry, reason)
 
     def remove_directory(self, parent: int, name: bytes) -> Entry:
         entry = self.lookup(parent, name)
@@ -28,9 +43,21 @@ class Removing(Looking):
         if self._ledger.has_children(entry.ino):
             raise NotEmpty(f"not empty: {text(name)}")
         self._refuse_if_only_named(entry)
+        self.refuse_if_pinned(entry)
         self.refuse_if_others(entry)
         self._remove(entry)
         return entry
+
+    def refuse_if_pinned(self, entry: Entry) -> None:
+        """What is pinned keeps its name, with all below it and the directories above it. Raises Protected."""
+        holder = self.pins.holding(entry)
+        if holder is not None:
+            raise self._held_by(holder, entry)
+
+    def _held_by(self, holder: int, entry: Entry) -> Protected:
+        key = namespace.join_key(self._ledger.path(holder))
+        said = f"{key} is pinned" if holder == entry.ino else f"{text(entry.name)} stays while {key} is pinned"
+        return Protected(f"{said}: `mountfs unpin {key}` lets it go")
 
     def _refuse_if_only_named(self, entry: Entry) -> None:
         """A job of the bucket into which nobody here has looked is not as empty as it seems."""
@@ -56,13 +83,13 @@ class Removing(Looking):
                 f" `mountfs adopt {text(job)}` makes the job this machine's own"
             )
 
-    def _remove(self, entry: Entry) -> None:
+    def _remove(self, entry: Entry, reason: str = "removed") -> None:
         try:
-            self._delete_row(entry)
+            self._delete_row(entry, reason)
         except CacheFull:
             if not self._make_log_room():
                 raise
-            self._delete_row(entry, keep=False)
+            self._delete_row(entry, reason, keep=False)
             self._state.make_ballast()
         self._ledger.changes += 1
         self.let_go(entry.ino)
@@ -74,9 +101,9 @@ class Removing(Looking):
         frames, carried = checkpoint(self._state.catalog, truncate=True)
         return dropped or 0 < frames == carried
 
-    def _delete_row(self, entry: Entry, *, keep: bool = True) -> None:
+    def _delete_row(self, entry: Entry, reason: str, *, keep: bool = True) -> None:
         with self._ledger.transaction():
-            self.take_away(entry, "removed", keep=keep)
+            self.take_away(entry, reason, keep=keep)
 
     def take_away(self, entry: Entry, reason: str, *, keep: bool = True) -> None:
         """The row of an entry goes, and to the trash. In a transaction; after it `let_go`."""
@@ -129,11 +156,12 @@ class Removing(Looking):
             self._files.detach(live)
 
     def remove_tree(self, entry: Entry) -> int:
-        """Remove an entry and all below it, deepest first; how many artifacts went."""
+        """Remove an entry and all below it, deepest first; how many artifacts went. Raises Protected."""
         return sum(self.removing_tree(entry))
 
     def removing_tree(self, entry: Entry) -> Iterator[int]:
         """The same, one entry a step, so that others may be served in between: 1 for each artifact that went."""
+        self.refuse_if_pinned(entry)
         stack = [entry]
         while stack:
             current = stack[-1]

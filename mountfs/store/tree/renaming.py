@@ -50,6 +50,8 @@ class Renaming(Removing):
         self._check_place(source, parent, new_name)
         if target is not None and target.kind == Kind.DIRECTORY:
             raise IsADirectory(f"is a directory: {text(new_name)}")
+        if target is not None:
+            self.refuse_if_pinned(target)
         self._move(source, target, parent, new_name)
 
     def _check_place(self, entry: Entry, parent: int, name: bytes) -> None:
@@ -66,6 +68,7 @@ class Renaming(Removing):
 
     def _check_movable(self, entry: Entry, parent: int) -> None:
         """Raises Protected; NotHere for another job where the content is in the bucket alone."""
+        self._refuse_to_leave_pinned(entry, parent)
         if not self._owing.active:
             return
         self.refuse_if_others(entry)
@@ -77,6 +80,12 @@ class Renaming(Removing):
         if absent is not None:
             raise NotHere(f"the content of {text(absent)} is not on this machine: `mv` copies it to another job")
 
+    def _refuse_to_leave_pinned(self, entry: Entry, parent: int) -> None:
+        """What is pinned by a directory above it stays below that one; a pin of its own goes with it."""
+        holder = self.pins.above(entry.parent)
+        if holder is not None and not self.pins.is_below(parent, holder):
+            raise self._held_by(holder, entry)
+
     def _check_replaceable(self, source: Entry, target: Entry) -> None:
         name = text(target.name)
         if source.kind == Kind.DIRECTORY:
@@ -87,6 +96,7 @@ class Renaming(Removing):
         elif target.kind == Kind.DIRECTORY:
             raise IsADirectory(f"is a directory: {name}")
         self._refuse_if_only_named(target)
+        self.refuse_if_pinned(target)
         self.refuse_if_others(target)
 
     def _move(self, source: Entry, target: Entry | None, parent: int, name: bytes) -> None:

@@ -1,0 +1,144 @@
+"""Cleaning up: planned here, in the caller's process, and carried out by whoever holds the store.
+
+Over a hundred thousand jobs a plan takes seconds of a processor, which a mount does not have to spare.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Final, TypeVar
+
+from mountfs import namespace, retention
+from mountfs.api.asking import Ask
+from mountfs.api.finding import searching
+from mountfs.errors import InvalidArgument, Protected
+from mountfs.namespace.units import parse_duration_seconds
+from mountfs.retention import Brake, DatedVictim, Moment, Plan, Selection, Victim, moment_of, policy_of
+from mountfs.statedir import StateDirectory
+
+T = TypeVar("T")
+
+REPORTS_AT_ONCE: Final = 100
+DATED_AT_ONCE: Final = 20  # a request is a line of 1 MiB, and a path may be long
+PLAN_SECONDS: Final = 600.0  # a catalog of before there was an index is read whole, once
+DROP_SECONDS: Final = 3600.0  # a million artifacts take minutes, in which others are served
+_SECOND_NS: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What somebody selects by hand, as it is typed; nothing at all: what the policy says.
+
+    `merged` are the branches that are.
+    """
+
+    older_than: str | None = None
+    types: Sequence[str] = ()
+    tags: Sequence[str] = ()
+    branches: Sequence[str] = ()
+    merged: frozenset[str] | None = None
+
+    def selection(self, types: Mapping[str, str]) -> Selection | None:
+        """Raises InvalidArgument, InvalidName."""
+        found = Selection(
+            None if self.older_than is None else _span_ns(self.older_than),
+            frozenset(namespace.canonical_type(slug, extra=types) for slug in self.types),
+            tuple(_tag(tag) for tag in self.tags),
+            frozenset(self.branches),
+            self.merged,
+        )
+        return None if found == Selection() else found
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, what speaks against it, and the look at the clocks for which it was made."""
+
+    plan: Plan
+    brakes: tuple[Brake, ...]
+    now: Moment
+    knows_all: bool
+
+    def refuse(self) -> None:
+        """Raises Protected where something speaks against it."""
+        if self.brakes:
+            raise Protected("nothing was dropped: " + "; ".join(brake.sentence for brake in self.brakes))
+
+
+@dataclass(slots=True)
+class Cleaned:
+    """What went, and what was left since it is not any more what was judged."""
+
+    artifacts: int = 0
+    jobs: int = 0
+
+
+Told = Callable[[str, str], None]
+
+
+def plan_cleanup(ask: Ask, state: Path, wanted: Wanted) -> Planned:
+    """What would go now. Raises InvalidArgument, RemoteUnavailable where the bucket's clock is not known."""
+    said = ask("retention", timeout=PLAN_SECONDS)
+    policy, now = policy_of(_mapping(said["policy"])), moment_of(_mapping(said["now"]))
+    before = None if said["before"] is None else moment_of(_mapping(said["before"]))
+    selection = wanted.selection({str(alias): str(slug) for alias, slug in _mapping(said["types"]).items()})
+    with searching(StateDirectory(state).catalog) as search:
+        reports = search.units.reports()
+    if selection is None:
+        plan = retention.decide(reports, policy, now_ns=now.now_ns)
+    else:
+        plan = retention.select(reports, selection, policy, now_ns=now.now_ns)
+    return Planned(plan, retention.brakes(plan, before=before, now=now), now, bool(said["knows_all"]))
+
+
+def carry_out(ask: Ask, planned: Planned, *, told: Told) -> Cleaned:
+    """Have it dropped; `told` hears of each report or artifact that was left, and why."""
+    done = Cleaned()
+    for victims in _pieces(planned.plan.victims, REPORTS_AT_ONCE):
+        _expire(ask, done, told, reports=[_condemned(victim) for victim in victims])
+    for alone in _pieces(planned.plan.dated, DATED_AT_ONCE):
+        _expire(ask, done, told, dated=[_outdated(victim) for victim in alone])
+    ask("expire", ran=retention.plain_moment(planned.now))
+    return done
+
+
+def _expire(ask: Ask, done: Cleaned, told: Told, **arguments: object) -> None:
+    answer = ask("expire", timeout=DROP_SECONDS, **arguments)
+    jobs, skipped = answer["jobs"], answer["skipped"]
+    done.artifacts += int(str(answer["artifacts"]))
+    done.jobs += len(jobs) if isinstance(jobs, list) else 0
+    for what, reason in skipped if isinstance(skipped, list) else []:
+        told(str(what), str(reason))
+
+
+def _condemned(victim: Victim) -> list[object]:
+    report = victim.report
+    return [report.job, report.type, report.published_ns, report.artifacts]
+
+
+def _outdated(victim: DatedVictim) -> list[object]:
+    return [victim.report.job, victim.dated.path, victim.dated.expires_at_ns // _SECOND_NS]
+
+
+def _pieces(things: Sequence[T], size: int) -> Iterator[list[T]]:
+    left = iter(things)
+    while piece := list(islice(left, size)):
+        yield piece
+
+
+def _span_ns(text: str) -> int:
+    """A unit is asked for: `--older-than 90` would be 90 seconds."""
+    if text.strip().replace(".", "").isdigit():
+        raise InvalidArgument(f"older than {text}: say of what; allowed: a duration such as 90d or 12h")
+    return int(parse_duration_seconds(text) * _SECOND_NS)
+
+
+def _tag(text: str) -> tuple[str, str]:
+    key, value = namespace.parse_tag(text)
+    return key, value.decode("utf-8", "surrogateescape")
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    assert isinstance(value, Mapping)
+    return value

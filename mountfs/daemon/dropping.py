@@ -1,0 +1,87 @@
+"""`retention` and `expire`: what a command that cleans up asks of the store, and what it has the store drop.
+
+The command plans, in a process of its own; the store acts, and only on what still is what was judged.
+"""
+
+import contextlib
+import logging
+from typing import Final
+
+import trio
+
+from mountfs import namespace
+from mountfs.daemon.control import Answer, Handler
+from mountfs.daemon.parts import REMOVED_AT_ONCE, Parts
+from mountfs.errors import NotFound, RemoteUnavailable
+from mountfs.retention import Moment, plain_moment, plain_policy
+from mountfs.store.clocks import last_look, look, note_look
+from mountfs.store.dropping import Condemned, Dropped, Outdated, condemned, outdated
+
+log = logging.getLogger(__name__)
+
+CLOCK_SECONDS: Final = 10.0
+TOLD: Final = 1000
+
+
+def handlers(parts: Parts) -> dict[str, Handler]:
+    async def retention(request: dict[str, object]) -> Answer:
+        """The policy in force and the time that counts; what was acknowledged is in the search index."""
+        await parts.background.index()
+        options = parts.store.options
+        return {
+            "policy": plain_policy(options.retention),
+            "types": dict(options.types),
+            "now": plain_moment(await _moment(parts)),
+            "before": last_look(parts.store.catalog),
+            "knows_all": knows_all(parts),
+        }
+
+    async def expire(request: dict[str, object]) -> Answer:
+        """Drop `reports` and `dated` artifacts that still are what was judged; `ran` notes that a run went through."""
+        done = await _expire(parts, condemned(request.get("reports")), outdated(request.get("dated")))
+        if isinstance(ran := request.get("ran"), dict):
+            note_look(parts.store.catalog, ran)
+        return {"artifacts": done.artifacts, "jobs": done.jobs, "skipped": done.skipped[:TOLD]}
+
+    return {"retention": retention, "expire": expire}
+
+
+def knows_all(parts: Parts) -> bool:
+    """Whether the rows hold all jobs there are, as others made them too."""
+    bucket = parts.bucket
+    return bucket is None or (not bucket.manner.lazy and bucket.following.follower.is_complete)
+
+
+async def _moment(parts: Parts) -> Moment:
+    """A look at the clocks. Raises RemoteUnavailable where there is a bucket whose time nobody has heard yet."""
+    if parts.bucket is not None:
+        with trio.move_on_after(CLOCK_SECONDS):
+            await parts.bucket.connection()
+        if not parts.bucket.connected.is_set():
+            raise RemoteUnavailable("the bucket says what time it is, and it does not answer: nothing is dropped")
+    return look(parts.store.ledger.clock, parts.store.stamps)
+
+
+async def _expire(parts: Parts, reports: list[Condemned], dated: list[Outdated]) -> Dropped:
+    if not knows_all(parts):
+        await _look_into(parts, {one.job for one in reports} | {one.job for one in dated})
+    await parts.background.index()
+    done = Dropped()
+    try:
+        for number, _ in enumerate(parts.store.dropping.drop(reports, dated, done)):
+            if number % REMOVED_AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
+    finally:
+        parts.changed(done.changes)
+        parts.wake()
+    if done.artifacts:
+        log.info("%d artifacts expired, and with them %d jobs", done.artifacts, len(done.jobs))
+    return done
+
+
+async def _look_into(parts: Parts, jobs: set[str]) -> None:
+    """What others said of these jobs since somebody looked here: a pin, or a newer report."""
+    bucket = parts.need_bucket()
+    for job in sorted(jobs):
+        with contextlib.suppress(NotFound):
+            await bucket.looks.look_into(namespace.split_key(job)[0])

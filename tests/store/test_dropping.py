@@ -1,0 +1,215 @@
+"""Promises of cleaning up, on a store without a mount: what was judged goes, and nothing that is not so any more."""
+
+from collections.abc import Callable, Iterable
+
+import pytest
+
+from mountfs.errors import MountfsError, Protected
+from mountfs.model import ROOT_INO
+from mountfs.retention import Report
+from mountfs.store.dropping import Condemned, Dropped, Outdated
+from mountfs.store.removed import Bin
+from tests.store.conftest import OWNER, Bench
+
+PAST, PAST_S = b"2020-01-01T00:00:00Z", 1_577_836_800
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Bench]) -> Bench:
+    """`job` with two logs, one of them in a directory of its own, and a test result."""
+    bench = make_bench()
+    logs = bench.store.tree.make_directory(bench.job, b"logs", 0o755, OWNER).ino
+    for parent, name in ((bench.job, b"a.log"), (logs, b"b.log"), (bench.job, b"junit.xml")):
+        live = bench.store.tree.create_file(parent, name, 0o644, OWNER)
+        bench.write(live, b"content of " + name)
+        bench.close(live)
+    bench.settle()
+    return bench
+
+
+def index(bench: Bench) -> None:
+    bench.store.ledger.drain()
+    bench.store.indexer.catch_up()
+
+
+def reports(bench: Bench) -> dict[str, Report]:
+    index(bench)
+    return {report.type: report for report in bench.store.catalog.units.reports()}
+
+
+def judged(bench: Bench, slug: str) -> Condemned:
+    report = reports(bench)[slug]
+    return Condemned(report.job, report.type, report.published_ns, report.artifacts)
+
+
+def drop(bench: Bench, reports: Iterable[Condemned] = (), dated: Iterable[Outdated] = ()) -> Dropped:
+    index(bench)
+    done = Dropped()
+    for _ in bench.store.dropping.drop(reports, dated, done):
+        pass
+    return done
+
+
+def names(bench: Bench, parent: int) -> list[bytes]:
+    return [entry.name for entry in bench.store.tree.page(parent, after=b"", limit=100)]
+
+
+def test_a_report_goes_whole_with_the_directory_that_became_empty(bench: Bench) -> None:
+    done = drop(bench, [judged(bench, "build-logs")])
+    assert (done.artifacts, done.jobs, done.skipped) == (2, [], [])
+    assert names(bench, bench.job) == [b"junit.xml"]
+
+
+def test_a_job_of_which_all_went_is_gone(bench: Bench) -> None:
+    done = drop(bench, [judged(bench, "build-logs"), judged(bench, "test-results")])
+    assert (done.artifacts, done.jobs) == (3, ["job"])
+    assert names(bench, ROOT_INO) == []
+    assert (ROOT_INO, b"job") in done.changes.names
+
+
+def test_what_went_is_in_the_trash_with_the_reason(bench: Bench) -> None:
+    drop(bench, [judged(bench, "build-logs")])
+    assert sorted((removed.names, removed.reason) for removed in Bin(bench.store.catalog).all()) == [
+        ((b"job", b"a.log"), "expired"),
+        ((b"job", b"logs", b"b.log"), "expired"),
+    ]
+
+
+def test_a_report_that_grew_since_it_was_judged_stays(bench: Bench) -> None:
+    before = judged(bench, "build-logs")
+    bench.save("c.log", b"new")
+    done = drop(bench, [before])
+    assert done.artifacts == 0
+    assert done.skipped == [("build-logs of job", "it has changed since that was decided")]
+
+
+def test_a_report_of_which_an_artifact_was_written_again_stays(bench: Bench) -> None:
+    before = judged(bench, "build-logs")
+    live = bench.open("a.log")
+    bench.write(live, b"other")
+    bench.close(live)
+    assert drop(bench, [before]).skipped == [("build-logs of job", "it has changed since that was decided")]
+
+
+def test_a_report_in_which_somebody_writes_stays(bench: Bench) -> None:
+    before = judged(bench, "build-logs")
+    live = bench.open("a.log")
+    assert drop(bench, [before]).skipped == [("build-logs of job", "somebody is writing in it")]
+    with live.lock:
+        bench.store.files.release(live, write=True)
+    assert drop(bench, [before]).artifacts == 2
+
+
+def test_a_report_that_was_pinned_meanwhile_stays(bench: Bench) -> None:
+    before = judged(bench, "build-logs")
+    logs = bench.entry("logs").ino
+    bench.store.attributes.set(logs, b"user.mountfs.pinned", b"1")
+    assert drop(bench, [before]).skipped == [("build-logs of job", "it was pinned since that was decided")]
+
+
+def test_what_is_gone_already_is_no_error(bench: Bench) -> None:
+    before = judged(bench, "build-logs")
+    assert drop(bench, [before]).artifacts == 2
+    assert drop(bench, [before]).skipped == [("build-logs of job", "it is gone already")]
+
+
+def test_what_is_written_while_others_go_stays(bench: Bench) -> None:
+    """The one writes between two steps: what was to go after it, and was written, is not lost."""
+    before = judged(bench, "build-logs")
+    done = Dropped()
+    steps = bench.store.dropping.drop([before], [], done)
+    next(steps)
+    assert bench.store.tree.find(bench.job, b"a.log") is None
+    logs = bench.entry("logs").ino
+    live = bench.store.files.open(bench.store.tree.lookup(logs, b"b.log"), write=True)
+    bench.write(live, b"late")
+    bench.close(live)
+    bench.save("c.log", b"new")
+    for _ in steps:
+        index(bench)
+    assert done.artifacts == 1
+    assert done.skipped == [("job/logs/b.log", "somebody has written it meanwhile")]
+    assert names(bench, bench.job) == [b"c.log", b"junit.xml", b"logs"]
+
+
+def test_an_artifact_whose_date_has_come_goes_alone(bench: Bench) -> None:
+    bench.store.attributes.set(bench.entry("a.log").ino, b"user.mountfs.expires_at", PAST)
+    done = drop(bench, dated=[Outdated("job", "a.log", PAST_S)])
+    assert (done.artifacts, done.skipped) == (1, [])
+    assert names(bench, bench.job) == [b"junit.xml", b"logs"]
+
+
+def test_an_artifact_whose_date_was_changed_meanwhile_stays(bench: Bench) -> None:
+    bench.store.attributes.set(bench.entry("a.log").ino, b"user.mountfs.expires_at", b"2200-01-01")
+    done = drop(bench, dated=[Outdated("job", "a.log", PAST_S), Outdated("job", "no-such.log", PAST_S)])
+    assert done.skipped == [
+        ("job/a.log", "its date has changed since that was decided"),
+        ("job/no-such.log", "it is gone already"),
+    ]
+
+
+# -- pins --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def pinned(bench: Bench) -> Bench:
+    bench.store.attributes.set(bench.entry("logs").ino, b"user.mountfs.pinned", b"1")
+    return bench
+
+
+def test_what_a_pinned_directory_holds_is_not_removed(pinned: Bench) -> None:
+    logs, tree = pinned.entry("logs").ino, pinned.store.tree
+    with pytest.raises(Protected, match="`mountfs unpin job/logs`"):
+        tree.unlink(logs, b"b.log")
+    with pytest.raises(Protected, match=r"b\.log stays while job/logs is pinned"):
+        tree.rename(pinned.job, b"a.log", logs, b"b.log")
+    with pytest.raises(Protected, match="job/logs is pinned"):
+        tree.remove_tree(tree.entry(logs))
+
+
+def test_a_directory_in_which_something_is_pinned_is_not_removed(pinned: Bench) -> None:
+    tree = pinned.store.tree
+    with pytest.raises(Protected, match="job stays while job/logs is pinned"):
+        tree.remove_tree(tree.entry(pinned.job))
+    assert names(pinned, pinned.job) == [b"a.log", b"junit.xml", b"logs"]
+
+
+def test_what_a_pinned_directory_holds_does_not_leave_it(pinned: Bench) -> None:
+    logs, tree = pinned.entry("logs").ino, pinned.store.tree
+    with pytest.raises(Protected, match="unpin"):
+        tree.rename(logs, b"b.log", pinned.job, b"c.log")
+    with pytest.raises(Protected, match="unpin"):
+        tree.rename(logs, b"b.log", pinned.job, b"a.log", exchange=True)
+    tree.rename(logs, b"b.log", logs, b"c.log")
+    tree.rename(pinned.job, b"logs", pinned.job, b"other")
+    with pytest.raises(Protected, match="job/other is pinned"):
+        tree.remove_tree(tree.entry(logs))
+
+
+def test_what_is_pinned_may_be_written_to(pinned: Bench) -> None:
+    logs = pinned.entry("logs").ino
+    live = pinned.store.files.open(pinned.store.tree.lookup(logs, b"b.log"), write=True)
+    pinned.write(live, b"more")
+    pinned.close(live)
+
+
+def test_an_empty_directory_that_is_pinned_stays(bench: Bench) -> None:
+    made = bench.store.tree.make_directory(bench.job, b"empty", 0o755, OWNER).ino
+    bench.store.attributes.set(made, b"user.mountfs.pinned", b"1")
+    with pytest.raises(Protected):
+        bench.store.tree.remove_directory(bench.job, b"empty")
+    bench.store.attributes.set(made, b"user.mountfs.pinned", b"0")
+    bench.store.tree.remove_directory(bench.job, b"empty")
+
+
+def test_a_pin_of_its_own_keeps_a_file_from_being_replaced(bench: Bench) -> None:
+    bench.store.attributes.set(bench.entry("a.log").ino, b"user.mountfs.pinned", b"1")
+    bench.save("new", b"new")
+    for act in (
+        lambda: bench.store.tree.replace(bench.job, b"new", b"a.log"),
+        lambda: bench.store.tree.unlink(bench.job, b"a.log"),
+    ):
+        with pytest.raises(MountfsError, match=r"job/a\.log is pinned: `mountfs unpin job/a\.log` lets it go"):
+            act()
+    bench.store.tree.rename(bench.job, b"a.log", bench.job, b"b.log")
+    assert bench.store.attributes.fact(bench.entry("b.log").ino, "pinned") == "1"
