@@ -50,11 +50,22 @@ def test_moving_a_file_or_a_symlink_into_the_root_is_refused(root: Path, file: P
         assert os.path.lexists(path)
 
 
-@pytest.mark.parametrize("name", [".hidden", ".git", ".by-other", ".latest", ".recent"])
+@pytest.mark.parametrize("name", [".hidden", ".git", ".by-other"])
 def test_a_name_in_the_root_that_starts_with_a_dot_is_refused(root: Path, job: Path, name: str) -> None:
     with refused(errno.EPERM):
         (root / name).mkdir()
     with refused(errno.EPERM):
+        os.open(root / name, os.O_CREAT | os.O_WRONLY)
+    with refused(errno.EPERM):
+        job.rename(root / name)
+    assert name not in os.listdir(root)
+
+
+@pytest.mark.parametrize("name", [".latest", ".recent", ".by-type"])
+def test_the_name_of_a_view_is_taken(root: Path, job: Path, name: str) -> None:
+    with refused(errno.EEXIST):
+        (root / name).mkdir()
+    with refused(errno.EISDIR):
         os.open(root / name, os.O_CREAT | os.O_WRONLY)
     with refused(errno.EPERM):
         job.rename(root / name)
