@@ -17,6 +17,7 @@ from mountfs.bucket.connecting import connect, connected, ground_of
 from mountfs.bucket.fetching import absent, fetch_bundle, is_large, whereabouts
 from mountfs.bucket.gathering import fetch_content
 from mountfs.bucket.ground import Ground
+from mountfs.bucket.heads import JobHead, find_jobs
 from mountfs.bucket.healing import give_to_bucket
 from mountfs.bucket.links import encoding_of, no_object_of_its_own, own_object, refuse_without_content
 from mountfs.bucket.naming import jobs_in_bucket, show_jobs
@@ -219,6 +220,11 @@ class DirectBucket:
             log.warning("jobs that others made since may be missing: %s", error)
             return
         self._listed = time.monotonic()
+
+    def heads(self, key: str, value: bytes, *, limit: int) -> list[JobHead]:
+        """The newest jobs with that tag value, as the bucket tells of them."""
+        with self._asking() as remote:
+            return self._errands.run(find_jobs(key, value, limit=limit), remote, self._patience)
 
     # -- content --------------------------------------------------------------------------------------------
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "list": ("finding", "List artifacts, all or those below a key."),
     "ls": ("finding", "The same as list."),
     "find": ("finding", "Find artifacts by a query."),
+    "compare": ("comparing", "Say what changed between two jobs, or since the baseline of a branch."),
     "get": ("reading", "Copy an artifact or a whole directory out of the store."),
     "put": ("writing", "Store a file, or what comes from stdin."),
     "cat": ("reading", "Print the content of artifacts."),

@@ -24,6 +24,7 @@ from mountfs.reports.model import (
     Unknown,
     Unreadable,
 )
+from mountfs.reports.summaries import KIND_OF_FORMAT
 
 
 class Kind(enum.StrEnum):
@@ -151,6 +152,8 @@ def _unread(which: Which, side: Side, other: Side) -> Iterable[Lack]:
 
 def _promised(source: Source) -> tuple[Kind, ...]:
     """What an unreadable report is about: as its format says, else the type of its artifact."""
-    if isinstance(source.answer, Unreadable) and source.answer.kind in set(Kind):
-        return (Kind(source.answer.kind),)
+    if isinstance(source.answer, Unreadable):
+        kind = source.answer.kind or KIND_OF_FORMAT.get(source.answer.format, "")
+        if kind in set(Kind):
+            return (Kind(kind),)
     return _KINDS_OF_TYPE.get(source.type, ())
