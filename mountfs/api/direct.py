@@ -262,6 +262,11 @@ class DirectStore(ArtifactStore):
         with self._lock:
             return of_heads(self._bucket.heads(key, value, limit=limit))
 
+    def expect(self, inos: Sequence[int]) -> None:
+        if self._bucket is not None:
+            with self._lock:
+                self._bucket.expect(inos)
+
     def _await_digest(self, names: Names) -> None:
         self._settle()
 

@@ -241,6 +241,10 @@ class MountedStore(ArtifactStore):
         said = value.decode("utf-8", "surrogateescape")
         return of_answer(client.ask(self.state, "heads", timeout=HEADS_SECONDS, key=key, value=said, limit=limit))
 
+    def expect(self, inos: Sequence[int]) -> None:
+        if self._has_bucket():
+            client.ask(self.state, "expect", inos=list(inos))
+
     def _await_digest(self, names: Names) -> None:
         """Asking for the fact waits for it, and for nothing else."""
         with contextlib.suppress(OSError):

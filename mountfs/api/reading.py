@@ -235,6 +235,9 @@ class ArtifactStore(abc.ABC):
         """The newest jobs with that tag of which the bucket tells; none where this machine knows all there is."""
         return ()
 
+    def expect(self, inos: Sequence[int]) -> None:  # noqa: B027  # nothing to do where all is here
+        """These are opened next, all of them: where they are in the bucket, few requests bring them."""
+
     def compare(
         self,
         a: Key,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MOST_REPORTS: Final = 5000
 """Reports of one job that are read; of more, gates on their kind cannot pass."""
 PAGE: Final = 500
+EXPECTED: Final = 64
 _TOO_LARGE: Final = f"The report is larger than {MOST_BYTES >> 20} MiB, the most that is read."
 _BY_KEY: Final = Order("job", descending=False)
 
@@ -94,6 +95,7 @@ def _sources(
     reader: "Reader",
     wanted: list[tuple[str, Found]],
 ) -> Iterator[Source]:
+    store.expect([found.ino for _, found in wanted[:EXPECTED]])
     for path, found in wanted[:MOST_REPORTS]:
         if found.size > MOST_BYTES:
             if is_typed(found.type):

@@ -1,10 +1,11 @@
-"""`heads`: the newest jobs with a tag, as the bucket tells of them to a machine that does not know the whole index."""
+"""For who compares jobs that others made: `heads`, which there are, and `expect`, what is going to be read of them."""
 
 from mountfs.bucket.heads import JobHead, find_jobs
 from mountfs.daemon.control import Answer, Handler
 from mountfs.daemon.parts import Parts
 
 MOST_HEADS = 1000
+MOST_EXPECTED = 64  # 2 ms
 
 
 def handlers(parts: Parts) -> dict[str, Handler]:
@@ -18,7 +19,14 @@ def handlers(parts: Parts) -> dict[str, Handler]:
         found = await bucket.carrier.run(steps, urgent=True)
         return {"heads": [told(head) for head in found]}
 
-    return {"heads": heads}
+    async def expect(request: dict[str, object]) -> Answer:
+        """The entries `inos` are read next, all of them: the fewest requests bring them."""
+        inos = request.get("inos")
+        if parts.bucket is not None and isinstance(inos, list):
+            parts.bucket.downloads.expect(int(ino) for ino in inos[:MOST_EXPECTED])
+        return {}
+
+    return {"heads": heads, "expect": expect}
 
 
 def told(head: JobHead) -> dict[str, object]:

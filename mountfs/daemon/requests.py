@@ -7,7 +7,7 @@ from mountfs.daemon.parts import Parts
 CHANGING = frozenset(["delete", "replace", "restore", "trash_empty", "adopt", "flush", "migrate", "maintain"])
 """What a read-only mount refuses."""
 
-READING = frozenset(["barrier", "status", "stop", "follow", "evict", "prefetch", "url", "sync", "heads"])
+READING = frozenset(["barrier", "status", "stop", "follow", "evict", "prefetch", "url", "sync", "heads", "expect"])
 """What it does: nothing of the store changes, here or in the bucket."""
 
 
