@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -305,20 +306,22 @@ def mountfs(store: ArtifactStore, put: Put, tmp_path: Path) -> Run:
     put("bad", {"junit.xml": junit(a="F", b="P"), "coverage.xml": cobertura(79), "a.log": b"gol"})
     store.close()
 
-    def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        place = ("--state", str(tmp_path / "state"), "--mount", str(tmp_path / "mnt"))
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("MOUNTFS_", "XDG_", "GIT_"))}
-        return subprocess.run(
-            [sys.executable, "-m", "mountfs.cli", *arguments, *place],
-            cwd=tmp_path,
-            env={**kept, "HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)},
-            capture_output=True,
-            text=True,
-            timeout=SECONDS,
-            check=False,
-        )
+    return partial(run_in, tmp_path)
 
-    return run
+
+def run_in(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """A command on the store of `store`."""
+    place = ("--state", str(folder / "state"), "--mount", str(folder / "mnt"))
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MOUNTFS_", "XDG_", "GIT_"))}
+    return subprocess.run(
+        [sys.executable, "-m", "mountfs.cli", *arguments, *place],
+        cwd=folder,
+        env={**kept, "HOME": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
 
 
 def test_compare_says_what_changed_and_which_baseline_it_took(mountfs: Run) -> None:

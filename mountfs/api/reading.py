@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer as Buffer  # collections.abc.Buffer from Python 3.12 on
 
     from mountfs.api.comparing import Compared
+    from mountfs.api.trends import HistoryFound, TrendFound
     from mountfs.compare.baseline import Candidate
     from mountfs.compare.values import Options
 
@@ -257,6 +258,32 @@ class ArtifactStore(abc.ABC):
         from mountfs.api.comparing import Asked, compare
 
         return compare(self, a, b, Asked(baseline, repo, fail_on, options))
+
+    def history(
+        self, test: str, *, branch: str | None = None, newest: int = 50, type: str | None = None
+    ) -> "HistoryFound":
+        """How a test (`tests/test_a.py::test_b`, `pkg.Class.test_b`, `test_b`) ended in the newest jobs of a branch.
+
+        Since which job and commit it fails, flakes, or is slower. Raises NotFound, InvalidArgument where it is several.
+        """
+        from mountfs.api.trends import Wanted, history
+
+        return history(self, test, Wanted(branch, newest, type))
+
+    def trend(self, what: str, *, branch: str | None = None, newest: int = 50, type: str | None = None) -> "TrendFound":
+        """A number (`coverage.line`, `tests.failed`, `size`…) in the newest jobs that say it, oldest first.
+
+        `type`: of artifacts of this type alone. Raises InvalidArgument for what is no number of a job.
+        """
+        from mountfs.api.trends import Wanted, trend
+
+        return trend(self, what, Wanted(branch, newest, type))
+
+    def badge(self, what: str, *, branch: str | None = None, type: str | None = None, label: str = "") -> str:
+        """An SVG of a number in the newest job that says it; "unknown" where none does."""
+        from mountfs.api.trends import Wanted, badge
+
+        return badge(self, what, Wanted(branch, type=type), label=label)
 
     def _by_ino(self, ino: int) -> Artifact | None:
         entry = self._catalog.entry(ino)

@@ -16,6 +16,7 @@ from mountfs.catalog.connection import open_connection, translated
 from mountfs.catalog.contents import ContentTables
 from mountfs.catalog.entries import EntryTables
 from mountfs.catalog.feed import FeedTables
+from mountfs.catalog.reports import ReportTables
 from mountfs.catalog.search.filling import IndexTables
 from mountfs.catalog.tables import Value
 from mountfs.catalog.trash import TrashTables
@@ -42,6 +43,7 @@ class Catalog(EntryTables, ContentTables):
         self.bulk = BulkTables(self._run, self._many)
         self.trash = TrashTables(self._run, self._many)
         self.index = IndexTables(self._run, self._many)
+        self.reports = ReportTables(self._run, self._many)
 
     # -- life ---------------------------------------------------------------------------------------------
 
