@@ -10,7 +10,7 @@ from mountfs.catalog.search import Found, Order, Search
 from mountfs.compare.sides import Side, Source
 from mountfs.errors import ContentLost, CorruptContent
 from mountfs.query import Op, Query, Text
-from mountfs.reports.candidates import MOST_BYTES, is_typed, may_be_report
+from mountfs.reports.candidates import MOST_BYTES, TOO_LARGE, is_typed, may_be_report
 from mountfs.reports.model import Answer, Unreadable
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ MOST_REPORTS: Final = 5000
 """Reports of one job that are read; of more, gates on their kind cannot pass."""
 PAGE: Final = 500
 EXPECTED: Final = 64
-_TOO_LARGE: Final = f"The report is larger than {MOST_BYTES >> 20} MiB, the most that is read."
 _BY_KEY: Final = Order("job", descending=False)
 
 Names = tuple[bytes, ...]
@@ -99,7 +98,7 @@ def _sources(
     for path, found in wanted[:MOST_REPORTS]:
         if found.size > MOST_BYTES:
             if is_typed(found.type):
-                yield Source(path, Unreadable("unknown", _TOO_LARGE), found.type)
+                yield Source(path, TOO_LARGE, found.type)
             continue
         yield Source(path, read(store, reader, found), found.type)
     yield from _left_out(wanted[MOST_REPORTS:])

@@ -2,19 +2,17 @@
 
 from contextlib import ExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 from mountfs.catalog.reports import Told
 from mountfs.catalog.search import Found, Search
 from mountfs.errors import ContentLost, CorruptContent
-from mountfs.reports.candidates import MOST_BYTES
-from mountfs.reports.model import Unreadable
+from mountfs.reports.candidates import MOST_BYTES, TOO_LARGE, is_typed
+from mountfs.reports.model import Unknown, Unreadable
 
 if TYPE_CHECKING:
     from mountfs.api.reading import ArtifactStore
     from mountfs.reports.process import Reader
-
-_TOO_LARGE: Final = f"The report is larger than {MOST_BYTES >> 20} MiB, the most that is read."
 
 
 class Summaries:
@@ -39,7 +37,7 @@ class Summaries:
         if known is not None:
             return known
         if found.size > MOST_BYTES:
-            return Unreadable("unknown", _TOO_LARGE)
+            return TOO_LARGE if is_typed(found.type) else Unknown()
         try:
             with self._store.open(found.key) as content:
                 return self._started().summarize(content, found.size)

@@ -42,6 +42,12 @@ class ReportTables(Tables):
     def of_digest(self, digest: bytes) -> Told | None:
         return _told(self._run(f"SELECT {_COLUMNS} FROM report r WHERE r.digest = ?", (digest,)).fetchone())
 
+    def is_read(self, digest: bytes) -> bool:
+        """Whether these readers have looked at it."""
+        return (
+            self._run("SELECT 1 FROM report WHERE digest = ? AND reader = ?", (digest, READER)).fetchone() is not None
+        )
+
     def put(self, digest: bytes, told: Told) -> None:
         """What a content says. The index looks at all its entries again: types and formats may be others."""
         self._run("INSERT OR REPLACE INTO report VALUES (?,?,?,?,?,?,?,?,?)", (digest, *_row(told), READER))

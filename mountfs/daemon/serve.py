@@ -24,6 +24,7 @@ from mountfs.daemon.described import Described
 from mountfs.daemon.parts import Parts
 from mountfs.daemon.requests import CHANGING, READING, requests
 from mountfs.daemon.service import Service
+from mountfs.daemon.understanding import Understanding
 from mountfs.errors import MountfsError, RemoteDenied, RemoteUnavailable
 from mountfs.fuse import session
 from mountfs.fuse.operations import Operations
@@ -67,6 +68,7 @@ class Daemon:
             nursery.start_soon(control.serve, listener)
             nursery.start_soon(self._background.run)
             nursery.start_soon(self._invalidations.run)
+            nursery.start_soon(Understanding(self._store, self._background).run)
             if self._service.bucket is not None:
                 bucket = self._parts.bucket = await self._open_bucket(self._service.bucket, nursery)
                 bucket.cache.sweep = partial(self._background.carry_over, truncate=False)

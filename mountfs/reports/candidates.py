@@ -3,7 +3,11 @@
 import re
 from typing import Final
 
+from mountfs.reports.model import Unreadable
+
 MOST_BYTES: Final = 64 * 1024 * 1024  # a larger one is recognised by nobody (FORMATS, Rules)
+
+TOO_LARGE: Final = Unreadable("unknown", f"The report is larger than {MOST_BYTES >> 20} MiB, the most that is read.")
 
 _TYPES: Final = frozenset(
     {"test-results", "coverage-report", "security-findings", "static-analysis", "performance-metrics", "diff"}
@@ -16,7 +20,10 @@ _NEVER: Final = re.compile(  # pages of a report for people, what they show, and
 
 
 def may_be_report(type_: str, path: bytes) -> bool:
-    """Whether an artifact of this type and path may be a report of a format that is known here."""
+    """Whether an artifact of this type and path may be a report of a format that is known here, if it is not too large.
+
+    One that is too large is missed where its type promises a report.
+    """
     if type_ in _TYPES:
         return _NEVER.search(path) is None
     return type_ == "custom" and _ALWAYS.search(path) is not None
