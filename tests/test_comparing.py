@@ -15,29 +15,9 @@ from mountfs.api.comparing import why_none
 from mountfs.compare import Rule
 from mountfs.errors import InvalidArgument, NotFound
 from mountfs.reports.candidates import may_be_report
+from tests.written import cobertura, junit
 
 SECONDS = 60
-
-
-def junit(**outcomes: str) -> bytes:
-    """A JUnit file by outcome of each test: P passed, F failed."""
-    body = {"P": "", "F": '<failure message="wrong"/>', "S": "<skipped/>"}
-    cases = "".join(
-        f'<testcase classname="tests.test_a" name="{name}" time="0.1">{body[one]}</testcase>'
-        for name, one in outcomes.items()
-    )
-    return f'<testsuites><testsuite name="all" tests="{len(outcomes)}">{cases}</testsuite></testsuites>'.encode()
-
-
-def cobertura(covered: int, lines: int = 100) -> bytes:
-    """A coverage report of one file."""
-    rows = "".join(f'<line number="{number}" hits="{int(number <= covered)}"/>' for number in range(1, lines + 1))
-    rate = covered / lines
-    return (
-        f'<coverage line-rate="{rate}" lines-valid="{lines}" lines-covered="{covered}" version="7">'
-        f'<packages><package><classes><class filename="a.py" line-rate="{rate}"><lines>{rows}</lines></class>'
-        "</classes></package></packages></coverage>"
-    ).encode()
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 
 from mountfs.api import ArtifactStore
 from mountfs.errors import InvalidArgument, InvalidName, NotFound
-from tests.test_comparing import Put, cobertura, junit, put, run_in, store
+from tests.test_comparing import Put, put, run_in, store
+from tests.written import cobertura, junit
 
 __all__ = ["put", "store"]
 

@@ -1,6 +1,5 @@
 """Reports of strangers beside a running mount: each gets its answer, and nobody else notices."""
 
-import json
 import os
 import subprocess
 import sys
@@ -13,31 +12,12 @@ import pytest
 from mountfs.api import open_store
 from tests.mount.conftest import MountFactory
 from tests.mounting import Ground, Mounted
-from tests.test_comparing import junit
+from tests.written import ANSWER_SECONDS, answered, junit, summary
 
 pytestmark = [pytest.mark.mountfs_only, pytest.mark.usefixtures("unmeasured")]
 
-ANSWER_SECONDS = 120.0
 GROWTH_BYTES = 30 << 20
 MEBI = 1 << 20
-
-
-def summary(path: Path) -> Mapping[str, object] | None:
-    """The fact; None while nobody has looked."""
-    try:
-        found: dict[str, object] = json.loads(os.getxattr(path, b"user.mountfs.summary"))
-    except OSError:
-        return None
-    return found
-
-
-def answered(path: Path) -> Mapping[str, object]:
-    """The summary, as soon as there is one."""
-    until = time.monotonic() + ANSWER_SECONDS
-    while (found := summary(path)) is None:
-        assert time.monotonic() < until, f"no answer about {path.name}"
-        time.sleep(0.05)
-    return found
 
 
 def resident(pid: int) -> int:

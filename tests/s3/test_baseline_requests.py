@@ -10,7 +10,7 @@ from tests.s3.conftest import Claims, lent
 from tests.s3.program import Program, storage_of
 from tests.s3.test_request_counts import PATIENT, flushed
 from tests.s3.two import Machine, Machines, Two
-from tests.test_comparing import cobertura, junit
+from tests.written import cobertura, junit
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
 

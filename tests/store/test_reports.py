@@ -16,7 +16,7 @@ from mountfs.reports.wire import Summary, summary_of
 from mountfs.store.indexer import Indexer
 from tests.query.strategies import NOW
 from tests.store.conftest import Bench
-from tests.test_comparing import junit
+from tests.written import junit
 
 JUNIT = junit(a="P", b="F")
 
