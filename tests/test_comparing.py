@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mountfs.api import ArtifactStore, open_store
+from mountfs.api import ArtifactStore, git, open_store
 from mountfs.api.comparing import why_none
 from mountfs.compare import Rule
 from mountfs.errors import InvalidArgument, NotFound
@@ -262,15 +262,13 @@ def test_where_the_branch_has_none_the_nearest_ancestor_is_taken(
     assert (found.job, found.rule, found.commits_away) == ("near", Rule.ANCESTOR, 2)
 
 
-def test_a_tag_that_is_no_commit_is_never_given_to_git(
-    store: ArtifactStore, put: Put, repository: Repository, tmp_path: Path
-) -> None:
-    repository.commit()
-    put("build-1", {"junit.xml": junit(a="P")}, branch="main", commit=f"--output={tmp_path / 'written'}")
-    put("mine", {"junit.xml": junit(a="P")}, commit=f"--output={tmp_path / 'written'}")
-    store.compare("mine", baseline="main", repo=repository.path)
-    store.compare("mine", baseline="other", repo=repository.path)
-    assert not (tmp_path / "written").exists()
+def test_a_tag_that_is_no_commit_is_never_given_to_git(repository: Repository) -> None:
+    last = repository.commit(2)
+    for said in ("--all", "HEAD", "main", f"{last}..", "--output=/dev/null"):
+        assert git.first_parent_commits(repository.path, said, most=9) == []
+        assert git.distance(repository.path, said, last) is None
+        assert git.distance(repository.path, last, said) is None
+    assert len(git.first_parent_commits(repository.path, last[:8], most=9)) == 2
 
 
 # -- the command ----------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Reports of strangers beside a running mount: each gets its answer, and nobody else notices."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -126,19 +127,17 @@ def test_a_child_that_dies_is_replaced_and_its_report_answered(mounted: MountFac
     (daemon.path / "job").mkdir()
     (daemon.path / "job" / "junit.xml").write_bytes(junit(a="P"))
     answered(daemon.path / "job" / "junit.xml")
-    for child in _children(daemon.pid):
-        os.kill(child, 9)
+    [child] = _children(daemon.pid)
+    os.kill(child, signal.SIGKILL)
     (daemon.path / "job" / "test-2.xml").write_bytes(junit(a="P", b="F"))
     assert answered(daemon.path / "job" / "test-2.xml")["status"] == "parsed"
 
 
 def _children(pid: int) -> list[int]:
     """The processes in which it has reports read."""
-    found = []
-    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-        if b"mountfs.reports" in Path(f"/proc/{child}/cmdline").read_bytes():
-            found.append(int(child))
-    return found
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    children = [child for task in tasks for child in (task / "children").read_text().split()]
+    return [int(child) for child in children if b"mountfs.reports" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def test_compare_through_a_mount_reads_what_was_just_written(shared: Ground, job: Path) -> None:

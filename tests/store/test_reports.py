@@ -1,5 +1,6 @@
 """What reports say is kept by content: read once, wherever it lies, and gone when nobody has it any more."""
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 
@@ -179,7 +180,10 @@ def test_it_is_known_after_a_restart_and_what_was_not_read_still_is(stored: Read
 def test_other_readers_read_all_again(stored: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     stored.bench.save("junit.xml", JUNIT)
     stored.read_all()
+    digest = hashlib.sha256(JUNIT).digest()
+    assert stored.bench.store.catalog.reports.is_read(digest)
     monkeypatch.setattr(reports, "READER", 2)
+    assert not stored.bench.store.catalog.reports.is_read(digest)
     monkeypatch.setattr("mountfs.store.indexer.READER", 2)
     stored.bench.store.indexer = Indexer(stored.bench.store.catalog)
     assert stored.read_all() == [JUNIT]
