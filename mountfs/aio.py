@@ -20,6 +20,9 @@ from mountfs.api import LIST_LIMIT, ArtifactStore, Data, Key
 from mountfs.model import Artifact
 
 if TYPE_CHECKING:
+    from mountfs.api.comparing import Compared
+    from mountfs.api.trends import HistoryFound, TrendFound
+    from mountfs.compare.values import Options
     from mountfs.config import Settings
 
 __all__ = ["AsyncArtifactStore", "open_store"]
@@ -112,6 +115,33 @@ class AsyncArtifactStore:
             self._store.cleanup, older_than=older_than, types=types, tags=tags, branches=branches, dry_run=dry_run,
             yes=yes,
         )  # fmt: skip
+
+    async def compare(
+        self,
+        a: Key,
+        b: Key | None = None,
+        *,
+        baseline: str | None = None,
+        repo: Path | None = None,
+        fail_on: str = "",
+        options: "Options | None" = None,
+    ) -> "Compared":
+        return await _in_thread(
+            self._store.compare, a, b, baseline=baseline, repo=repo, fail_on=fail_on, options=options
+        )
+
+    async def history(
+        self, test: str, *, branch: str | None = None, newest: int = 50, type: str | None = None
+    ) -> "HistoryFound":
+        return await _in_thread(self._store.history, test, branch=branch, newest=newest, type=type)
+
+    async def trend(
+        self, what: str, *, branch: str | None = None, newest: int = 50, type: str | None = None
+    ) -> "TrendFound":
+        return await _in_thread(self._store.trend, what, branch=branch, newest=newest, type=type)
+
+    async def badge(self, what: str, *, branch: str | None = None, type: str | None = None, label: str = "") -> str:
+        return await _in_thread(self._store.badge, what, branch=branch, type=type, label=label)
 
     async def stats(self) -> dict[str, object]:
         return await _in_thread(self._store.stats)

@@ -60,7 +60,8 @@ class State(enum.StrEnum):
 class Artifact:
     """Everything known about one artifact, for callers of the API and `--json`.
 
-    `key` is `<job>/<path>`; `sha256` is lower-case hex and None only while the hash is still running.
+    `key` is `<job>/<path>`; `sha256` is lower-case hex and None only while the hash is still running. `format` is that
+    of a report; its `summary` has a `status`, parsed, unreadable or unknown, and is None while nobody has looked.
     """
 
     key: str
@@ -84,6 +85,8 @@ class Artifact:
     tags: dict[str, str] = field(default_factory=dict)
     metadata: dict[str, object] = field(default_factory=dict)
     damaged: bool = False
+    format: str | None = None
+    summary: dict[str, object] | None = None
 
     def is_expired(self, *, now: datetime | None = None) -> bool:
         """Whether `expires_at` has passed; never without one."""

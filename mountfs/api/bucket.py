@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, TypeVar
 from mountfs import namespace
 from mountfs.api.errands import Errands, Patience
 from mountfs.bucket.connecting import connect, connected, ground_of
-from mountfs.bucket.fetching import absent, fetch_bundle, is_large, whereabouts
+from mountfs.bucket.fetching import absent, bundles_of_several, fetch_bundle, is_large, whereabouts
 from mountfs.bucket.gathering import fetch_content
 from mountfs.bucket.ground import Ground
+from mountfs.bucket.heads import JobHead, find_jobs
 from mountfs.bucket.healing import give_to_bucket
 from mountfs.bucket.links import encoding_of, no_object_of_its_own, own_object, refuse_without_content
 from mountfs.bucket.naming import jobs_in_bucket, show_jobs
@@ -220,6 +221,11 @@ class DirectBucket:
             return
         self._listed = time.monotonic()
 
+    def heads(self, key: str, value: bytes, *, limit: int) -> list[JobHead]:
+        """The newest jobs with that tag value, as the bucket tells of them."""
+        with self._asking() as remote:
+            return self._errands.run(find_jobs(key, value, limit=limit), remote, self._patience)
+
     # -- content --------------------------------------------------------------------------------------------
 
     def fetch(self, content_id: int) -> None:
@@ -235,6 +241,11 @@ class DirectBucket:
             else:
                 self.make_room(content.stored)  # where that is not possible more is here than the budget, for a while
             self._errands.run(fetch_content(self.ground, content_id), remote, self._patience)
+
+    def expect(self, inos: Iterable[int]) -> None:
+        """All of these are read next: what several of them lie in comes whole at the first."""
+        for bundle in bundles_of_several(self.ground, inos):
+            self._misses[bundle] = max(self._misses.get(bundle, 0), MISSES - 1)
 
     def _bundle_to_fetch(self, content: Content) -> tuple[int, int] | None:
         """(job, bundle) of its first place, when another content of that was missed before."""

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from mountfs import namespace
+from mountfs.api.heads import of_heads
 from mountfs.api.keys import Key, Names, names_of, writable_names_of
 from mountfs.api.pieces import Data, mode_of, pieces_of, umask
 from mountfs.api.reading import ArtifactStore, ContentFile
 from mountfs.api.said import PINNED, About, attributes_of, no_tags_on_symlink, tag_attributes
 from mountfs.api.shared import read_only as read_only_refusal
+from mountfs.compare.baseline import Candidate
 from mountfs.contents import PlainReader, ReadsRanges
 from mountfs.errors import (
     ArtifactTooLarge,
@@ -301,6 +303,17 @@ class DirectStore(ArtifactStore):
         error = self._bucket.unread(job) if self._bucket is not None else None
         if error is not None:
             raise type(error)(f"{namespace.join_key((job,))}: not known here, and the bucket was not read: {error}")
+
+    def heads(self, key: str, value: bytes, *, limit: int) -> Sequence[Candidate]:
+        if self._bucket is None:
+            return []
+        with self._lock:
+            return of_heads(self._bucket.heads(key, value, limit=limit))
+
+    def expect(self, inos: Sequence[int]) -> None:
+        if self._bucket is not None:
+            with self._lock:
+                self._bucket.expect(inos)
 
     def _await_digest(self, names: Names) -> None:
         self._settle()

@@ -1,6 +1,7 @@
 """What a git repository knows of branches and commits, asked of `git` itself: which are merged, how far one is off."""
 
 import os
+import re
 import subprocess
 from collections import defaultdict
 from pathlib import Path
@@ -11,6 +12,8 @@ from mountfs.errors import DeadlineExceeded, EnvironmentProblem, InvalidArgument
 SECONDS: Final = 30.0
 _HEADS: Final = b"refs/heads/"
 _REMOTES: Final = b"refs/remotes/"
+_COMMIT: Final = re.compile(r"[0-9a-f]{4,64}")
+"""Names of commits come from tags, which anybody may set: what is not hexadecimal is not asked about."""
 
 
 def merged_branches(repository: Path, into: str) -> frozenset[str]:
@@ -31,6 +34,8 @@ def merged_branches(repository: Path, into: str) -> frozenset[str]:
 
 def distance(repository: Path, ancestor: str, descendant: str) -> int | None:
     """How many commits lie between; None where it is no ancestor, or nobody can tell (a shallow clone, no git)."""
+    if not (_COMMIT.fullmatch(ancestor) and _COMMIT.fullmatch(descendant)):
+        return None
     try:
         if is_shallow(repository):
             return None
@@ -42,6 +47,24 @@ def distance(repository: Path, ancestor: str, descendant: str) -> int | None:
     except (EnvironmentProblem, InvalidArgument, NotFound, DeadlineExceeded):
         return None
     return int(counted.stdout) if counted.returncode == 0 else None
+
+
+def is_repository(where: Path) -> bool:
+    try:
+        return _git(where, "rev-parse", "--git-dir").returncode == 0
+    except (EnvironmentProblem, DeadlineExceeded):
+        return False
+
+
+def first_parent_commits(repository: Path, commit: str, *, most: int) -> list[str]:
+    """The commit and those it came from, nearest first, along the first parents; none where it is not known there."""
+    if not _COMMIT.fullmatch(commit):
+        return []
+    try:
+        listed = _git(repository, "rev-list", "--first-parent", f"--max-count={most}", commit)
+    except (EnvironmentProblem, DeadlineExceeded):
+        return []
+    return listed.stdout.decode("ascii").split() if listed.returncode == 0 else []
 
 
 def is_shallow(repository: Path) -> bool:
@@ -80,10 +103,10 @@ def _said(stderr: bytes) -> str:
 
 def _git(repository: Path, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
     around = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    around |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    around |= {"GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "GIT_NO_LAZY_FETCH": "1", "LC_ALL": "C"}
     try:
         return subprocess.run(
-            ["git", "-C", str(repository), *arguments],
+            ["git", "-C", str(repository), "-c", "core.fsmonitor=false", *arguments],
             stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS, env=around, check=False,
         )  # fmt: skip
     except FileNotFoundError:

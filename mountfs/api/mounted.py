@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from mountfs import namespace
 from mountfs.api.asking import follow
+from mountfs.api.heads import of_answer
 from mountfs.api.keys import Key, Names, names_of, writable_names_of
 from mountfs.api.pieces import PIECE_BYTES, Data, mode_of, pieces_of, umask
 from mountfs.api.reading import ArtifactStore
 from mountfs.api.said import PINNED, About, attributes_of, no_tags_on_symlink, tag_attributes
 from mountfs.catalog import Catalog
+from mountfs.compare.baseline import Candidate
 from mountfs.daemon import client
 from mountfs.errors import (
     AlreadyExists,
@@ -67,6 +69,7 @@ _KINDS: dict[int, tuple[type[MountfsError], str]] = {
     errno.ETIMEDOUT: (RemoteUnavailable, "the bucket does not answer in time"),
 }
 
+HEADS_SECONDS = 120.0  # `sync.patience_seconds` and more
 URL_SECONDS = 3600.0  # a large content may have to be uploaded first
 INDEX_SECONDS = 600.0  # a catalog of before there was an index is read whole, once
 DELETE_SECONDS = 3600.0  # a million artifacts take minutes, in which others are served
@@ -245,6 +248,16 @@ class MountedStore(ArtifactStore):
     def _refresh(self) -> None:
         states = client.ask(self.state, "barrier").get("states")
         self._facts.jobs = states if isinstance(states, dict) else {}
+
+    def heads(self, key: str, value: bytes, *, limit: int) -> Sequence[Candidate]:
+        if self.knows_all or not self._has_bucket():
+            return []
+        said = value.decode("utf-8", "surrogateescape")
+        return of_answer(client.ask(self.state, "heads", timeout=HEADS_SECONDS, key=key, value=said, limit=limit))
+
+    def expect(self, inos: Sequence[int]) -> None:
+        if self._has_bucket():
+            client.ask(self.state, "expect", inos=list(inos))
 
     def _await_digest(self, names: Names) -> None:
         """Asking for the fact waits for it, and for nothing else."""

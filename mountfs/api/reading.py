@@ -4,6 +4,7 @@ The catalog holds what is acknowledged once `_refresh` has returned. Content com
 """
 
 import abc
+import contextlib
 import hashlib
 import io
 import os
@@ -22,7 +23,7 @@ from mountfs.api.finding import as_query, found_inos, parse_order, searching, su
 from mountfs.api.keys import Key, Names, names_of, prefix_of
 from mountfs.api.pieces import PIECE_BYTES, Data
 from mountfs.catalog import Catalog
-from mountfs.catalog.search import Sum
+from mountfs.catalog.search import Search, Sum
 from mountfs.contents import ReadsRanges
 from mountfs.errors import (
     ContentLost,
@@ -42,6 +43,11 @@ from mountfs.store.trash import keep_ms_of
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer as Buffer  # collections.abc.Buffer from Python 3.12 on
+
+    from mountfs.api.comparing import Compared
+    from mountfs.api.trends import HistoryFound, TrendFound
+    from mountfs.compare.baseline import Candidate
+    from mountfs.compare.values import Options
 
 LIST_LIMIT = 100  # what list_artifacts(prefix, limit=100) of an older store promised (F-008)
 LINKS_MAX = 40
@@ -286,9 +292,7 @@ class ArtifactStore(abc.ABC):
         """
         query = as_query(wanted, types=dict(self._types))
         order = parse_order(sort)
-        with self._lock:
-            self._index()
-        with searching(self._catalog.path) as search:
+        with self.searching() as search:
             for ino in islice(found_inos(search, query, order), limit):
                 with self._lock:
                     artifact = self._by_ino(ino)
@@ -297,10 +301,69 @@ class ArtifactStore(abc.ABC):
 
     def sums(self, by: str) -> Sequence[Sum]:
         """How much there is by `job`, `type`, `branch` or `tag:KEY`: artifacts, plain and stored bytes."""
+        with self.searching() as search:
+            return sums(search, by)
+
+    @contextlib.contextmanager
+    def searching(self) -> Iterator[Search]:
+        """The search index, with all that was acknowledged by now."""
         with self._lock:
             self._index()
         with searching(self._catalog.path) as search:
-            return sums(search, by)
+            yield search
+
+    def heads(self, key: str, value: bytes, *, limit: int) -> "Sequence[Candidate]":
+        """The newest jobs with that tag of which the bucket tells; none where this machine knows all there is."""
+        return ()
+
+    def expect(self, inos: Sequence[int]) -> None:  # noqa: B027  # nothing to do where all is here
+        """These are opened next, all of them: where they are in the bucket, few requests bring them."""
+
+    def compare(
+        self,
+        a: Key,
+        b: Key | None = None,
+        *,
+        baseline: str | None = None,
+        repo: Path | None = None,
+        fail_on: str = "",
+        options: "Options | None" = None,
+    ) -> "Compared":
+        """What changed from `b`, or from the baseline of a branch, to `a`: jobs, or directories in jobs.
+
+        The baseline is a pinned job of that branch, else its newest successful one, else, with a git repository, the
+        nearest ancestor: always one that has the types of reports that `a` has. `fail_on` are gates, as in
+        `new_failures>0, coverage.line<-0.5`. Raises InvalidArgument, NotFound; RemoteUnavailable, RemoteDenied.
+        """
+        from mountfs.api.comparing import Asked, compare
+
+        return compare(self, a, b, Asked(baseline, repo, fail_on, options))
+
+    def history(
+        self, test: str, *, branch: str | None = None, newest: int = 50, type: str | None = None
+    ) -> "HistoryFound":
+        """How a test (`tests/test_a.py::test_b`, `pkg.Class.test_b`, `test_b`) ended in the newest jobs of a branch.
+
+        Since which job and commit it fails, flakes, or is slower. Raises NotFound, InvalidArgument where it is several.
+        """
+        from mountfs.api.trends import Wanted, history
+
+        return history(self, test, Wanted(branch, newest, type))
+
+    def trend(self, what: str, *, branch: str | None = None, newest: int = 50, type: str | None = None) -> "TrendFound":
+        """A number (`coverage.line`, `tests.failed`, `size`…) in the newest jobs that say it, oldest first.
+
+        `type`: of artifacts of this type alone. Raises InvalidArgument for what is no number of a job.
+        """
+        from mountfs.api.trends import Wanted, trend
+
+        return trend(self, what, Wanted(branch, newest, type))
+
+    def badge(self, what: str, *, branch: str | None = None, type: str | None = None, label: str = "") -> str:
+        """An SVG of a number in the newest job that says it; "unknown" where none does."""
+        from mountfs.api.trends import Wanted, badge
+
+        return badge(self, what, Wanted(branch, type=type), label=label)
 
     def _by_ino(self, ino: int) -> Artifact | None:
         entry = self._catalog.entry(ino)

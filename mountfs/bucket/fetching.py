@@ -1,6 +1,7 @@
 """Fetching content: every place that a manifest names is tried, and nothing enters this machine unchecked."""
 
 import logging
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
@@ -46,6 +47,18 @@ def absent(ground: Ground, content_id: int) -> Content | None:
     """The content, where it is in the bucket alone."""
     content = ground.catalog.content(content_id)
     return content if content is not None and content.place == Here.BUCKET and content.digest is not None else None
+
+
+def bundles_of_several(ground: Ground, inos: Iterable[int]) -> set[int]:
+    """Bundles that have the contents of several of these entries, of those that are in the bucket alone."""
+    counted: Counter[int] = Counter()
+    for ino in inos:
+        entry = ground.catalog.entry(ino)
+        content = None if entry is None or entry.content is None else absent(ground, entry.content)
+        place = next(iter(whereabouts(ground, content)), None) if content is not None else None
+        if place is not None and not place.place.object:
+            counted[place.place.bundle] += 1
+    return {bundle for bundle, contents in counted.items() if contents > 1}
 
 
 def look_again(ground: Ground, content: Content) -> Steps[None]:

@@ -16,6 +16,7 @@ from mountfs.catalog.connection import open_connection, translated
 from mountfs.catalog.contents import ContentTables
 from mountfs.catalog.entries import EntryTables
 from mountfs.catalog.feed import FeedTables
+from mountfs.catalog.reports import ReportTables
 from mountfs.catalog.search.filling import IndexTables
 from mountfs.catalog.search.units import Units
 from mountfs.catalog.tables import Value
@@ -44,6 +45,7 @@ class Catalog(EntryTables, ContentTables):
         self.trash = TrashTables(self._run, self._many)
         self.index = IndexTables(self._run, self._many)
         self.units = Units(self._run, contextlib.nullcontext)
+        self.reports = ReportTables(self._run, self._many)
 
     # -- life ---------------------------------------------------------------------------------------------
 

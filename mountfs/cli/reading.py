@@ -1,7 +1,7 @@
 """`mountfs get`, `cat`, `show`, `exists`."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
@@ -86,6 +86,8 @@ def _facts(artifact: Artifact) -> Iterator[tuple[str, str]]:
         yield "sha256", artifact.sha256 or "still being computed"
         yield "state", artifact.state
         yield "version", str(artifact.version)
+        yield "format", artifact.format or ""
+        yield from _summary(artifact.summary or {})
     yield "created_at", artifact.created_at
     yield "modified_at", artifact.modified_at
     yield "expires_at", artifact.expires_at or ""
@@ -96,6 +98,14 @@ def _facts(artifact: Artifact) -> Iterator[tuple[str, str]]:
         yield f"tag {tag}", shown(value) or '""'
     for name, said in artifact.metadata.items():
         yield f"metadata {shown(name)}", shown(str(said))
+
+
+def _summary(summary: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+    """What a report says."""
+    yield "unreadable", shown(str(summary.get("reason", "")))
+    numbers = summary.get("numbers")
+    for name, number in numbers.items() if isinstance(numbers, dict) else ():
+        yield shown(name), shown(str(number))
 
 
 @click.command("exists", epilog=exit_codes(2, 3, 5, 6))

@@ -23,6 +23,7 @@ _MEANINGS = {
     6: "this machine lacks something",
     7: "damaged",
     8: "in use",
+    9: "no baseline",
 }
 
 

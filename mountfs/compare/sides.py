@@ -24,6 +24,7 @@ from mountfs.reports.model import (
     Unknown,
     Unreadable,
 )
+from mountfs.reports.summaries import KIND_OF_FORMAT
 
 
 class Kind(enum.StrEnum):
@@ -139,7 +140,8 @@ def _unread(which: Which, side: Side, other: Side) -> Iterable[Lack]:
     for source in side.sources:
         match source.answer:
             case Unreadable(format=name, reason=reason):
-                yield Lack(which, _promised(source), source.path, f"{name}, which cannot be read: {reason}")
+                kinds = kinds_of(source.answer, source.type)
+                yield Lack(which, kinds, source.path, f"{name}, which cannot be read: {reason}")
             case Unknown() if source.path in was:
                 yield Lack(which, (was[source.path],), source.path, "of no known format; it has one on the other side")
             case Unknown() if source.type in _KINDS_OF_TYPE:
@@ -149,8 +151,7 @@ def _unread(which: Which, side: Side, other: Side) -> Iterable[Lack]:
                 pass
 
 
-def _promised(source: Source) -> tuple[Kind, ...]:
+def kinds_of(answer: Unreadable, type_: str) -> tuple[Kind, ...]:
     """What an unreadable report is about: as its format says, else the type of its artifact."""
-    if isinstance(source.answer, Unreadable) and source.answer.kind in set(Kind):
-        return (Kind(source.answer.kind),)
-    return _KINDS_OF_TYPE.get(source.type, ())
+    kind = answer.kind or KIND_OF_FORMAT.get(answer.format, "")
+    return (Kind(kind),) if kind in set(Kind) else _KINDS_OF_TYPE.get(type_, ())

@@ -1,13 +1,26 @@
 """The control requests that belong to one subject each, in modules of their own (`handlers(parts)`)."""
 
-from mountfs.daemon import caching, dropping, flushing, linking, maintaining, migrating, replacing, restoring, syncing
+from mountfs.daemon import (
+    caching,
+    dropping,
+    flushing,
+    heading,
+    linking,
+    maintaining,
+    migrating,
+    replacing,
+    restoring,
+    syncing,
+)
 from mountfs.daemon.control import Handler
 from mountfs.daemon.parts import Parts
 
 CHANGING = frozenset(["delete", "replace", "restore", "trash_empty", "adopt", "flush", "migrate", "maintain", "expire"])
 """What a read-only mount refuses."""
 
-READING = frozenset(["barrier", "status", "stop", "follow", "evict", "prefetch", "url", "sync", "retention"])
+READING = frozenset(
+    ["barrier", "status", "stop", "follow", "evict", "prefetch", "url", "sync", "retention", "heads", "expect"]
+)
 """What it does: nothing of the store changes, here or in the bucket."""
 
 
@@ -19,6 +32,7 @@ def requests(parts: Parts) -> dict[str, Handler]:
         **caching.handlers(parts),
         **dropping.handlers(parts),
         **restoring.handlers(parts),
+        **heading.handlers(parts),
         **linking.handlers(parts),
         **maintaining.handlers(parts),
         **migrating.handlers(parts),

@@ -27,6 +27,7 @@ from mountfs.daemon.parts import REMOVED_AT_ONCE, Parts
 from mountfs.daemon.requests import CHANGING, READING, requests
 from mountfs.daemon.service import Service
 from mountfs.daemon.telling import Telling
+from mountfs.daemon.understanding import Understanding
 from mountfs.errors import MountfsError, RemoteDenied, RemoteUnavailable
 from mountfs.events import ConflictLost, UploadFailed
 from mountfs.fuse import session
@@ -74,6 +75,7 @@ class Daemon:
             nursery.start_soon(self._background.run)
             nursery.start_soon(self._invalidations.run)
             nursery.start_soon(self._telling.run)
+            nursery.start_soon(Understanding(self._store, self._background).run)
             if self._service.bucket is not None:
                 bucket = self._parts.bucket = await self._open_bucket(self._service.bucket, nursery)
                 bucket.cache.sweep = partial(self._background.carry_over, truncate=False)

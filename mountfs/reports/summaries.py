@@ -27,6 +27,22 @@ from mountfs.reports.model import (
 
 Numbers = Mapping[str, int | float | str]
 
+_FORMATS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "tests": "junit pytest-json-report pytest-reportlog tap mountfs-tests",
+        "coverage": "cobertura coverage.py lcov jacoco clover mountfs-coverage",
+        "findings": "sarif bandit trivy npm-audit npm-audit-v1 pip-audit error-document code-quality mountfs-security",
+        "benchmarks": "pytest-benchmark hyperfine",
+        "load": "k6 k6-handle-summary k6-summary-export locust locust-csv",
+        "diff": "diff",
+        "components": "cyclonedx spdx",
+    }
+)
+KIND_OF_FORMAT: Final[Mapping[str, str]] = MappingProxyType(
+    {name: kind for kind, names in _FORMATS.items() for name in names.split()}
+)
+"""What a report of a format is about, also where it cannot be read."""
+
 _BENCH_NAME_SIGNS: Final = 200
 _LINTERS: Final = frozenset(
     """

@@ -3,9 +3,11 @@
 Registers live in the catalog; an entry is brought there before it gets one. On the loop's thread.
 """
 
+import json
 from collections.abc import Callable
 
 from mountfs import namespace
+from mountfs.catalog.reports import Told
 from mountfs.errors import (
     InvalidArgument,
     NotFound,
@@ -17,7 +19,7 @@ from mountfs.errors import (
 from mountfs.model import ROOT_INO, Entry, Kind, Standing, State
 from mountfs.namespace import Fact, Foreign, Plain, Tag
 from mountfs.records import RecordRefused, check_register, xattr_name, xattr_register
-from mountfs.store.facts import Facts, digest_of, iso
+from mountfs.store.facts import Facts, digest_of, format_of, iso, summary_of
 from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
 from mountfs.store.options import Options
@@ -126,6 +128,11 @@ class Attributes:
                 return digest.hex() if digest else None
             case "stored_size":
                 return str(content.stored if content else 0)
+            case "format":
+                return format_of(self._facts.told(content))
+            case "summary":
+                summary = summary_of(self._facts.told(content))
+                return None if summary is None else json.dumps(summary, separators=(",", ":"))
             case "codec":
                 asked = self._catalog.register(entry.ino, CODEC)
                 return content.codec if content and content.digest else (asked or b"none").decode()
@@ -138,7 +145,9 @@ class Attributes:
         directory = entry.kind == Kind.DIRECTORY
         match field:
             case "type":
-                return None if directory and said is None else self._facts.type_of(names, said) if names else None
+                if directory or not names:
+                    return None if said is None else said.decode("utf-8", "surrogateescape")
+                return self._facts.type_of(names, said, self._told(entry))
             case "mime_type":
                 return None if directory or not names else self._facts.mime_of(names, said)
             case "pinned":
@@ -151,6 +160,12 @@ class Attributes:
                 return None if directory else "1"
             case _:
                 return said.decode() if said is not None else None
+
+    def _told(self, entry: Entry) -> Told | None:
+        live = self._files.live.get(entry.ino)
+        published = live.acknowledged if live is not None else entry
+        content = self._ledger.content(published.content) if published.content is not None else None
+        return self._facts.told(content)
 
     # -- writing ------------------------------------------------------------------------------------------
 

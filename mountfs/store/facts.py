@@ -8,7 +8,10 @@ from pathlib import Path
 
 from mountfs import namespace
 from mountfs.catalog import Catalog
+from mountfs.catalog.reports import Told
 from mountfs.model import ROOT_INO, Artifact, Codec, Content, Digest, Entry, Kind, Owed, Place, Standing, State
+from mountfs.reports.model import Unknown, Unreadable
+from mountfs.reports.wire import Summary
 
 EMPTY_DIGEST = Digest.of(b"")
 
@@ -30,12 +33,13 @@ class Facts:
         content = self._catalog.content(entry.content) if entry.content is not None else None
         registers = self._catalog.registers(entry.ino)
         digest = digest_of(entry, content)
+        told = self.told(content)
         return Artifact(
             key=namespace.join_key(names),
             job=_text(names[0]),
             path=_text(b"/".join(names[1:])),
             kind=Kind(entry.kind).name.lower(),
-            type=self.type_of(names, registers.get("type")),
+            type=self.type_of(names, registers.get("type"), told),
             mime_type=self.mime_of(names, registers.get("mime_type")),
             size=entry.size,
             stored_size=content.stored if content else 0,
@@ -52,6 +56,8 @@ class Facts:
             tags={**inherited, **tags_in(registers)},
             metadata=json.loads(registers.get("metadata", b"{}")),
             damaged=bool(content and content.damaged),
+            format=format_of(told),
+            summary=summary_of(told),
         )
 
     def state_of(self, entry: Entry, job: str) -> str:
@@ -62,9 +68,17 @@ class Facts:
             return self.jobs.get(job, State.LOCAL)
         return State.REMOTE if entry.owed & Owed.KNOWN else State.LOCAL
 
-    def type_of(self, names: tuple[bytes, ...], explicit: bytes | None) -> str:
+    def type_of(self, names: tuple[bytes, ...], explicit: bytes | None, told: Told | None = None) -> str:
+        """What is said, by the name, or of what its content was `told` to be."""
         said = _text(explicit) if explicit is not None else None
-        return namespace.type_of_path(names[1:], explicit=said, extra=self._types)
+        by_format = told.type if isinstance(told, Summary) else ""
+        return namespace.type_of_path(names[1:], explicit=said, extra=self._types, by_format=by_format)
+
+    def told(self, content: Content | None) -> Told | None:
+        """What a content says as a report; None where nobody has looked, or it may be none."""
+        if content is None or content.digest is None:
+            return None
+        return self._catalog.reports.of_digest(content.digest)
 
     def mime_of(self, names: tuple[bytes, ...], explicit: bytes | None) -> str:
         return _text(explicit) if explicit is not None else namespace.guess_mime(names[-1])
@@ -132,6 +146,24 @@ def digest_of(entry: Entry, content: Content | None) -> Digest | None:
     if entry.content is None:
         return EMPTY_DIGEST
     return content.digest if content is not None else None
+
+
+def format_of(told: Told | None) -> str | None:
+    """The format of a report, readable or not."""
+    return None if told is None or isinstance(told, Unknown) or told.format == "unknown" else told.format
+
+
+def summary_of(told: Told | None) -> dict[str, object] | None:
+    """What the fact `summary` holds: numbers by name, or why there are none; never zeros in their place."""
+    match told:
+        case None:
+            return None
+        case Summary():
+            return {"status": "parsed", "kind": told.kind, "schema": told.schema, "numbers": dict(told.numbers)}
+        case Unreadable():
+            return {"status": "unreadable", "reason": told.reason}
+        case Unknown():
+            return {"status": "unknown"}
 
 
 def is_settled(content: Content | None) -> bool:

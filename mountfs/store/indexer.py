@@ -16,9 +16,11 @@ from typing import Final
 
 from mountfs import namespace
 from mountfs.catalog import Catalog
+from mountfs.catalog.reports import READER
 from mountfs.catalog.search.filling import Counted, FoundRow, Seen
 from mountfs.clock import milliseconds_of
-from mountfs.model import ROOT_INO, Digest, Kind, Standing
+from mountfs.model import ROOT_INO, Digest, Kind, Place, Standing
+from mountfs.reports.candidates import MOST_BYTES, is_typed, may_be_report
 
 PIECE = 100  # entries: a piece takes up to 5 ms
 FOLDERS_KEPT = 10_000
@@ -46,16 +48,13 @@ class _Piece:
 
 
 class Indexer:
-    """`types` are the settings' own, `formats` the types that detected formats stand for."""
+    """`types` are the settings' own."""
 
-    def __init__(
-        self, catalog: Catalog, *, types: Mapping[str, str] = _NONE, formats: Mapping[str, str] = _NONE
-    ) -> None:
+    def __init__(self, catalog: Catalog, *, types: Mapping[str, str] = _NONE) -> None:
         self._catalog = catalog
         self._tables = catalog.index
         self._types = types
-        self._formats = formats
-        self._rules = _named([RULES, sorted(types.items()), sorted(formats.items())])
+        self._rules = _named([RULES, READER, sorted(types.items())])
         self._words: dict[bytes, int] = {}
         self._folders: dict[int, _Folder | None] = {}  # good until a directory is noted
 
@@ -156,12 +155,17 @@ class Indexer:
         said = self._tables.said(list(piece.files))
         rows: list[FoundRow] = []
         tags: list[tuple[int, str, bytes, int]] = []
+        unread: list[int] = []
         for seen in piece.files.values():
             folder = self._folder(seen.parent)
             registers = said.get(seen.ino, {})
             if folder is None:
                 continue
-            rows.append(self._row(seen, folder, registers))
+            path = (*folder.path, seen.name)
+            slug = self._type(path, registers, seen)
+            rows.append(self._row(seen, folder, registers, self._word(slug)))
+            if seen.content is not None and _is_unread(seen, slug, path):
+                unread.append(seen.content)
             own = {**folder.tags, **_tags(registers)}
             tags.extend((seen.ino, key, value, folder.job) for key, value in own.items())
         for ino in piece.gone:
@@ -169,29 +173,28 @@ class Indexer:
         before = self._tables.counted([*piece.files, *piece.gone])
         self._tables.remove(before)
         self._tables.put(rows)
+        self._catalog.reports.note(unread)
         self._tables.put_own_tags(tags)
         self._count(before.values(), [row.counted() for row in rows])
 
-    def _row(self, seen: Seen, folder: _Folder, registers: Mapping[str, bytes]) -> FoundRow:
+    def _row(self, seen: Seen, folder: _Folder, registers: Mapping[str, bytes], slug: int) -> FoundRow:
         path = (*folder.path, seen.name)
         link = seen.kind == Kind.SYMLINK
-        form = registers.get("@format")
+        form = None if seen.format in (None, "", "unknown") else seen.format.encode()
         mime = registers.get("mime_type") or namespace.guess_mime(seen.name).encode()
         return FoundRow(
-            seen.ino, folder.job, b"/".join(path), seen.name, link, self._word(self._type(path, registers)),
+            seen.ino, folder.job, b"/".join(path), seen.name, link, slug,
             self._word(mime), None if form is None else self._word(form), seen.size, seen.stored, seen.created_ns,
             seen.modified_ns, milliseconds_of(seen.stamp), _expiry(registers.get("expires_at")),
             registers.get("pinned") == b"1", seen.standing == Standing.RECOVERED,
             Digest.of(seen.target or b"") if link else None,
         )  # fmt: skip
 
-    def _type(self, path: tuple[bytes, ...], registers: Mapping[str, bytes]) -> bytes:
+    def _type(self, path: tuple[bytes, ...], registers: Mapping[str, bytes], seen: Seen) -> bytes:
         explicit = registers.get("type")
         if explicit:
             return explicit
-        kind = namespace.type_by_name(path, extra=self._types)
-        if kind is None and "@format" in registers:
-            kind = self._formats.get(registers["@format"].decode("utf-8", "surrogateescape"))
+        kind = namespace.type_by_name(path, extra=self._types) or seen.report_type
         return (kind or namespace.ArtifactType.CUSTOM.value).encode()
 
     def _word(self, text: bytes) -> int:
@@ -237,6 +240,14 @@ class _Sums(dict[tuple[int, ...], tuple[int, int, int]]):
     def add(self, key: tuple[int, ...], sign: int, row: Counted) -> None:
         artifacts, size, stored = self.get(key, (0, 0, 0))
         self[key] = artifacts + sign, size + sign * row.size, stored + sign * row.stored
+
+
+def _is_unread(seen: Seen, slug: bytes, path: tuple[bytes, ...]) -> bool:
+    """Whether somebody should look what it says; of what is in the bucket alone when it comes here."""
+    if seen.reader == READER or seen.place == Place.BUCKET:
+        return False
+    said = slug.decode("utf-8", "surrogateescape")
+    return may_be_report(said, b"/".join(path)) and (seen.size <= MOST_BYTES or is_typed(said))
 
 
 def _tags(registers: Mapping[str, bytes]) -> dict[str, bytes]:

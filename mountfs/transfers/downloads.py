@@ -14,6 +14,7 @@ import trio
 
 from mountfs.bucket.fetching import (
     absent,
+    bundles_of_several,
     fetch_bundle,
     is_large,
     jobs_naming,
@@ -189,6 +190,11 @@ class Downloads:
             large.finishing = False
             if large.wrong is not None:
                 self._drop_unread(large)
+
+    def expect(self, inos: Iterable[int]) -> None:
+        """Somebody is going to read all of these: what several of them lie in comes whole at the first."""
+        for bundle in bundles_of_several(self._ground, inos):
+            self._misses[bundle] = max(self._misses.get(bundle, 0), MISSES - 1)
 
     def _bundle_to_fetch(self, content: Content) -> tuple[int, int] | None:
         """(job, bundle) of the first place, when somebody missed another content of it before."""

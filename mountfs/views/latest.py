@@ -1,17 +1,14 @@
 """`.latest/<key>/<value>/`: the newest successful job of a tag, and names and types in the newest that have them."""
 
-from collections.abc import Iterator
 from typing import Final
 
 from mountfs import namespace
-from mountfs.catalog.search import JobThen, Search
+from mountfs.catalog.search import Search
 from mountfs.compare.baseline import Candidate, Choice, Wanted, latest
+from mountfs.views.candidates import candidate, newest_jobs
 from mountfs.views.nodes import Latest
 
 JOB_NAME: Final = b".job"
-MOST_JOBS: Final = 1000
-"""Jobs that are looked at for one name, newest first."""
-PAGE: Final = 16
 
 
 class LatestJobs:
@@ -36,35 +33,17 @@ class LatestJobs:
     def choice(self, wanted: Wanted) -> Choice:
         """Which job is taken, and why no other: of all that were looked at."""
         looked: list[Candidate] = []
-        for then in self._jobs():
-            looked.append(self._candidate(then, wanted))
+        for then in newest_jobs(self._search, self._node.key, self._node.value):
+            looked.append(candidate(self._search, then, wanted))
             if latest(looked[-1:], wanted).chosen is not None:
                 break
         return latest(looked, wanted)
 
     def _newest(self, wanted: Wanted) -> tuple[bytes, int] | None:
-        for then in self._jobs():
-            if latest([self._candidate(then, wanted)], wanted).chosen is not None:
+        for then in newest_jobs(self._search, self._node.key, self._node.value):
+            if latest([candidate(self._search, then, wanted)], wanted).chosen is not None:
                 return then.name, then.ino
         return None
-
-    def _jobs(self) -> Iterator[JobThen]:
-        after: JobThen | None = None
-        values = self._search.values
-        for _ in range(MOST_JOBS // PAGE):
-            page = values.newest_tagged(self._node.key, self._node.value, after=after, limit=PAGE)
-            yield from page
-            if len(page) < PAGE:
-                return
-            after = page[-1]
-
-    def _candidate(self, then: JobThen, wanted: Wanted) -> Candidate:
-        """What the choice needs to know of a job, and no more."""
-        types = frozenset(self._search.values.types_in(then.ino)) if wanted.type is not None else frozenset[str]()
-        names = frozenset[bytes]()
-        if wanted.name is not None and self._search.has_name(then.ino, wanted.name):
-            names = frozenset({wanted.name})
-        return Candidate(then.name, self._search.values.job_tags(then.ino), then.newest_ms, types, names)
 
     # -- what the view lists --------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mountfs.reports.model import Parsed, Unknown, Unreadable
 from mountfs.reports.reading import detect, read
 from mountfs.reports.shape import Json, parse
-from mountfs.reports.summaries import summarize
+from mountfs.reports.summaries import KIND_OF_FORMAT, kind_of, summarize
 from mountfs.reports.wire import decode, encode
 from tests.reports import samples
 
@@ -187,3 +187,11 @@ def _with(value: Json, place: int, new: Json) -> tuple[Json, int]:
             items.append(item)
         return items, place
     return value, place
+
+
+@pytest.mark.parametrize("name", samples.FORMATS)
+def test_of_each_format_it_is_known_what_its_reports_are_about(name: str) -> None:
+    """So that one that cannot be read is missed where it should have been."""
+    answer = read(samples.content(name))
+    assert isinstance(answer, Parsed)
+    assert KIND_OF_FORMAT[answer.format] == kind_of(answer.report)

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 from mountfs.catalog.schema.bucket import BUCKET
 from mountfs.catalog.schema.first import FIRST
 from mountfs.catalog.schema.index import INDEX
+from mountfs.catalog.schema.reports import REPORTS
 
 APPLICATION_ID = 0x6D746673  # "mtfs"
 
-MIGRATIONS: tuple[tuple[str, str], ...] = (("first", FIRST), ("bucket", BUCKET), ("index", INDEX))
+MIGRATIONS: tuple[tuple[str, str], ...] = (("first", FIRST), ("bucket", BUCKET), ("index", INDEX), ("reports", REPORTS))
 VERSION = len(MIGRATIONS)
 
 

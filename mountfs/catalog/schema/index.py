@@ -127,7 +127,7 @@ CREATE TRIGGER found_stored AFTER UPDATE OF stored ON content WHEN new.stored <>
         WHERE content = new.id AND ino <= (SELECT noted_to FROM indexing) ON CONFLICT (ino) DO NOTHING;
 END;
 CREATE TRIGGER found_said AFTER INSERT ON register
-WHEN (substr(new.name, 1, 4) = 'tag:' OR new.name IN ('type', 'mime_type', 'expires_at', 'pinned', '@format'))
+WHEN (substr(new.name, 1, 4) = 'tag:' OR new.name IN ('type', 'mime_type', 'expires_at', 'pinned'))
     AND (new.ino <= (SELECT noted_to FROM indexing) OR (SELECT kind FROM entry WHERE ino = new.ino) = 2) BEGIN
     INSERT INTO changed VALUES (new.ino, 0, x'') ON CONFLICT (ino) DO UPDATE SET after = x'';
 END;

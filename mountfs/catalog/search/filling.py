@@ -9,10 +9,10 @@ from mountfs.catalog.tables import Row, Tables
 _MARKS: Final = ",".join("?" * WIDTH)
 _SEEN: Final = (
     "e.ino, e.parent, e.name, e.kind, e.size, coalesce(c.stored, 0), e.birth_ns, e.mtime_ns, e.stamp, e.standing,"
-    " e.target"
+    " e.target, e.content, c.place, r.reader, r.format, r.type"
 )
-_FROM: Final = " FROM entry e LEFT JOIN content c ON c.id = e.content "
-_SAID: Final = "(name IN ('type', 'mime_type', 'expires_at', 'pinned', '@format') OR substr(name, 1, 4) = 'tag:')"
+_FROM: Final = " FROM entry e LEFT JOIN content c ON c.id = e.content LEFT JOIN report r ON r.digest = c.digest "
+_SAID: Final = "(name IN ('type', 'mime_type', 'expires_at', 'pinned') OR substr(name, 1, 4) = 'tag:')"
 
 
 class Seen(NamedTuple):
@@ -29,6 +29,11 @@ class Seen(NamedTuple):
     stamp: str
     standing: str
     target: bytes | None
+    content: int | None
+    place: str | None
+    reader: int | None  # that has looked at it as a report; with what it found: format and type, '' where none
+    format: str | None
+    report_type: str | None
 
 
 class FoundRow(NamedTuple):

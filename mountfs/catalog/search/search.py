@@ -5,11 +5,12 @@ Nothing is shared with the writer, so that a worker thread or another process ca
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 from mountfs.catalog.connection import open_connection, translated
+from mountfs.catalog.reports import ReportTables
 from mountfs.catalog.search.answers import NEWEST, Below, Cursor, Found, JobFound, Order, Page, Sum
 from mountfs.catalog.search.compiling import Compiler, Sql, both, fits_raw
 from mountfs.catalog.search.drivers import Drivers
@@ -34,6 +35,7 @@ class Search:
         self._words: dict[int, str] = {}
         self.values = Values(self._run, self._snapshot)
         self.units = Units(self._run, self._snapshot)
+        self.reports = ReportTables(self._run, _no_writes)
         connection.create_function("fits", 2, fits_raw, deterministic=True)
 
     @classmethod
@@ -206,3 +208,7 @@ class Search:
             raise translated(error, self._path) from error
         finally:
             self._db.execute("ROLLBACK")
+
+
+def _no_writes(sql: str, rows: Iterable[Sequence[Value]]) -> None:
+    raise AssertionError("a reader's connection")

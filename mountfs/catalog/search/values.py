@@ -134,6 +134,46 @@ class Values:
             )
             return [bytes(text).decode("utf-8", "surrogateescape") for (text,) in rows]
 
+    def pinned(self, *, most: int = 10_000) -> list[int]:
+        """Jobs, directories and artifacts that are pinned themselves."""
+        sql = "SELECT ino FROM register WHERE name = 'pinned' AND gone = 0 AND value = x'31' LIMIT ?"
+        with self._snapshot():
+            return [int(ino) for (ino,) in self._run(sql, (most,))]
+
+    def job_of(self, ino: int) -> tuple[JobThen, bytes] | None:
+        """The job that an entry is or lies in, and its path below that; None where nothing is in the job."""
+        path: list[bytes] = []
+        with self._snapshot():
+            while row := self._run("SELECT parent, name FROM entry WHERE ino = ? AND ino <> 1", (ino,)).fetchone():
+                parent, name = int(row[0]), bytes(row[1])
+                if parent == 1:
+                    newest = self._run("SELECT newest_ms FROM holding WHERE job = ?", (ino,)).fetchone()
+                    return None if newest is None else (JobThen(ino, name, int(newest[0])), b"/".join(reversed(path)))
+                path.append(name)
+                ino = parent
+        return None
+
+    def types_below(self, job: int, path: bytes) -> list[str]:
+        """The types of what is at and below a path of a job."""
+        if not path:
+            return self.types_in(job)
+        sql = (
+            "SELECT DISTINCT w.text FROM found f INDEXED BY found_path JOIN word w ON w.id = f.type"
+            " WHERE f.job = ? AND (f.path = ? OR (f.path > ? AND f.path < ?)) ORDER BY 1"
+        )
+        with self._snapshot():
+            rows = self._run(sql, (job, path, path + b"/", path + b"0"))  # 0 is what comes after /
+            return [bytes(text).decode("utf-8", "surrogateescape") for (text,) in rows]
+
+    def size_of(self, job: int, slug: str | None = None) -> int | None:
+        """Plain bytes of a job, or of what has a type in it; None where there is nothing."""
+        of_job = "SELECT size FROM holding WHERE job = ?"
+        of_type = "SELECT size FROM tally WHERE job = ? AND type = (SELECT id FROM word WHERE text = ?)"
+        with self._snapshot():
+            found = self._run(of_job, (job,)) if slug is None else self._run(of_type, (job, slug.encode()))
+            row = found.fetchone()
+            return None if row is None else int(row[0])
+
 
 def _of_both(select: str) -> str:
     """Tags of jobs, and those that something in them says for itself."""
