@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mountfs.api.trends import HistoryFound, TrendFound
     from mountfs.compare.values import Options
     from mountfs.config import Settings
+    from mountfs.query import Query
 
 __all__ = ["AsyncArtifactStore", "open_store"]
 
@@ -76,6 +77,14 @@ class AsyncArtifactStore:
         self, prefix: Key = "", *, recursive: bool = True, limit: int | None = LIST_LIMIT
     ) -> AsyncIterator[Artifact]:
         found = self._store.list(prefix, recursive=recursive, limit=limit)
+        while page := await _in_thread(lambda: tuple(islice(found, PAGE))):
+            for artifact in page:
+                yield artifact
+
+    async def find(
+        self, wanted: "str | Query" = "*", *, sort: str = "-published", limit: int | None = LIST_LIMIT
+    ) -> AsyncIterator[Artifact]:
+        found = self._store.find(wanted, sort=sort, limit=limit)
         while page := await _in_thread(lambda: tuple(islice(found, PAGE))):
             for artifact in page:
                 yield artifact
