@@ -41,7 +41,8 @@ class StateDirectory:
         check_place(self.path, mountpoint=mountpoint)
         self._refuse_what_is_not_ours()
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for missing in reversed([one for one in (self.path, *self.path.parents) if not one.exists()]):
+                missing.mkdir(mode=0o700, exist_ok=True)  # `parents` would make those with all that the umask allows
             os.chmod(self.path, 0o700)
         except OSError as error:
             raise EnvironmentProblem(

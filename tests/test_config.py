@@ -82,6 +82,14 @@ def problems(source: object, home: dict[str, str], work: Path, **environ: str) -
 # Defaults, presets, layers
 
 
+def test_a_bucket_in_the_state_directory_is_refused(home: dict[str, str], work: Path) -> None:
+    """What a start clears away there would be the bucket's."""
+    for state, bucket in (("/a/state", "/a/state"), ("/a/state", "/a/state/incoming"), ("/a/b/state", "/a/b")):
+        settings = {"state": state, "storage": {"backend": "directory", "directory": {"path": bucket}}}
+        (problem,) = problems(settings, home, work)
+        assert "overlap" in problem
+
+
 def test_without_any_file_nothing_leaves_nothing_expires_and_nothing_is_limited(
     home: dict[str, str], work: Path
 ) -> None:

@@ -18,7 +18,7 @@ def take(ground: Ground) -> Steps[bool]:
     """Whether this machine may do maintenance now; for ten minutes, or until it takes the lease again."""
     holder, until_ms = yield from _read()
     now_ms = ground.now_ms()
-    if holder != ground.stamps.writer and until_ms > now_ms:
+    if holder != ground.stamps.writer and now_ms < until_ms <= now_ms + 2 * LEASE_MS:  # nobody takes it for longer
         return False
     if holder != ground.stamps.writer or until_ms - now_ms < LEASE_MS // 2:
         yield from _write(ground, until_ms=now_ms + LEASE_MS)
@@ -38,7 +38,7 @@ def _read() -> Steps[tuple[str, int]]:
         fetched = yield from ask(Get(objects.LEASE, MOST_BYTES))
         said = json.loads(fetched.data)
         return str(said["holder"]), int(said["until_ms"])
-    except (ObjectMissing, ValueError, KeyError, TypeError, RecursionError):
+    except (ObjectMissing, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return "", 0
 
 

@@ -55,6 +55,9 @@ INTERRUPTED = 130
 PIPE_CLOSED = 141
 
 
+_HELD: list[TextIO] = []
+"""What stands in for stdout: were it closed with its last name, the next file of ours would get what is printed."""
+
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -183,6 +186,7 @@ def _open_what_is_closed() -> None:
         pass
     if sys.stdout is None:
         sys.stdout = open(descriptor, "w", encoding="utf-8")  # noqa: SIM115  # for as long as we live
+        _HELD.append(sys.stdout)
     else:
         os.close(descriptor)
     if sys.stderr is None:

@@ -63,6 +63,8 @@ def _bucket_fields(bucket: Mapping[str, object]) -> Iterator[tuple[str, str]]:
     here = int(_number(bucket["here"])) + int(_number(bucket["drafts"]))
     most = int(_number(bucket["cache"]))
     yield "set aside", str(bucket["set_aside"]) if bucket["set_aside"] else ""
+    lost = int(_number(bucket["conflicts"]))
+    yield "conflicts", f"{lost} contents lost against later ones of others: `mountfs trash list`" if lost else ""
     refused = int(_number(bucket["refused_lines"]))
     yield "refused", f"{refused} bundles or lines of the bucket that cannot be right" if refused else ""
     yield "feed", f"not told yet: {bucket['untold']}" if bucket.get("untold") else ""

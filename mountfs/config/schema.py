@@ -330,11 +330,15 @@ def _places_inside_the_mount(settings: Settings) -> list[tuple[str, str]]:
     directory = settings.storage.directory
     places = {"state": settings.state, "storage.directory.path": directory.path if directory else None}
     mountpoint = settings.mountpoint
-    return [
+    found = [
         (key, "lies below the mountpoint; allowed: a place outside of it")
         for key, place in places.items()
         if place is not None and (place == mountpoint or mountpoint in place.parents)
     ]
+    state, bucket = places.values()
+    if state is not None and bucket is not None and values.overlap(state, bucket):
+        found.append(("storage.directory.path", "and `state` overlap; allowed: two places, neither in the other"))
+    return found
 
 
 def _unknown_types(settings: Settings) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 import contextlib
 import re
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -176,3 +177,8 @@ def is_loopback(url: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def overlap(one: Path, other: Path) -> bool:
+    """Whether two paths are one place, or one lies in the other."""
+    return one == other or one in other.parents or other in one.parents

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mountfs import namespace
+from mountfs.errors import ConfigError
 from mountfs.store.options import Options
 
 if TYPE_CHECKING:
@@ -58,7 +59,14 @@ def service_of(
     settings: "Settings", *, mountpoint: Path, state: Path, allow_other: bool = False, auto_unmount: bool = False,
     read_only: bool = False,
 ) -> Service:  # fmt: skip
-    """The mount that these settings describe, at this place."""
+    """The mount that these settings describe, at this place. Raises ConfigError for a bucket in the state directory."""
+    from mountfs.config.values import overlap
+
+    bucket = settings.storage.directory
+    if bucket is not None and overlap(bucket.path.resolve(), state):
+        raise ConfigError(
+            f"storage.directory.path {bucket.path} and the state directory {state} overlap: use two places"
+        )
     return Service(
         mountpoint,
         state,

@@ -135,10 +135,10 @@ class Answering(pyfuse3.Operations):
                 raise CacheFull(str(lack)) from lack
             await self.bucket.cache.make_room(lack, until=until)
 
-    def _made(self, parent: int, name: bytes) -> None:
+    def _made(self, parent: int, name: bytes, pid: int) -> None:
         """Whoever looked for this name did so to make it."""
         if self.bucket is not None:
-            self.bucket.made(parent, name)
+            self.bucket.made(parent, name, pid)
 
     def _attributes(self, entry: Entry) -> EntryAttributes:
         live = self._files.live.get(entry.ino)

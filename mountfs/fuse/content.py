@@ -44,7 +44,7 @@ class ContentRequests(Answering):
                 raise
             found = self._tree.lookup(parent_inode, name)
             return await self.open(InodeT(found.ino), flags, ctx), self._attributes(found)
-        self._made(parent_inode, name)
+        self._made(parent_inode, name, ctx.pid)
         return self._handle(live, write=True, pid=ctx.pid), self._attributes(live.entry)
 
     @answers

@@ -25,15 +25,15 @@ class NameRequests(Answering):
             return self._attributes(self._tree.entry(self._tree.entry(parent_inode).parent))
         found = self._tree.find(parent_inode, name)
         if self.bucket is not None:
-            found = await self._looked(self.bucket, parent_inode, name, found)
+            found = await self._looked(self.bucket, parent_inode, name, found, ctx.pid)
         if found is None:
             raise FUSEError(errno.ENOENT)
         return self._attributes(found)
 
-    async def _looked(self, bucket: Bucket, parent: int, name: bytes, found: Entry | None) -> Entry | None:
+    async def _looked(self, bucket: Bucket, parent: int, name: bytes, found: Entry | None, pid: int) -> Entry | None:
         """The entry, after the bucket was asked where that is worth waiting for."""
         if parent != ROOT_INO:
-            await bucket.into(parent, missing=name if found is None else None)
+            await bucket.into(parent, missing=name if found is None else None, pid=pid)
         elif found is None:
             await bucket.look(name)
         else:
@@ -59,14 +59,14 @@ class NameRequests(Answering):
         live = self._tree.create_file(parent_inode, name, stat.S_IMODE(mode), Owner(ctx.uid, ctx.gid))
         self._files.publish(live, Standing.CLOSED)
         self._files.release(live, write=True)
-        self._made(parent_inode, name)
+        self._made(parent_inode, name, ctx.pid)
         return self._attributes(live.entry)
 
     @answers
     async def mkdir(self, parent_inode: InodeT, name: FileNameT, mode: ModeT, ctx: RequestContext) -> EntryAttributes:
         mode_bits = stat.S_IMODE(mode) & ~ctx.umask
         made = self._tree.make_directory(parent_inode, name, mode_bits, Owner(ctx.uid, ctx.gid))
-        self._made(parent_inode, name)
+        self._made(parent_inode, name, ctx.pid)
         return self._attributes(made)
 
     @answers
@@ -74,7 +74,7 @@ class NameRequests(Answering):
         self, parent_inode: InodeT, name: FileNameT, target: FileNameT, ctx: RequestContext
     ) -> EntryAttributes:
         made = self._tree.make_symlink(parent_inode, name, target, Owner(ctx.uid, ctx.gid))
-        self._made(parent_inode, name)
+        self._made(parent_inode, name, ctx.pid)
         return self._attributes(made)
 
     @answers
@@ -105,7 +105,7 @@ class NameRequests(Answering):
             parent_inode_old, name_old, parent_inode_new, name_new,
             replace=not flags & pyfuse3.RENAME_NOREPLACE, exchange=exchange,
         )  # fmt: skip
-        self._made(parent_inode_new, name_new)
+        self._made(parent_inode_new, name_new, ctx.pid)
         self._wake()
 
     @answers

@@ -7,7 +7,7 @@ Content that comes from elsewhere comes under a new inode number: who has the ol
 no page of the two is ever mixed.
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 
 from mountfs.clock import nanoseconds_of, writer_of
@@ -37,6 +37,9 @@ from mountfs.store.registers import (
 )
 from mountfs.store.trash import Trash
 
+CONFLICTS = "conflicts"
+"""How many contents of this machine lost against others', in the catalog's meta."""
+
 
 @dataclass(slots=True)
 class Changes:
@@ -46,7 +49,6 @@ class Changes:
     inos: set[int] = field(default_factory=set)  # attributes that changed
     grown: set[int] = field(default_factory=set)  # files with more at their end: pages may hold the old one
     postponed: bool = False  # somebody is writing a file whose content changed elsewhere
-    lost: int = 0  # contents of this machine that another's took the place of
 
 
 class Paths(PathStates):
@@ -61,6 +63,7 @@ class Paths(PathStates):
         self._trash = trash
         self._owner = owner
         self._recorded_owner = recorded_owner
+        self.on_conflict: Callable[[Where, str, str], None] = lambda where, winner, loser: None
 
     # -- applying -----------------------------------------------------------------------------------------
 
@@ -405,6 +408,11 @@ class Paths(PathStates):
         self._files.grown(entry.ino)
         changes.grown.add(entry.ino)
 
+    def _count_conflict(self, where: Where, *, loser: str, winner: str) -> None:
+        """What this machine wrote and nobody has seen yet lost against what another wrote later: it is in the trash."""
+        self._catalog.set_meta(CONFLICTS, str(int(self._catalog.meta(CONFLICTS) or 0) + 1))
+        self.on_conflict(where, winner, loser)
+
     def _replace(
         self, where: Where, entry: Entry, old: PathState, new: PathState, content: ContentValue, changes: Changes
     ) -> None:
@@ -414,7 +422,8 @@ class Paths(PathStates):
         if entry.owed & Owed.CLEAR and new.clear == entry.stamp:
             self._tables.put_past(where.job, where.path, "", entry.stamp, owed=True)
             self._owing.has_past(where.job)
-        changes.lost += bool(entry.owed & Owed.CONTENT)
+        if entry.owed & Owed.CONTENT:
+            self._count_conflict(where, loser=entry.stamp, winner=row.stamp)
         self._trash.take(entry, "overwritten elsewhere")
         self._tables.hand_registers(entry.ino, row.ino)
         self._catalog.delete_entry(entry.ino)

@@ -17,12 +17,12 @@ from mountfs.bucket.following import Follower
 from mountfs.bucket.healing import give_to_bucket
 from mountfs.bucket.requests import drive
 from mountfs.contents import FramedReader
-from mountfs.errors import CacheFull, MountfsError, RemoteUnavailable
+from mountfs.errors import CacheFull, MountfsError, RemoteDenied, RemoteUnavailable
 from mountfs.model import ROOT_INO, Entry
 from mountfs.remote.counting import Counting
 from mountfs.remote.protocol import Remote
 from mountfs.store.live import LiveFile
-from mountfs.store.paths import Changes
+from mountfs.store.paths import CONFLICTS, Changes
 from mountfs.store.store import Store
 from mountfs.transfers.asked import Asked
 from mountfs.transfers.cache import Cache
@@ -169,6 +169,7 @@ class Bucket:
                 await self.connect(seconds=max(self.manner.look_seconds, 5.0))
             except MountfsError as error:
                 self.carrier.down = str(error)
+                self.carrier.refusal = error if isinstance(error, RemoteDenied) else None
                 if not error.waiting_helps:
                     if str(self.refused_by) != str(error):
                         log.error("%s", error)
@@ -202,14 +203,15 @@ class Bucket:
     async def look(self, name: bytes) -> None:
         await self.looks.look(name)
 
-    async def into(self, ino: int, *, missing: bytes | None = None) -> None:
-        """Somebody looks at what lies in a directory, or at a file; `missing` is a name that is not known there."""
+    async def into(self, ino: int, *, missing: bytes | None = None, pid: int = 0) -> None:
+        """Somebody looks at what lies in a directory, or at a file; `missing` is a name that is not known there, and
+        `pid` the process that looks for it."""
         if ino != ROOT_INO:
-            await self.looks.into(ino, missing=missing)
+            await self.looks.into(ino, missing=missing, pid=pid)
 
-    def made(self, parent: int, name: bytes) -> None:
+    def made(self, parent: int, name: bytes, pid: int) -> None:
         """Who had looked for that name was about to make it, and no more."""
-        self.looks.made(parent, name)
+        self.looks.made(parent, name, pid)
 
     def noticed(self, ino: int) -> None:
         """Somebody asks for attributes, which the kernel forgets early so that we hear of it."""
@@ -314,6 +316,7 @@ class Bucket:
                 {"key": _key(self.ground.tables.job_name(job), path), "reason": reason}
                 for _id, job, path, _ms, reason, _record in aside[:ASIDE_SHOWN]
             ],
+            "conflicts": int(self.store.catalog.meta(CONFLICTS) or 0),
             "refused_lines": sum(1 for _ in self.ground.odd.all()),
             "odd": [
                 {"job": _key(self.ground.tables.job_name(job), b""), "reason": sentence}

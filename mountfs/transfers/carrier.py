@@ -13,7 +13,7 @@ import trio.lowlevel
 
 from mountfs.bucket.requests import MakeRoom, Pause, Request, Steps, Together, Work
 from mountfs.clock import Clock
-from mountfs.errors import CacheFull, MountfsError, RemoteUnavailable
+from mountfs.errors import CacheFull, MountfsError, RemoteDenied, RemoteUnavailable
 from mountfs.remote.protocol import Remote
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ class Carrier:
     ) -> None:
         self.remote = remote
         self.down: str | None = None
+        self.refusal: RemoteDenied | None = None  # why it is not even connected
         self.answers = 0  # so far: who waits can tell whether any keep coming
         self._answered = trio.current_time()
         self._asked: dict[object, float] = {}  # requests under way, and since when; the oldest first
@@ -105,7 +106,7 @@ class Carrier:
         """One request. Raises RemoteUnavailable, also when the bucket went down meanwhile and somebody waits."""
         if self.down is not None:
             if urgent:
-                raise RemoteUnavailable(self.down)
+                raise self.lack(self.down)
             await self._up.wait()
         began_ms = self._clock.now_ns() // 1_000_000
         with trio.CancelScope() as scope:
@@ -138,6 +139,10 @@ class Carrier:
 
     # -- is it there --------------------------------------------------------------------------------------
 
+    def lack(self, sentence: str) -> RemoteUnavailable | RemoteDenied:
+        """The error of who needs it now: it does not answer, or it refuses us, which waiting does not mend."""
+        return RemoteUnavailable(sentence) if self.refusal is None else RemoteDenied(sentence)
+
     def mark_down(self, why: str) -> None:
         """It does not answer: whoever waits is told so at once."""
         if self.down is not None:
@@ -151,7 +156,7 @@ class Carrier:
 
     def came_up(self) -> None:
         """It answers: who waited goes on."""
-        self.down = None
+        self.down = self.refusal = None
         self._up.set()
 
     def end(self) -> None:

@@ -204,7 +204,8 @@ class Downloads:
     async def _wait(self, key: object, work: Callable[[], Awaitable[None]]) -> None:
         """Share one download; past our patience it goes on alone."""
         if self._carrier.down is not None:
-            raise RemoteUnavailable(f"not on this machine, and the bucket does not answer: {self._carrier.down}")
+            does = "does not answer" if self._carrier.refusal is None else "refuses"
+            raise self._carrier.lack(f"not on this machine, and the bucket {does}: {self._carrier.down}")
         if self._waiting >= MOST_WAITING:
             raise RemoteUnavailable(f"{self._waiting} others wait for content of the bucket: try again")
         flight = self._flights.get(key)

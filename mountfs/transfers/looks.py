@@ -65,6 +65,7 @@ class Looks:
         self._listed = float("-inf")
         self._listing_error: MountfsError | None = None
         self._refused: dict[int, list[str]] = {}  # as it was logged
+        self._makers: dict[tuple[int, int], None] = {}  # (job, process) that made something in it
 
     # -- names in the root ----------------------------------------------------------------------------------
 
@@ -125,14 +126,17 @@ class Looks:
 
     # -- looking into a job -----------------------------------------------------------------------------------
 
-    async def into(self, ino: int, *, missing: bytes | None = None) -> None:
-        """Somebody looks at or below an entry: a job of which only the name is known is read first.
+    async def into(self, ino: int, *, missing: bytes | None = None, pid: int = 0) -> None:
+        """Somebody looks at or below an entry: a job of which only the name is known is read first, and one that nobody
+        has looked at for a while is read again where only looking tells of others.
 
-        `missing` is what he looks for and is not known: he may be about to make it (`made`).
+        `missing` is what he, the process `pid`, looks for and is not known: he may be about to make it (`made`).
         """
         job = self._job_of(ino)
         if job is None:
             return
+        if self._is_first_look(job, missing, pid):
+            await self._look_again(job)
         if missing is None:
             self._watch(job, trio.current_time())
         else:
@@ -142,6 +146,25 @@ class Looks:
         if not self._ground.tables.listed_ms(job) and self._is_only_named(job):
             await self.look_into(self._ground.tables.job_name(job))
         self._jobs[ino] = job
+
+    def _is_first_look(self, job: int, missing: bytes | None, pid: int) -> bool:
+        """Whether what others flushed may be missing here, and be what he looks for. A process that makes files in the
+        job looks for each name before it makes it: that is no looking, and a job of many files would cost a request
+        every two seconds."""
+        if not self._lazy() or self._carrier.down is not None:
+            return False
+        if trio.current_time() - self._refreshed.get(job, float("-inf")) < self._refresh_seconds:
+            return False
+        return job not in self._looked if missing is None else (job, pid) not in self._makers
+
+    async def _look_again(self, job: int) -> None:
+        """Wait until it was read; where the bucket is silent what is known here has to do."""
+        name = self._ground.tables.job_name(job)
+        event = self._looking.get(name)
+        if event is None:
+            event = self._looking[name] = trio.Event()
+            self._nursery.start_soon(self._first_look, name, event)
+        await self._wait_for(event)
 
     def noticed(self, ino: int) -> None:
         """Somebody looks at an entry: its job is refreshed from now on, if the bucket can know it."""
@@ -165,9 +188,15 @@ class Looks:
         names = self._ground.ledger.path(ino)
         return self._ground.tables.job_id(names[0]) if names else None
 
-    def made(self, parent: int, name: bytes) -> None:
+    def made(self, parent: int, name: bytes, pid: int) -> None:
         """The kernel looks for each name before it makes it: who only writes does not look, and costs no requests."""
         self._missed.pop((parent, name), None)
+        job = self._job_of(parent)
+        if job is not None:
+            self._makers.pop((job, pid), None)
+            self._makers[job, pid] = None
+            if len(self._makers) > MOST_WATCHED:
+                del self._makers[next(iter(self._makers))]
 
     def _count_missed(self, now: float) -> None:
         """Who looked for a name that is not there, and did not make it at once, did look."""
@@ -179,7 +208,7 @@ class Looks:
     async def look_into(self, name: bytes) -> None:
         """As `look`, for a name that the root has. Raises RemoteUnavailable where nothing is known of what it holds."""
         if self._carrier.down is not None:
-            raise RemoteUnavailable(f"nothing is known of this job here, and: {self._carrier.down}")
+            raise self._carrier.lack(f"nothing is known of this job here, and: {self._carrier.down}")
         event = self._looking.get(name)
         if event is None:
             event = self._looking[name] = trio.Event()
@@ -261,7 +290,7 @@ class Looks:
         if not self._lazy() or trio.current_time() - self._listed < self._refresh_seconds:
             return
         if self._carrier.down is not None:
-            raise RemoteUnavailable(f"the jobs in the bucket cannot be listed: {self._carrier.down}")
+            raise self._carrier.lack(f"the jobs in the bucket cannot be listed: {self._carrier.down}")
         event = self._listing
         if event is None:
             event = self._listing = trio.Event()

@@ -86,6 +86,10 @@ def test_credentials_that_stop_working_leave_the_mount_serving(
     shown = json.loads(machine.mountfs("show", "job/more", "--json").stdout)
     assert shown["state"] == "failed"
     assert os.getxattr(machine.path / "job/file", "user.mountfs.state") == b"remote"
+    assert machine.mountfs("evict", "job/file").returncode == 0
+    with pytest.raises(PermissionError):  # it is refused, and waiting does not help
+        (machine.path / "job/file").read_bytes()
+    assert machine.mountfs("cat", "job/file").returncode == 6
     machine.stop()
     machine.also = {}
     machine.start()

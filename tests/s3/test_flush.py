@@ -57,6 +57,19 @@ def in_bucket(machines: Machines, job: str) -> bool:
 # -- what exit 0 means ------------------------------------------------------------------------------------------
 
 
+def test_a_content_that_lost_is_counted_and_kept(machine: Machine, two: Two, job: str) -> None:
+    """DESIGN §2: it is in the trash, and `status` says how many there were."""
+    other, before = two[1], machine.bucket_status()["conflicts"]
+    path = write(machine, f"{job}/report", b"the earlier one")
+    write(other, f"{job}/report", b"the later one")
+    other.flush()
+    eventually(lambda: (os.listdir(path.parent), path.read_bytes())[1], b"the later one")
+    assert machine.bucket_status()["conflicts"] == int(str(before)) + 1
+    assert "lost against later ones" in machine.mountfs("status").stdout
+    assert f"{job}/report" in machine.mountfs("trash", "list").stdout
+    assert machine.mountfs("flush").returncode == 0
+
+
 def test_after_a_flush_another_machine_sees_it_all(machine: Machine, two: Two, job: str) -> None:
     _, there = two
     write(machine, f"{job}/report.xml", b"<testsuite/>" * 1000)

@@ -264,3 +264,36 @@ def test_a_tool_that_wipes_the_tree_leaves_jobs_of_others_as_they_were(others_jo
         for machine in others_job:
             assert {name: (machine.path / "theirs" / name).read_bytes() for name in "012"} == expected
     eventually(lambda: (here.path / "ours/file").exists(), False)
+
+
+LAZY = {"sync": {"mode": "lazy"}}
+
+
+@pytest.fixture
+def lazy_and_full(make_machine: Machines) -> Two:
+    """A runner that reads only what it looks at, and another machine."""
+    return make_machine(settings=LAZY), make_machine()
+
+
+def test_the_last_of_a_matrix_sees_the_shards_of_others(lazy_and_full: Two, job: str) -> None:
+    """It wrote to the job itself, and looks at it only now: a first look, which sees what was flushed."""
+    lazy, other = lazy_and_full
+    write(lazy, f"{job}/one", b"1")
+    lazy.flush()
+    write(other, f"{job}/two", b"2")
+    other.flush()
+    with pytest.raises(FileNotFoundError):
+        (lazy.path / job / "three").read_bytes()
+    seen = subprocess.run(["cat", lazy.path / job / "two"], capture_output=True, check=False)  # not who wrote to it
+    assert (seen.stdout, seen.stderr) == (b"2", b"")
+
+
+def test_after_a_restart_a_runner_sees_what_came_meanwhile(lazy_and_full: Two, job: str) -> None:
+    lazy, other = lazy_and_full
+    write(lazy, f"{job}/one", b"1")
+    lazy.flush()
+    lazy.stop()
+    write(other, f"{job}/two", b"2")
+    other.flush()
+    lazy.start()
+    assert sorted(os.listdir(lazy.path / job)) == ["one", "two"]

@@ -67,3 +67,13 @@ def test_a_directory_of_others_is_not_taken_for_the_state(tmp_path: Path) -> Non
         Store.open(tmp_path / "etc")
     assert (tmp_path / "etc").stat().st_mode & 0o777 == 0o755
     assert os.listdir(tmp_path / "etc") == ["passwd"]
+
+
+def test_directories_on_the_way_are_for_nobody_else_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        Store.open(tmp_path / "state" / "mountfs" / "one").close()
+    finally:
+        os.umask(before)
+    for made in ("state", "state/mountfs", "state/mountfs/one"):
+        assert (tmp_path / made).stat().st_mode & 0o777 == 0o700
