@@ -28,7 +28,7 @@ class ListingRequests(Answering):
         if inode == ROOT_INO:
             await bucket.list_root(seconds=self.waiting.seconds)
         else:
-            await bucket.into(inode)
+            await bucket.into(inode, listing=True)
 
     @answers
     async def readdir(self, fh: FileHandleT, start_id: int, token: ReaddirToken) -> None:

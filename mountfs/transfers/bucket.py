@@ -203,11 +203,11 @@ class Bucket:
     async def look(self, name: bytes) -> None:
         await self.looks.look(name)
 
-    async def into(self, ino: int, *, missing: bytes | None = None, pid: int = 0) -> None:
+    async def into(self, ino: int, *, missing: bytes | None = None, pid: int = 0, listing: bool = False) -> None:
         """Somebody looks at what lies in a directory, or at a file; `missing` is a name that is not known there, and
-        `pid` the process that looks for it."""
+        `pid` the process that looks for it; `listing`: he wants to know all names."""
         if ino != ROOT_INO:
-            await self.looks.into(ino, missing=missing, pid=pid)
+            await self.looks.into(ino, missing=missing, pid=pid, listing=listing)
 
     def made(self, parent: int, name: bytes, pid: int) -> None:
         """Who had looked for that name was about to make it, and no more."""

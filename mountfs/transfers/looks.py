@@ -126,16 +126,17 @@ class Looks:
 
     # -- looking into a job -----------------------------------------------------------------------------------
 
-    async def into(self, ino: int, *, missing: bytes | None = None, pid: int = 0) -> None:
+    async def into(self, ino: int, *, missing: bytes | None = None, pid: int = 0, listing: bool = False) -> None:
         """Somebody looks at or below an entry: a job of which only the name is known is read first, and one that nobody
-        has looked at for a while is read again where only looking tells of others.
+        has looked at for a while is read again for who lists it or misses a name. Who finds what he looks for waits for
+        nobody: what is here is read whether the bucket answers or not.
 
         `missing` is what he, the process `pid`, looks for and is not known: he may be about to make it (`made`).
         """
         job = self._job_of(ino)
         if job is None:
             return
-        if self._is_first_look(job, missing, pid):
+        if (listing or missing is not None) and self._is_first_look(job, missing, pid):
             await self._look_again(job)
         if missing is None:
             self._watch(job, trio.current_time())
