@@ -41,8 +41,9 @@ class StateDirectory:
         check_place(self.path, mountpoint=mountpoint)
         self._refuse_what_is_not_ours()
         try:
-            for missing in reversed([one for one in (self.path, *self.path.parents) if not one.exists()]):
+            for missing in reversed([one for one in self.path.parents if not one.exists()]):
                 missing.mkdir(mode=0o700, exist_ok=True)  # `parents` would make those with all that the umask allows
+            self.path.mkdir(mode=0o700, exist_ok=True)
             os.chmod(self.path, 0o700)
         except OSError as error:
             raise EnvironmentProblem(

@@ -75,11 +75,15 @@ class Looks:
             return
         if self._absent.get(name, 0.0) > trio.current_time():
             return
+        await self._wait_for(self._begun(name))
+
+    def _begun(self, name: bytes) -> trio.Event:
+        """A look at a job, begun now unless one is under way; set when it has ended."""
         event = self._looking.get(name)
         if event is None:
             event = self._looking[name] = trio.Event()
             self._nursery.start_soon(self._first_look, name, event)
-        await self._wait_for(event)
+        return event
 
     async def _wait_for(self, event: trio.Event) -> bool:
         """Wait for a look: `look_seconds` where the bucket is silent, longer while it answers."""
@@ -160,12 +164,7 @@ class Looks:
 
     async def _look_again(self, job: int) -> None:
         """Wait until it was read; where the bucket is silent what is known here has to do."""
-        name = self._ground.tables.job_name(job)
-        event = self._looking.get(name)
-        if event is None:
-            event = self._looking[name] = trio.Event()
-            self._nursery.start_soon(self._first_look, name, event)
-        await self._wait_for(event)
+        await self._wait_for(self._begun(self._ground.tables.job_name(job)))
 
     def noticed(self, ino: int) -> None:
         """Somebody looks at an entry: its job is refreshed from now on, if the bucket can know it."""
@@ -210,11 +209,7 @@ class Looks:
         """As `look`, for a name that the root has. Raises RemoteUnavailable where nothing is known of what it holds."""
         if self._carrier.down is not None:
             raise self._carrier.lack(f"nothing is known of this job here, and: {self._carrier.down}")
-        event = self._looking.get(name)
-        if event is None:
-            event = self._looking[name] = trio.Event()
-            self._nursery.start_soon(self._first_look, name, event)
-        if not await self._wait_for(event):
+        if not await self._wait_for(self._begun(name)):
             raise RemoteUnavailable("nothing is known of this job here yet: the bucket takes too long")
 
     def _is_only_named(self, job: int) -> bool:

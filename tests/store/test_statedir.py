@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from mountfs import statedir
-from mountfs.errors import CatalogError, ConfigError
+from mountfs.errors import CatalogError, ConfigError, EnvironmentProblem
 from mountfs.store.store import Store
 
 TABLE = """\
@@ -77,3 +77,11 @@ def test_directories_on_the_way_are_for_nobody_else_whatever_the_umask(tmp_path:
         os.umask(before)
     for made in ("state", "state/mountfs", "state/mountfs/one"):
         assert (tmp_path / made).stat().st_mode & 0o777 == 0o700
+
+
+def test_a_file_where_the_state_should_be_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "file").chmod(0o644)
+    with pytest.raises(EnvironmentProblem, match="cannot be used"):
+        Store.open(tmp_path / "file")
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o644
