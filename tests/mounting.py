@@ -34,6 +34,7 @@ PLAIN = os.environ.get("MOUNTFS_TEST_PLAIN") == "1"
 
 READY_SECONDS = 30
 STOP_SECONDS = 60
+BUSY_SECONDS = 3.0
 
 _COMPLAINT = re.compile(r"\b(WARNING|ERROR|CRITICAL)\b|^Traceback |^Fatal Python error")
 
@@ -211,11 +212,7 @@ class Mounted:
         """Unmount, and return when the daemon has ended with 0 and nothing of it is left."""
         self._assert_not_ended()
         try:
-            said = subprocess.run(
-                ["fusermount3", "-u", str(self.path)], capture_output=True, text=True, timeout=STOP_SECONDS
-            )
-            if said.returncode != 0:
-                raise DaemonFailed(f"The mount could not be unmounted: {said.stderr}{_users_of(self.path)}")
+            self._unmount()
             code = self._running().wait(STOP_SECONDS)
         except (DaemonFailed, subprocess.TimeoutExpired) as problem:
             self.kill()
@@ -223,6 +220,19 @@ class Mounted:
         self._clear()
         if code != 0:
             raise DaemonFailed(f"The daemon ended with {code} after umount.\n{self._log_tail()}")
+
+    def _unmount(self) -> None:
+        """A moment's "busy" is waited for: whoever asks for every mount's space (df) holds each of them while it asks."""
+        patience = time.monotonic() + BUSY_SECONDS
+        while True:
+            said = subprocess.run(
+                ["fusermount3", "-u", str(self.path)], capture_output=True, text=True, timeout=STOP_SECONDS
+            )
+            if said.returncode == 0:
+                return
+            if "busy" not in said.stderr or time.monotonic() > patience:
+                raise DaemonFailed(f"The mount could not be unmounted: {said.stderr}{_users_of(self.path)}")
+            time.sleep(0.05)
 
     def kill(self) -> None:
         """SIGKILL the daemon as a power switch would, and wait until its mount is gone."""
