@@ -222,7 +222,7 @@ class Mounted:
             raise DaemonFailed(f"The daemon ended with {code} after umount.\n{self._log_tail()}")
 
     def _unmount(self) -> None:
-        """A moment's "busy" is waited for: whoever asks for every mount's space (df) holds each of them while it asks."""
+        """Waits while it is busy for a moment: whoever asks for the space of all mounts (df) holds each of them."""
         patience = time.monotonic() + BUSY_SECONDS
         while True:
             said = subprocess.run(

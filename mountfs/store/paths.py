@@ -7,7 +7,7 @@ Content that comes from elsewhere comes under a new inode number: who has the ol
 no page of the two is ever mixed.
 """
 
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 
 from mountfs.clock import nanoseconds_of, writer_of
@@ -63,6 +63,7 @@ class Paths(PathStates):
         self._trash = trash
         self._owner = owner
         self._recorded_owner = recorded_owner
+        self.on_conflict: Callable[[Where, str, str], None] = lambda where, winner, loser: None
 
     # -- applying -----------------------------------------------------------------------------------------
 
@@ -407,9 +408,10 @@ class Paths(PathStates):
         self._files.grown(entry.ino)
         changes.grown.add(entry.ino)
 
-    def _count_conflict(self) -> None:
+    def _count_conflict(self, where: Where, *, loser: str, winner: str) -> None:
         """What this machine wrote and nobody has seen yet lost against what another wrote later: it is in the trash."""
         self._catalog.set_meta(CONFLICTS, str(int(self._catalog.meta(CONFLICTS) or 0) + 1))
+        self.on_conflict(where, winner, loser)
 
     def _replace(
         self, where: Where, entry: Entry, old: PathState, new: PathState, content: ContentValue, changes: Changes
@@ -421,7 +423,7 @@ class Paths(PathStates):
             self._tables.put_past(where.job, where.path, "", entry.stamp, owed=True)
             self._owing.has_past(where.job)
         if entry.owed & Owed.CONTENT:
-            self._count_conflict()
+            self._count_conflict(where, loser=entry.stamp, winner=row.stamp)
         self._trash.take(entry, "overwritten elsewhere")
         self._tables.hand_registers(entry.ino, row.ino)
         self._catalog.delete_entry(entry.ino)
