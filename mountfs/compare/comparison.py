@@ -10,7 +10,6 @@ from mountfs.compare.findings import FindingChanges, compare_findings, findings_
 from mountfs.compare.outcomes import TestChanges, Tests, compare_tests, merged_tests
 from mountfs.compare.sides import Kind, Lack, Side, Which, lacks_of
 from mountfs.compare.values import Change, Options
-
 from mountfs.reports.model import Diff, Parsed
 
 Reports = Sequence[tuple[str, Parsed]]

@@ -147,7 +147,10 @@ def test_formats_that_differ_on_the_two_sides_are_told(store: ArtifactStore, bui
     """Numbers are compared all the same, and what cannot be is no gate's pass."""
     for name, files in {
         "lines": {"junit.xml": junit(a="P", b="P"), "coverage.xml": cobertura(80)},
-        "rates": {"tap.tap": b"TAP version 13\n1..1\nnot ok 1 - b\n", "coverage.json": b'{"line_rate": 0.7, "files": {}}'},
+        "rates": {
+            "tap.tap": b"TAP version 13\n1..1\nnot ok 1 - b\n",
+            "coverage.json": b'{"line_rate": 0.7, "files": {}}',
+        },
     }.items():
         for path, content in files.items():
             store.put(f"{job}-{name}/{path}", content)

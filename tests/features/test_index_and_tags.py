@@ -82,9 +82,7 @@ def test_an_artifact_knows_whether_it_has_expired(store: ArtifactStore, job: str
     assert store.get(f"{job}/old") == b"old"
 
 
-def test_a_description_and_any_metadata_are_kept(
-    shell: Shell, served: Mounted, store: ArtifactStore, job: str
-) -> None:
+def test_a_description_and_any_metadata_are_kept(shell: Shell, served: Mounted, store: ArtifactStore, job: str) -> None:
     """F-088: the one is a tag that is found, the other JSON up to what an attribute holds."""
     store.put(f"{job}/a", b"x")
     path = served.path / job / "a"

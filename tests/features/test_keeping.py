@@ -1,4 +1,4 @@
-"""Promises F-114 to F-129: what goes, when and why; what stays; and what is deleted goes with all that was known of it."""
+"""Promises F-114 to F-129: what goes, when and why, what stays, and what goes with it that is deleted."""
 
 import json
 import os

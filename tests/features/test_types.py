@@ -97,7 +97,7 @@ def test_any_name_and_any_type_of_the_settings_will_do(alone: Shell) -> None:
         store.put("J/run.jtl", b"x")
         store.put("J/other", b"x", type="load_tests")
         assert [found.path for found in store.find("type=load-tests", sort="name")] == ["other", "run.jtl"]
-        with pytest.raises(errors.InvalidName, match="not a type; known: .*load-tests"):
+        with pytest.raises(errors.InvalidName, match=r"not a type; known: .*load-tests"):
             store.put("J/more", b"x", type="no such")
 
 
