@@ -49,15 +49,14 @@ def test_the_newest_come_first_and_so_many_as_one_asks_for(
 
 def test_a_table_json_or_paths_are_printed(shell: Shell, nights: ArtifactStore) -> None:
     """F-099, F-100: `list --type coverage --limit 5`."""
-    asked = "mountfs list suite=nights --type coverage --limit 5 2>more"
-    table = shell(asked).splitlines()
-    assert len(table) == 5
-    assert all(row.split("\t")[1] == "coverage-report" for row in table)
-    rows = [json.loads(row) for row in shell(f"{asked} --json").splitlines()]
-    assert [(row["schema"], row["key"]) for row in rows] == [(1, row.split("\t")[0]) for row in table]
-    paths = shell(f"{asked} --paths").splitlines()
+    asked = ["list", "suite=nights", "--type", "coverage", "--limit", "5"]
+    said = shell.answers(asked, [*asked, "--json"], [*asked, "--paths"])
+    assert {(code, more) for code, _, more in said} == {(0, "mountfs: there are more than 5: --limit 0 shows all\n")}
+    table, rows, paths = (out.splitlines() for _, out, _ in said)
+    assert [row.split("\t")[1] for row in table] == ["coverage-report"] * 5
+    told = [json.loads(row) for row in rows]
+    assert [(row["schema"], row["key"]) for row in told] == [(1, row.split("\t")[0]) for row in table]
     assert [Path(path).read_bytes() for path in paths] == [b"<coverage/>"] * 5
-    assert "more than 5" in (shell.directory / "more").read_text()
 
 
 def test_tags_are_joined_in_flags_and_in_directories(served: Mounted, shell: Shell, nights: ArtifactStore) -> None:
