@@ -116,9 +116,16 @@ def list_command(
             asked = query.conjunction((_below(store, what), asked))
         _say_what_is_searched(store)
         _print(store, store.find(asked, sort=sort or NEWEST, limit=None), output)
+        _say_whose_branch_it_is(store, flags["branch"])
 
 
 ls_command = list_command
+
+
+def _say_whose_branch_it_is(store: ArtifactStore, branch: object) -> None:
+    """An empty list does not tell a branch without such artifacts from one that is spelt otherwise."""
+    if isinstance(branch, str) and next(store.find(query.from_flags(now_ns=0, branch=branch), limit=1), None) is None:
+        complain(f"nothing here is of branch {branch}")
 
 
 def _refuse_when_nothing_begins_so(store: ArtifactStore, what: str) -> None:
