@@ -312,9 +312,17 @@ class ArtifactStore(abc.ABC):
         with searching(self._catalog.path) as search:
             yield search
 
-    def heads(self, key: str, value: bytes, *, limit: int) -> "Sequence[Candidate]":
-        """The newest jobs with that tag of which the bucket tells; none where this machine knows all there is."""
+    def heads(self, key: str, value: bytes, *, limit: int, is_beginning: bool = False) -> "Sequence[Candidate]":
+        """The newest jobs with that tag, or one that begins so, of which the bucket tells; none where this machine
+        knows all there is."""
         return ()
+
+    def read_job(self, job: bytes) -> None:
+        """Bring in what a job holds now, into the search index too. Raises where the bucket could not be asked."""
+        with self._lock:
+            self._look((job,))
+            self._be_sure(job)
+            self._index()
 
     def expect(self, inos: Sequence[int]) -> None:  # noqa: B027  # nothing to do where all is here
         """These are opened next, all of them: where they are in the bucket, few requests bring them."""

@@ -90,7 +90,7 @@ class Answering(pyfuse3.Operations):
             bucket.following.asked = lambda: self.requests
         self.waiting = Waiting(handler_seconds)
         self.syncing = Syncing(store, self.waiting)
-        self.views = Views(Asking(store, self.waiting), owner=store.options.owner)
+        self.views = Views(Asking(store, self.waiting, bucket), owner=store.options.owner)
         self.refusals = Refusals(store)
         self.requests = 0
         self._tree, self._files = store.tree, store.files

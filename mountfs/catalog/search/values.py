@@ -103,6 +103,11 @@ class Values:
             source = "holding h INDEXED BY holding_newest"
         return self._newest(source, more, (key, value), after, limit)
 
+    def newest_beginning(self, key: str, start: bytes, *, after: JobThen | None = None, limit: int) -> list[JobThen]:
+        """The same of the jobs with a tag that begins so: few have one."""
+        more = "AND h.job IN (SELECT job FROM job_tag WHERE key = ? AND value >= ? AND substr(value, 1, ?) = ?)"
+        return self._newest("holding h NOT INDEXED", more, (key, start, len(start), start), after, limit)
+
     def jobs_tagged(self, key: str, value: bytes) -> list[bytes]:
         """The names of all jobs that have this tag themselves, empty ones too."""
         with self._snapshot():
