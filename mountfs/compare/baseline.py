@@ -100,6 +100,15 @@ def describe(choice: Choice, *, now_ms: int, commits_away: int | None = None) ->
     return Baseline(name, choice.rule, max(now_ms - chosen.published_ms, 0) / 1000, away)
 
 
+def reasons(choice: Choice, *, most: int = 3) -> str:
+    """Why no job will do, to be said behind what was wanted."""
+    if not choice.others:
+        return "; no such job is known"
+    shown = "; ".join(f"{_shown(job)}: {reason}" for job, reason in choice.others[:most])
+    more = f"; and {len(choice.others) - most} more" if len(choice.others) > most else ""
+    return f"; of {len(choice.others)} jobs none will do ({shown}{more})"
+
+
 def _shown_age(seconds: float) -> str:
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= size:

@@ -59,6 +59,20 @@ class Values:
             hops = self._hop(sql, after or b"", limit - len(first), key)
             return [*first, *(bytes(value) for value in hops if isinstance(value, bytes))]
 
+    def values_beginning(self, key: str, start: bytes, *, limit: int) -> list[bytes]:
+        """The first values of the tag of that key that begin so, in their order."""
+        sql = _of_both("SELECT min(value) AS v FROM {} WHERE key = ?2 AND value >= ?1")
+        found: list[bytes] = []
+        after = start
+        with self._snapshot():
+            while len(found) < limit:
+                value = self._run(f"SELECT min(v) FROM ({sql})", (after, key)).fetchone()[0]
+                if value is None or not bytes(value).startswith(start):
+                    break
+                found.append(bytes(value))
+                after = bytes(value) + b"\0"
+        return found
+
     def _has_label(self, key: str) -> bool:
         sql = " UNION ALL ".join(
             f"SELECT 1 FROM {table} WHERE key = ?1 AND value = x''" for table in ("job_tag", "own_tag")
