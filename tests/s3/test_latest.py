@@ -12,6 +12,7 @@ import pytest
 
 from tests.faults.proxy import Hang
 from tests.s3.conftest import Claims, ExpectedLog, lent
+from tests.s3.program import Program, storage_of
 from tests.s3.test_request_counts import PATIENT, flushed
 from tests.s3.two import Machine, Machines, Two, eventually, wait_until
 
@@ -108,6 +109,45 @@ def test_a_job_whose_prefix_was_deleted_is_not_the_latest_although_its_head_is_t
     remote.delete(keys)
     fresh = beside()
     assert (latest(fresh, job) / "a.log").read_bytes() == b"1"
+
+
+# -- mountfs get ------------------------------------------------------------------------------------------
+
+
+def test_a_fresh_lazy_machine_gets_the_latest_of_a_branch_and_a_commit_in_few_requests(
+    writer: Machine, beside: Machines, tmp_path: Path
+) -> None:
+    """F-102, F-103. Counted from the mount on."""
+    fresh = beside(settings=STILL)
+    done = fresh.mountfs("get", "--branch", "main", "--latest", "-o", str(tmp_path))
+    assert "good: the newest successful job with branch=main" in done.stderr
+    asked = fresh.proxy.counted()
+    print(f"get of the latest: {asked.total()} requests {dict(asked)}")
+    assert asked.total() <= MOST_REQUESTS, [(one.method, one.target) for one in fresh.proxy.asked]
+    assert (tmp_path / "good" / "cov" / "b.xml").read_bytes() == b"b"
+    fresh.proxy.forget()
+    assert fresh.mountfs("get", "--commit", "abcde", "--type", "junit", "-o", "-").stdout == "good"
+    assert fresh.proxy.counted().total() <= 3
+    named = fresh.mountfs("get", "--branch", "main")
+    assert (named.returncode, named.stdout) == (2, "")
+    assert f"failed, good, old-{OTHERS - 1}" in named.stderr
+    assert "and more" in named.stderr
+
+
+def test_so_does_a_runner_that_cannot_mount(
+    writer: Machine, shared_machines: Machines, beside: Machines, tmp_path: Path
+) -> None:
+    proxied = beside(start=False)
+    storage = storage_of(shared_machines.bucket, endpoint_url=proxied.proxy.endpoint_url)
+    runner = Program(tmp_path / "runner", storage, sync=STILL["sync"])
+    runner("get", "--commit", "abcd", "-o", "out")
+    asked = proxied.proxy.counted()
+    print(f"without a mount: {asked.total()} requests {dict(asked)}")
+    assert asked.total() <= MOST_REQUESTS, [(one.method, one.target) for one in proxied.proxy.asked]
+    assert (tmp_path / "runner" / "out" / "junit.xml").read_bytes() == b"good"
+    (said,) = runner.json("show", ".latest/branch/main/old.log")
+    assert said["key"] == f"old-{OTHERS - 1}/old.log"
+    assert runner.run("get", "--branch", "nobody", "--latest").returncode == 3
 
 
 # -- the bucket hangs -------------------------------------------------------------------------------------
