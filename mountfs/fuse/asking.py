@@ -7,7 +7,6 @@ are answered. Where a link leads is said from the tree as it is now, so that it 
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
@@ -15,6 +14,7 @@ import trio
 
 from mountfs.catalog.search import Search
 from mountfs.errors import DeadlineExceeded, MountfsError, RemoteUnavailable, Stale
+from mountfs.fuse.shown import Shown
 from mountfs.fuse.waiting import Waiting
 from mountfs.model import Entry
 from mountfs.store.store import Store
@@ -27,27 +27,6 @@ from mountfs.views.nodes import Names, Node, Sense, node_at
 T = TypeVar("T")
 PIECES_AT_ONCE: Final = 4
 """Of the index, before others are let through."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One name in a view, as the kernel is told of it: a directory, or a link to an entry."""
-
-    name: bytes
-    after: bytes
-    place: Place
-    entry: int
-    target: bytes | None
-    time_ns: int
-
-    @property
-    def moves(self) -> bool:
-        """Whether the name may lead elsewhere any moment."""
-        return self.entry > 0 and self.place.names[:1] == (b".latest",)
-
-    @property
-    def is_directory(self) -> bool:
-        return self.target is None
 
 
 class Asking:

@@ -1,4 +1,4 @@
-"""Promises F-101 to F-103 as users keep them: what is copied out, by key, by commit and by branch, and what TAB offers."""
+"""Promises F-101 to F-103 as users keep them: what is copied out, by key, by commit, by branch; and what TAB offers."""
 
 import json
 import shlex
