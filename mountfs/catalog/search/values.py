@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from mountfs.catalog.tables import Run, Value
+from mountfs.namespace import TAG_VALUE_MAX
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FEW: Final = 2000  # jobs that are sorted; more are gone through from the newest on
@@ -119,8 +120,9 @@ class Values:
 
     def newest_beginning(self, key: str, start: bytes, *, after: JobThen | None = None, limit: int) -> list[JobThen]:
         """The same of the jobs with a tag that begins so: few have one."""
-        more = "AND h.job IN (SELECT job FROM job_tag WHERE key = ? AND value >= ? AND substr(value, 1, ?) = ?)"
-        return self._newest("holding h NOT INDEXED", more, (key, start, len(start), start), after, limit)
+        end = start + b"\xff" * TAG_VALUE_MAX  # no value that begins so comes after it
+        more = "AND h.job IN (SELECT job FROM job_tag WHERE key = ? AND value BETWEEN ? AND ?)"
+        return self._newest("holding h NOT INDEXED", more, (key, start, end), after, limit)
 
     def jobs_tagged(self, key: str, value: bytes) -> list[bytes]:
         """The names of all jobs that have this tag themselves, empty ones too."""
