@@ -12,6 +12,7 @@ import click
 from mountfs import namespace, query
 from mountfs.api import LIST_LIMIT, ArtifactStore
 from mountfs.cli import complain
+from mountfs.cli.completion import branches, commits, tags, types
 from mountfs.cli.output import (
     artifact_fields,
     json_option,
@@ -81,11 +82,20 @@ def find_command(
 
 @click.command("list", epilog=exit_codes(2, 3, 5, 6, 7))
 @click.argument("what", default="", metavar="[KEY | QUERY]")
-@click.option("--type", "types", multiple=True, help="Only artifacts of this type; several: of one of them.")
-@click.option("--tag", "tags", multiple=True, metavar="KEY[=VALUE]", help="Only with this tag; several: with all.")
+@click.option(
+    "--type", "types", shell_complete=types, multiple=True, help="Only artifacts of this type; several: of one of them."
+)
+@click.option(
+    "--tag",
+    "tags",
+    shell_complete=tags,
+    multiple=True,
+    metavar="KEY[=VALUE]",
+    help="Only with this tag; several: with all.",
+)
 @click.option("--job", "jobs", multiple=True, help="Only of this job; may be a glob.")
-@click.option("--branch", help="Only of this branch; may be a glob.")
-@click.option("--commit", help="Only of the commit that begins so.")
+@click.option("--branch", shell_complete=branches, help="Only of this branch; may be a glob.")
+@click.option("--commit", shell_complete=commits, help="Only of the commit that begins so.")
 @click.option("--since", metavar="TIME", help="Created since a date, an ISO time, or `7d`: so long ago.")
 @click.option("--until", metavar="TIME", help="Created until then; a day counts whole.")
 @click.option("--min-size", metavar="SIZE", help="At least so large, such as 1MiB.")

@@ -93,7 +93,9 @@ class Answering(pyfuse3.Operations):
         self.waiting = Waiting(handler_seconds)
         self.syncing = Syncing(store, self.waiting)
         history = History(store, self._learn_history, seconds=handler_seconds / 2)
-        self.views = Views(Asking(store, self.waiting), history, self._open_content, owner=store.options.owner)
+        self.views = Views(
+            Asking(store, self.waiting, bucket), history, self._open_content, owner=store.options.owner
+        )  # fmt: skip
         self.refusals = Refusals(store)
         self.requests = 0
         self._tree, self._files = store.tree, store.files

@@ -31,6 +31,7 @@ from mountfs.transfers.carrier import Carrier
 from mountfs.transfers.downloads import Downloads
 from mountfs.transfers.following import Following
 from mountfs.transfers.growing import Growing
+from mountfs.transfers.heads import Heads
 from mountfs.transfers.linking import Links
 from mountfs.transfers.looks import Looks
 from mountfs.transfers.maintenance import Maintenance
@@ -88,7 +89,10 @@ class Bucket:
         self.uploads = Uploads(self.ground, self.carrier, settle, tell=self.tellings.tell)
         self.looks = Looks(
             self.ground, self.carrier, nursery, look_seconds=manner.look_seconds,
-            refresh_seconds=manner.refresh_seconds, lazy=self._lacks_index,
+            refresh_seconds=manner.refresh_seconds, lazy=self.lacks_index,
+        )  # fmt: skip
+        self.heads = Heads(
+            self.carrier, self.looks, nursery, refresh_seconds=manner.refresh_seconds
         )  # fmt: skip
         self.downloads = Downloads(
             self.ground, self.carrier, nursery, patience_seconds=manner.patience_seconds, read_job=self.looks.read
@@ -118,7 +122,7 @@ class Bucket:
         store.attributes.state_elsewhere = self.state_of
         store.files.elsewhere = self.downloads.reader
 
-    def _lacks_index(self) -> bool:
+    def lacks_index(self) -> bool:
         """Whether the rows know only the jobs that somebody looked at here."""
         return self.manner.lazy or not self.following.follower.is_complete
 
@@ -216,6 +220,16 @@ class Bucket:
 
     async def look(self, name: bytes) -> None:
         await self.looks.look(name)
+
+    async def read_job(self, name: bytes) -> None:
+        """Bring in what a job holds now, as a first look does. Raises RemoteUnavailable, RemoteDenied."""
+        entry = self.ground.ledger.child(ROOT_INO, name)
+        if entry is None:
+            await self.looks.find_out(name)
+        else:
+            await self.looks.into(entry.ino, listing=True)
+        if self.carrier.down is not None:
+            raise self.carrier.lack(f"a job could not be read: {self.carrier.down}")
 
     async def into(self, ino: int, *, missing: bytes | None = None, pid: int = 0, listing: bool = False) -> None:
         """Somebody looks at what lies in a directory, or at a file; `missing` is a name that is not known there, and
