@@ -9,7 +9,6 @@ import click
 from mountfs.api import ArtifactStore
 from mountfs.cli import legible
 from mountfs.cli.output import (
-    artifact_fields,
     json_option,
     print_fields,
     print_json,
@@ -67,7 +66,7 @@ def show_command(key: str, *, as_json: bool, where: Where) -> None:
     with where.open(read_only=True) as store:
         artifact = store.metadata(key_of(key, store.mountpoint))
     if as_json:
-        print_json(artifact_fields(artifact))
+        print_json(artifact.fields())
     else:
         print_fields(_facts(artifact))
 

@@ -109,12 +109,13 @@ class Asking:
 
     async def _ask(self, question: Callable[[Answers], T]) -> T:
         with trio.move_on_after(self._waiting.seconds):
-            await self._catch_up()
+            await self.catch_up()
             async with self._one:
                 return await trio.to_thread.run_sync(partial(self._answer, question), abandon_on_cancel=False)
         raise DeadlineExceeded(f"no answer within {self._waiting.seconds:g} seconds")
 
-    async def _catch_up(self) -> None:
+    async def catch_up(self) -> None:
+        """Bring into the index what was acknowledged so far."""
         self._store.ledger.drain()
         while any(self._store.indexer.step() for _ in range(PIECES_AT_ONCE)):
             await trio.lowlevel.checkpoint()

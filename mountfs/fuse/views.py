@@ -6,7 +6,6 @@ Whatever would change something is refused: a view is an answer, not a place.
 """
 
 import stat
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,13 +18,12 @@ from pyfuse3 import (
     ModeT,
     ReaddirToken,
     RequestContext,
-    SetattrFields,
-    XAttrNameT,
 )
 
-from mountfs.errors import NotFound, ReadOnlyView, Stale, TagNotFound
+from mountfs.errors import NotFound, Stale
 from mountfs.fuse.asking import Asking, Shown
 from mountfs.fuse.attributes import BLOCK_BYTES
+from mountfs.fuse.readonly import ReadOnly
 from mountfs.fuse.viewnodes import VIEW, ViewNumbers
 from mountfs.views.answers import Place
 
@@ -44,7 +42,7 @@ class _Listing:
     ahead: list[Shown] = field(default_factory=list)
 
 
-class Views:
+class Views(ReadOnly):
     """Handlers of requests on views, each of the kernel's name for it."""
 
     def __init__(self, asking: Asking, *, owner: tuple[int, int]) -> None:
@@ -147,28 +145,3 @@ class Views:
 
     async def fsyncdir(self, fh: FileHandleT, datasync: bool) -> None:
         """Nothing of it is on a disk."""
-
-    # -- attributes, and what is refused ------------------------------------------------------------------
-
-    async def getxattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> bytes:
-        raise TagNotFound("a view has no attributes: ask what it links to")
-
-    _getxattr = getxattr
-
-    async def listxattr(self, inode: InodeT, ctx: RequestContext) -> Sequence[XAttrNameT]:
-        return []
-
-    async def setattr(
-        self, inode: InodeT, attr: EntryAttributes, fields: SetattrFields, fh: FileHandleT | None, ctx: RequestContext
-    ) -> EntryAttributes:
-        raise _refused()
-
-    async def refuse(self, *args: object) -> None:
-        """Whatever would change something."""
-        raise _refused()
-
-    mknod = mkdir = symlink = link = unlink = rmdir = rename = create = write = setxattr = removexattr = refuse
-
-
-def _refused() -> ReadOnlyView:
-    return ReadOnlyView("views are read-only: change the artifacts that they link to")
