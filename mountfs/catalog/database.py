@@ -66,6 +66,11 @@ class Catalog(EntryTables, ContentTables):
         """Whether something is held that was not committed yet."""
         return not self._depth and self._db.in_transaction
 
+    @property
+    def changes(self) -> int:
+        """How many rows were changed by this connection: another number is another state."""
+        return self._db.total_changes
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing, durable against the death of this process on return. Nests: the outermost decides."""

@@ -28,7 +28,9 @@ from mountfs.store.store import Store
 from mountfs.views.virtual import IN_JOB, IN_ROOT, File, Said, Telling
 
 KEPT_SECONDS: Final = 1.0
-"""What is asked for again within this time is what was said before: `stat`, `open` and `read` of a program agree."""
+"""So long it is asked for again what was said before, while nothing has changed."""
+QUICK_SECONDS: Final = 0.1
+"""What took longer to make is kept for as long as it took, whatever changes: `stat` and `open` ask for it each."""
 KEPT_BYTES: Final = 16 << 20
 KEPT: Final = 256
 OPEN_BYTES: Final = 64 << 20
@@ -47,9 +49,13 @@ Maker = Callable[[int], Awaitable[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Document:
+    """`data` was first said at `made_ns`; when last, the store was at `changes`, and to make it took `took` seconds."""
+
     data: bytes
     made_ns: int
-    good_until: float
+    changes: int
+    said_at: float
+    took: float
 
 
 class VirtualFiles(ReadOnly):
@@ -160,18 +166,26 @@ class VirtualFiles(ReadOnly):
 
     def _fresh(self, inode: int) -> Document | None:
         made = self._kept.get(inode)
-        return made if made is not None and trio.current_time() < made.good_until else None
+        if made is None:
+            return None
+        age = trio.current_time() - made.said_at
+        is_good = made.changes == self._changes() or QUICK_SECONDS < made.took > age
+        return made if is_good and age < KEPT_SECONDS else None
+
+    def _changes(self) -> int:
+        self._store.ledger.drain()
+        return self._store.catalog.changes
 
     async def _make(self, inode: int) -> Document:
         """One that says the same as before keeps its time, for those who go by that."""
         kind, directory = kind_and_directory(inode)
-        data = await self._makers[kind](directory)
+        changes, began = self._changes(), trio.current_time()
+        data, made_ns = await self._makers[kind](directory), time.time_ns()
         before = self._kept.pop(inode, None)
         if before is not None and before.data == data:
-            made = Document(before.data, before.made_ns, trio.current_time() + KEPT_SECONDS)
-        else:
-            made = Document(data, time.time_ns(), trio.current_time() + KEPT_SECONDS)
-        self._kept[inode] = made
+            data, made_ns = before.data, before.made_ns
+        now = trio.current_time()
+        made = self._kept[inode] = Document(data, made_ns, changes, now, now - began)
         while len(self._kept) > KEPT or (len(self._kept) > 1 and self._kept_bytes() > KEPT_BYTES):
             del self._kept[next(iter(self._kept))]
         return made
