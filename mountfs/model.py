@@ -6,7 +6,7 @@ the epoch unless the name says otherwise.
 
 import enum
 import hashlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import NewType
 
@@ -107,8 +107,11 @@ class Artifact:
         return self.sha256 is None and self.kind == "file" and self.state != State.DRAFT
 
     def fields(self) -> dict[str, object]:
-        """Its shape in JSON, the only one there is."""
-        return {**asdict(self), "compressed": self.compressed}
+        """Its shape in JSON, the only one there is. Not copied: `asdict` takes as long as all questions about it."""
+        return {**{name: getattr(self, name) for name in _ARTIFACT}, "compressed": self.compressed}
+
+
+_ARTIFACT = tuple(each.name for each in fields(Artifact))
 
 
 class Standing(enum.StrEnum):
