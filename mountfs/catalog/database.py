@@ -94,6 +94,15 @@ class Catalog(EntryTables, ContentTables):
             self._depth = 0
 
     @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that is read within it is of one moment, and read faster; on a connection that only reads."""
+        self._run("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.execute("ROLLBACK")
+
+    @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         """For what can be done again: durable with the next `commit_held`, or transaction of anybody.
 

@@ -100,11 +100,15 @@ class Telling:
         return Said(self._document(entry, lines, len(lines), size, stored), tuple(hashing))
 
     def _artifacts(self, entry: Entry) -> Iterator[Artifact]:
-        """In byte order of their paths, with pauses."""
+        """In byte order of their paths, with pauses; each page is of one moment."""
         walk = self._facts.walk((entry.name,), entry, {}, recursive=True)
-        while page := list(islice(walk, PAGE)):
+        while page := self._page(walk):
             yield from page
             time.sleep(PAUSE_SECONDS)
+
+    def _page(self, walk: Iterator[Artifact]) -> list[Artifact]:
+        with self._catalog.snapshot():
+            return list(islice(walk, PAGE))
 
     def _document(self, entry: Entry, lines: list[bytes], count: int, size: int, stored: int) -> bytes:
         """One artifact a line, for those who read it with `grep`."""

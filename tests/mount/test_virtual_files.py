@@ -1,8 +1,10 @@
 """Virtual files: `<job>/.metadata.json` and `.stats.json` (DESIGN §3), on a real mount."""
 
+import contextlib
 import errno
 import json
 import os
+import resource
 import shutil
 import stat
 import subprocess
@@ -265,6 +267,18 @@ def test_a_real_file_of_that_name_wins(build: Path) -> None:
     (build / "mine").rename(build / ".metadata.json")
     (build / ".metadata.json").unlink()
     assert metadata(build)["job"] == build.name
+
+
+def test_a_thousand_readers_may_have_them_open_and_no_more(build: Path, shared: Ground) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    with contextlib.ExitStack() as stack:
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(1000):
+            stack.callback(os.close, os.open(shared.path / ".stats.json", os.O_RDONLY))
+        assert refused((build / ".metadata.json").open) == errno.ENFILE
+        assert (build / "junit.xml").read_text() == "<testsuite/>\n"
+    assert metadata(build)["count"] == 4
 
 
 # -- settings -----------------------------------------------------------------------------------------------------
