@@ -179,7 +179,9 @@ def test_who_has_it_open_reads_to_the_end_what_he_opened(build: Path) -> None:
         for number in range(20):
             (build / f"more-{number}").touch()
         assert len(artifacts(build)) == 24
+        size = os.fstat(file.fileno()).st_size
         rest = file.read()
+        assert len(first + rest) == size
         assert len(json.loads(first + rest)["artifacts"]) == 4
         assert os.pread(file.fileno(), 10, 0) == first
 
