@@ -21,6 +21,7 @@ from mountfs.catalog.search.filling import IndexTables
 from mountfs.catalog.search.units import Units
 from mountfs.catalog.tables import Value
 from mountfs.catalog.trash import TrashTables
+from mountfs.catalog.versions import VersionTables
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class Catalog(EntryTables, ContentTables):
         self.index = IndexTables(self._run, self._many)
         self.units = Units(self._run, contextlib.nullcontext)
         self.reports = ReportTables(self._run, self._many)
+        self.versions = VersionTables(self._run, self._many)
 
     # -- life ---------------------------------------------------------------------------------------------
 

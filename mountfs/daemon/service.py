@@ -122,6 +122,7 @@ def options_of(settings: "Settings") -> Options:
         cache_high=settings.cache.high_watermark,
         cache_low=settings.cache.low_watermark,
         trash_days=settings.trash_days,
+        versions=settings.versions.enabled,
         recorded_owner=settings.owner == "recorded",
         protect_others=settings.protect == "others",
         job_tags=dict(settings.tags),

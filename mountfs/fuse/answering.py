@@ -4,6 +4,7 @@ Every handler is wrapped once (`answers`): what mountfs raises becomes its errno
 its traceback in the log, and the daemon lives on (an exception that pyfuse3 does not know would end it).
 """
 
+import abc
 import errno
 import functools
 import logging
@@ -12,7 +13,7 @@ from typing import Any, ParamSpec, TypeVar  # Any: what pyfuse3's own signatures
 
 import pyfuse3
 import trio
-from pyfuse3 import EntryAttributes, FUSEError, RequestContext
+from pyfuse3 import EntryAttributes, FileInfo, FUSEError, RequestContext
 
 from mountfs.errors import (
     ArtifactTooLarge,
@@ -30,6 +31,7 @@ from mountfs.errors import (
 from mountfs.fuse.asking import Asking
 from mountfs.fuse.attributes import CACHED_SECONDS, SHARED_ATTRIBUTES, SHARED_SECONDS, UNSETTLED_SECONDS, to_kernel
 from mountfs.fuse.handles import DirectoryHandle, Handle
+from mountfs.fuse.history import History
 from mountfs.fuse.refusals import Refusals
 from mountfs.fuse.syncing import Syncing
 from mountfs.fuse.viewnodes import VIEW, is_virtual
@@ -94,7 +96,8 @@ class Answering(pyfuse3.Operations):
         self.waiting = Waiting(handler_seconds)
         self.syncing = Syncing(store, self.waiting)
         asking = Asking(store, self.waiting)
-        self.views = Views(asking, owner=store.options.owner)
+        history = History(store, self._learn_history, seconds=handler_seconds / 2)
+        self.views = Views(asking, history, self._open_content, owner=store.options.owner)
         self.virtual = VirtualFiles(
             store, self.waiting, catch_up=asking.catch_up, states=self._job_states, wake=wake
         )  # fmt: skip
@@ -109,6 +112,14 @@ class Answering(pyfuse3.Operations):
         self._next_handle = 1
         self._behind: dict[int, int] = {}
         self._behind_limiter = trio.CapacityLimiter(2)
+
+    async def _learn_history(self, job: bytes) -> None:
+        if self.bucket is not None:
+            await self.bucket.learn_history(job)
+
+    @abc.abstractmethod
+    async def _open_content(self, row: Entry, pid: int) -> FileInfo:
+        """Open what is no entry of the tree, to read it."""
 
     def refused(self, request: str, args: tuple[object, ...], error: MountfsError) -> None:
         """Remember what was refused, by a rule or by the bucket, and log what is broken."""

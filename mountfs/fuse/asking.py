@@ -6,7 +6,6 @@ Where a link leads is said from the tree as it is now, so that it is right at on
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
@@ -14,6 +13,7 @@ import trio
 
 from mountfs.catalog.search import Search
 from mountfs.errors import DeadlineExceeded, Stale
+from mountfs.fuse.shown import Shown
 from mountfs.fuse.waiting import Waiting
 from mountfs.model import Entry
 from mountfs.store.store import Store
@@ -23,27 +23,6 @@ from mountfs.views.nodes import Names, Node, Sense, node_at
 T = TypeVar("T")
 PIECES_AT_ONCE: Final = 4
 """Of the index, before others are let through."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One name in a view, as the kernel is told of it: a directory, or a link to an entry."""
-
-    name: bytes
-    after: bytes
-    place: Place
-    entry: int
-    target: bytes | None
-    time_ns: int
-
-    @property
-    def moves(self) -> bool:
-        """Whether the name may lead elsewhere any moment."""
-        return self.entry > 0 and self.place.names[:1] == (b".latest",)
-
-    @property
-    def is_directory(self) -> bool:
-        return self.target is None
 
 
 class Asking:

@@ -10,10 +10,8 @@ from mountfs.errors import ReadOnlyView, TagNotFound
 class ReadOnly:
     """Handlers of requests on what is an answer, not a place; each of the kernel's name for it."""
 
-    async def getxattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext | None = None) -> bytes:
+    async def _getxattr(self, inode: InodeT, name: XAttrNameT) -> bytes:
         raise TagNotFound("a view has no attributes: ask what it links to")
-
-    _getxattr = getxattr
 
     async def listxattr(self, inode: InodeT, ctx: RequestContext) -> Sequence[XAttrNameT]:
         return []

@@ -15,6 +15,7 @@ from mountfs.bucket.connecting import Store as Known
 from mountfs.bucket.connecting import connect, connected, ground_of
 from mountfs.bucket.following import Follower
 from mountfs.bucket.healing import give_to_bucket
+from mountfs.bucket.history import learn_history
 from mountfs.bucket.requests import drive
 from mountfs.contents import FramedReader
 from mountfs.errors import CacheFull, MountfsError, RemoteDenied, RemoteUnavailable
@@ -123,6 +124,19 @@ class Bucket:
 
     def _heard(self, server_ms: int, began_ms: int, ended_ms: int) -> None:
         self.ground.stamps.heard(server_ms, began_ms=began_ms, ended_ms=ended_ms)
+
+    async def learn_history(self, job: bytes) -> None:
+        """Know the versions that the bucket has of a job's files, as far as it answers."""
+        if self.ground.catalog.child(ROOT_INO, job) is None:
+            await self.look(job)
+        number = self.ground.tables.job_id(job)
+        if number is None or not self.ground.versions or not self.ground.tables.is_shared(number):
+            return  # what this machine alone wrote it knows
+        if self.carrier.down is not None:
+            raise self.carrier.lack(f"which versions others wrote is not known: {self.carrier.down}")
+        if self.ground.catalog.feed.has_told(number) or not self.ground.tables.listed_ms(number):
+            await self.looks.look_into(job)
+        await self.carrier.run(learn_history(self.ground, number), urgent=True)
 
     # -- connecting ---------------------------------------------------------------------------------------
 
