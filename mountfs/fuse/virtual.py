@@ -46,7 +46,8 @@ JOB_SHARE: Final = 0.8
 _DIGEST: Final = b"user.mountfs.sha256"
 
 Maker = Callable[[int], Awaitable[bytes]]
-"""From the directory of which a virtual file speaks to what it says."""
+"""From the directory of which a virtual file tells to what it says. One more kind of file is a name and a number in
+`views.virtual` and one of these."""
 
 
 @dataclass(frozen=True, slots=True)
