@@ -36,6 +36,7 @@ from mountfs.errors import (
 )
 from mountfs.model import ROOT_INO, Artifact, Entry, Kind
 from mountfs.query import Query
+from mountfs.store import figures
 from mountfs.store.facts import Facts
 from mountfs.store.pins import Pins
 from mountfs.store.removed import Bin, Removed
@@ -261,7 +262,7 @@ class ArtifactStore(abc.ABC):
             self._look(names[:1])
             self._refresh()
             found = self._artifact(names)
-            if _is_being_hashed(found):
+            if found.is_being_hashed:
                 self._await_digest(names)
                 found = self._artifact(names)
             return found
@@ -276,7 +277,7 @@ class ArtifactStore(abc.ABC):
         while limit is None or limit > 0:
             with self._lock:
                 artifact = next(found, None)
-                if artifact is not None and _is_being_hashed(artifact):
+                if artifact is not None and artifact.is_being_hashed:
                     known = namespace.split_key(artifact.key)
                     self._await_digest(known)
                     artifact = self._artifact(known)
@@ -475,22 +476,9 @@ class ArtifactStore(abc.ABC):
         """How many artifacts there are, and what they cost."""
         with self._lock:
             self._refresh()
-            totals = self._catalog.totals()
-            stored = self._catalog.stored_bytes()
-            damaged = len(self._catalog.damaged())
-        size = totals["size"]
-        return {
-            "jobs": totals["jobs"],
-            "artifacts": totals["artifacts"],
-            "contents": totals["contents"],
-            "size_bytes": size,
-            "stored_bytes": stored,
-            "saved": round(1 - stored / size, 4) if size else 0.0,
-            "quota_bytes": self.quota.limit_bytes,
-            "damaged": damaged,
-            "mountpoint": str(self.mountpoint),
-            "state": str(self.state),
-        }
+            return figures.totals(
+                self._catalog, quota_bytes=self.quota.limit_bytes, mountpoint=self.mountpoint, state=self.state
+            )
 
     def compression_stats(self) -> dict[str, dict[str, int]]:
         """By type: artifacts, plain and stored bytes, and how many of them are compressed. Of what this machine knows.
@@ -500,17 +488,7 @@ class ArtifactStore(abc.ABC):
         with self._lock:
             self._index()
         with searching(self._catalog.path) as search:
-            compressed = search.compressed_by_type()
-            return {
-                kind: {
-                    "artifacts": of_type.artifacts,
-                    "size_bytes": of_type.size,
-                    "stored_bytes": of_type.stored,
-                    "compressed": compressed.get(of_type.name, 0),
-                }
-                for of_type in sorted(search.sums_by_type(), key=lambda of_type: of_type.name)
-                for kind in (of_type.name.decode("utf-8", "surrogateescape"),)
-            }
+            return figures.by_type(search)
 
     @staticmethod
     def estimate_compressed_size(sample: bytes, *, total_bytes: int | None = None) -> int:
@@ -628,10 +606,6 @@ class ArtifactStore(abc.ABC):
         if not target.startswith(mountpoint + b"/"):
             raise NotFound(f"{key}: a symlink that leads out of the store")
         return target[len(mountpoint) :]
-
-
-def _is_being_hashed(artifact: Artifact) -> bool:
-    return artifact.sha256 is None and artifact.kind == "file" and artifact.state != "draft"
 
 
 class ContentFile(io.RawIOBase):

@@ -68,6 +68,11 @@ class Catalog(EntryTables, ContentTables):
         """Whether something is held that was not committed yet."""
         return not self._depth and self._db.in_transaction
 
+    @property
+    def changes(self) -> int:
+        """How many rows were changed by this connection: another number is another state."""
+        return self._db.total_changes
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """All or nothing, durable against the death of this process on return. Nests: the outermost decides."""
@@ -89,6 +94,15 @@ class Catalog(EntryTables, ContentTables):
             raise
         finally:
             self._depth = 0
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that is read within it is of one moment, and read faster; on a connection that only reads."""
+        self._run("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.execute("ROLLBACK")
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:

@@ -14,7 +14,6 @@ from mountfs.api import LIST_LIMIT, ArtifactStore
 from mountfs.cli import complain
 from mountfs.cli.completion import branches, commits, tags, types
 from mountfs.cli.output import (
-    artifact_fields,
     json_option,
     print_json,
     print_table,
@@ -167,7 +166,7 @@ def _print(store: ArtifactStore, found: Iterator[Artifact], output: Output) -> N
     rows = islice(found, output.limit or None)
     if output.as_json:
         for artifact in rows:
-            print_json(artifact_fields(artifact))
+            print_json(artifact.fields())
     elif output.paths:
         for artifact in rows:
             path = str(store.path(artifact.key))

@@ -12,7 +12,6 @@ from mountfs.api import ArtifactStore
 from mountfs.cli import complain, legible
 from mountfs.cli.completion import branches, commits, types
 from mountfs.cli.output import (
-    artifact_fields,
     json_option,
     print_fields,
     print_json,
@@ -131,7 +130,7 @@ def show_command(key: str, *, as_json: bool, where: Where) -> None:
         chosen = store.through_latest(known)
         artifact = store.metadata(known if chosen is None else chosen.key)
     if as_json:
-        print_json(artifact_fields(artifact) | ({} if chosen is None else {"chosen": chosen.as_json()}))
+        print_json(artifact.fields() | ({} if chosen is None else {"chosen": chosen.as_json()}))
     else:
         print_fields([*_choice(chosen), *_facts(artifact)])
 

@@ -13,7 +13,6 @@ from mountfs.api import ArtifactStore
 from mountfs.cli import complain
 from mountfs.cli.completion import branches, tags, types
 from mountfs.cli.output import (
-    artifact_fields,
     json_option,
     print_fields,
     print_json,
@@ -60,7 +59,7 @@ def put_command(
             expires=expires,
         )
     if as_json:
-        print_json(artifact_fields(artifact))
+        print_json(artifact.fields())
     else:
         click.echo(f"{shown(artifact.key)}: {shown_size(artifact.size)}, stored {shown_size(artifact.stored_size)}")
 

@@ -28,6 +28,7 @@ class Service:
     allow_other: bool = False
     auto_unmount: bool = False
     read_only: bool = False
+    views: str = "unlisted"  # listed, off
     bucket: "Described | None" = None
     hooks: tuple[Hook, ...] = ()
 
@@ -87,6 +88,7 @@ def service_of(
         allow_other=allow_other or settings.allow_other,
         auto_unmount=auto_unmount,
         read_only=read_only,
+        views=settings.views,
         bucket=_bucket_of(settings, read_only=read_only),
         hooks=settings.hooks(),
     )

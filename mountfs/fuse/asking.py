@@ -117,12 +117,13 @@ class Asking:
 
     async def _advance(self, steps: Steps[T], answer: Answer, *, knows_all: bool) -> Request | Done[T]:
         """In a thread, once the index has caught up."""
-        await self._catch_up()
+        await self.catch_up()
         async with self._one:
             go_on = partial(advance, steps, answer, knows_all=knows_all)
             return await trio.to_thread.run_sync(go_on, abandon_on_cancel=False)
 
-    async def _catch_up(self) -> None:
+    async def catch_up(self) -> None:
+        """Bring into the index what was acknowledged so far."""
         self._store.ledger.drain()
         while any(self._store.indexer.step() for _ in range(PIECES_AT_ONCE)):
             await trio.lowlevel.checkpoint()

@@ -7,7 +7,7 @@ Whatever would change something is refused: a view is an answer, not a place.
 
 import os
 import stat
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,14 +22,14 @@ from pyfuse3 import (
     ModeT,
     ReaddirToken,
     RequestContext,
-    SetattrFields,
     XAttrNameT,
 )
 
-from mountfs.errors import NotFound, ReadOnlyView, Stale, TagNotFound
+from mountfs.errors import NotFound, Stale
 from mountfs.fuse.asking import Asking
 from mountfs.fuse.attributes import BLOCK_BYTES
 from mountfs.fuse.history import History, is_history
+from mountfs.fuse.readonly import ReadOnly, refused
 from mountfs.fuse.shown import Shown
 from mountfs.fuse.viewnodes import VIEW, ViewNumbers
 from mountfs.model import Entry, Kind
@@ -51,7 +51,7 @@ class _Listing:
     ahead: list[Shown] = field(default_factory=list)
 
 
-class Views:
+class Views(ReadOnly):
     """Handlers of requests on views, each of the kernel's name for it."""
 
     def __init__(
@@ -133,7 +133,7 @@ class Views:
 
     async def open(self, inode: InodeT, flags: FlagT, ctx: RequestContext) -> FileInfo:
         if flags & (os.O_ACCMODE | os.O_TRUNC):
-            raise _refused()
+            raise refused()
         row = self._again(inode).row
         assert row is not None, "the kernel opens regular files"
         return await self._open_content(row, ctx.pid)
@@ -174,27 +174,13 @@ class Views:
     async def fsyncdir(self, fh: FileHandleT, datasync: bool) -> None:
         """Nothing of it is on a disk."""
 
-    # -- attributes, and what is refused ------------------------------------------------------------------
+    # -- attributes ---------------------------------------------------------------------------------------
 
     async def _getxattr(self, inode: InodeT, name: XAttrNameT) -> bytes:
         place, entry = self._at(inode)
         if entry and is_history(place) and name.startswith(_FACT):
             return self._history.fact(place, entry, name.removeprefix(_FACT).decode("utf-8", "replace")).encode()
-        raise TagNotFound("a view has no attributes: ask what it links to")
-
-    async def listxattr(self, inode: InodeT, ctx: RequestContext) -> Sequence[XAttrNameT]:
-        return []
-
-    async def setattr(
-        self, inode: InodeT, attr: EntryAttributes, fields: SetattrFields, fh: FileHandleT | None, ctx: RequestContext
-    ) -> EntryAttributes:
-        raise _refused()
-
-    async def refuse(self, *args: object) -> None:
-        """Whatever would change something."""
-        raise _refused()
-
-    mknod = mkdir = symlink = link = unlink = rmdir = rename = create = write = setxattr = removexattr = refuse
+        return await super()._getxattr(inode, name)
 
 
 def _mode(shown: Shown) -> int:
@@ -209,7 +195,3 @@ def _size(shown: Shown) -> int:
     if shown.row is not None and shown.row.kind == Kind.FILE:
         return shown.row.size
     return len(shown.target or b"")
-
-
-def _refused() -> ReadOnlyView:
-    return ReadOnlyView("views are read-only: change the artifacts that they link to")
