@@ -20,6 +20,7 @@ from mountfs.api.place import Place, Said, locate
 from mountfs.api.reading import LIST_LIMIT, ArtifactStore, Quota
 from mountfs.daemon import client
 from mountfs.errors import AlreadyMounted, CatalogError, EnvironmentProblem, InvalidArgument, NotMounted
+from mountfs.namespace import Layouts, TypeRules
 from mountfs.statedir import StateDirectory
 
 if TYPE_CHECKING:
@@ -107,11 +108,18 @@ def _mounted(place: Place) -> ArtifactStore:
     answer = client.ask(place.state, "barrier")
     from mountfs.api.mounted import MountedStore
 
-    types = answer.get("types")
-    store = MountedStore(place.state, mountpoint=place.mountpoint, types=types if isinstance(types, Mapping) else {})
+    store = MountedStore(place.state, mountpoint=place.mountpoint, rules=_rules_in(answer))
     store.knows_all = answer.get("knows_all") is not False
     store.quota = Quota(int(str(answer.get("quota_bytes", 0))), float(str(answer.get("warn_threshold", 0.8))))
     return store
+
+
+def _rules_in(answer: Mapping[str, object]) -> TypeRules:
+    """What decides types, as a daemon says it."""
+    types, layouts = answer.get("types"), answer.get("layouts")
+    return TypeRules(
+        types if isinstance(types, Mapping) else {}, Layouts(map(str, layouts) if isinstance(layouts, list) else ())
+    )
 
 
 def _direct(place: Place, *, read_only: bool = False) -> ArtifactStore:
@@ -156,9 +164,9 @@ def _shared(place: Place, *, holder: AlreadyMounted | None = None) -> ArtifactSt
     state = StateDirectory(place.state)
     if not state.catalog.exists():
         raise NotMounted(f"there is no store for {place.mountpoint} yet: mount it, or put something")
-    types = place.settings.type_aliases()
+    rules = place.settings.type_rules()
     try:
-        store = SharedStore(place.state, mountpoint=place.mountpoint, types=types, holder=holder)
+        store = SharedStore(place.state, mountpoint=place.mountpoint, rules=rules, holder=holder)
         store.quota = _quota(place)
         if store.is_complete() or state.holder() is not None:
             return store
@@ -167,6 +175,6 @@ def _shared(place: Place, *, holder: AlreadyMounted | None = None) -> ArtifactSt
         if (pid := state.holder()) is not None:  # it is just making or migrating the catalog
             raise AlreadyMounted(f"{place.state} is in use by process {pid}") from None
     _direct(place, read_only=True).close()  # its last holder was killed: what it acknowledged is brought in first
-    store = SharedStore(place.state, mountpoint=place.mountpoint, types=types, holder=holder)
+    store = SharedStore(place.state, mountpoint=place.mountpoint, rules=rules, holder=holder)
     store.quota = _quota(place)
     return store

@@ -56,9 +56,7 @@ class DirectStore(ArtifactStore):
     def __init__(
         self, store: Store, *, mountpoint: Path, bucket: "DirectBucket | None" = None, read_only: bool = False
     ) -> None:  # fmt: skip
-        super().__init__(
-            mountpoint=mountpoint, state=store.state.path, catalog=store.catalog, types=store.options.types
-        )
+        super().__init__(mountpoint=mountpoint, state=store.state.path, catalog=store.catalog, rules=store.types)
         self._store = store
         self._bucket = bucket
         self._read_only = read_only

@@ -35,6 +35,7 @@ from mountfs.errors import (
     Protected,
 )
 from mountfs.model import ROOT_INO, Artifact, Entry, Kind
+from mountfs.namespace import TypeRules
 from mountfs.query import Query
 from mountfs.store.facts import Facts
 from mountfs.store.pins import Pins
@@ -70,12 +71,12 @@ class ArtifactStore(abc.ABC):
     called from any thread; each raises errors of `mountfs.errors`.
     """
 
-    def __init__(self, *, mountpoint: Path, state: Path, catalog: Catalog, types: Mapping[str, str]) -> None:
+    def __init__(self, *, mountpoint: Path, state: Path, catalog: Catalog, rules: TypeRules) -> None:
         self.mountpoint = mountpoint
         self.state = state
         self._catalog = catalog
-        self._types = types
-        self._facts = Facts(catalog, mountpoint=mountpoint, types=types)
+        self._types = rules.extra
+        self._facts = Facts(catalog, mountpoint=mountpoint, types=rules)
         self._lock = threading.RLock()
         self.knows_all = True
         """Whether what is searched is all there is, not only the jobs that this machine has looked at."""

@@ -22,6 +22,7 @@ from mountfs.errors import (
     RemoteUnavailable,
 )
 from mountfs.model import Artifact, Entry, Place
+from mountfs.namespace import TypeRules
 from mountfs.statedir import StateDirectory
 from mountfs.store.recovery import applied
 
@@ -32,11 +33,11 @@ class SharedStore(ArtifactStore):
     """Reads a store that nobody serves, without its lock: any number at a time, beside one that writes."""
 
     def __init__(
-        self, state: Path, *, mountpoint: Path, types: Mapping[str, str], holder: AlreadyMounted | None = None
+        self, state: Path, *, mountpoint: Path, rules: TypeRules, holder: AlreadyMounted | None = None
     ) -> None:
         """`holder`: who holds the store, where it has a bucket, which only that process asks."""
         catalog = Catalog.open(StateDirectory(state).catalog, read_only=True)
-        super().__init__(mountpoint=mountpoint, state=state, catalog=catalog, types=types)
+        super().__init__(mountpoint=mountpoint, state=state, catalog=catalog, rules=rules)
         self._contents = ContentFiles(state)
         self._holder = holder
         self.knows_all = holder is None

@@ -393,6 +393,10 @@ class Settings(BaseSettings):
         slugs = {slug: slug for slug in self.types}
         return slugs | {alias: slug for slug, aliases in self.types.items() for alias in aliases}
 
+    def type_rules(self) -> namespace.TypeRules:
+        """What decides the type of an artifact."""
+        return namespace.TypeRules(self.type_aliases(), namespace.Layouts(self.layouts))
+
     def hooks(self) -> tuple[Hook, ...]:
         """Who is told of events, in the order of the settings."""
         return tuple(receiver.hook() for receiver in self.events)

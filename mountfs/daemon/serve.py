@@ -185,6 +185,7 @@ class Daemon:
         bucket = self._parts.bucket
         return {
             "types": dict(self._store.options.types),
+            "layouts": list(self._store.options.layouts),
             "states": bucket.job_states() if bucket is not None else {},
             "knows_all": bucket is None or not bucket.manner.lazy,
             "quota_bytes": self._store.room.quota_bytes,

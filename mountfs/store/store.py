@@ -74,8 +74,9 @@ class Store:
         self.trash = Trash(self.ledger, days=options.trash_days)
         self.tree = Tree(self.ledger, self.owing, self.files, self.room, state, options, self.trash)
         self.dropping = Dropping(self.ledger, self.tree)
-        self.indexer = Indexer(self.catalog, types=options.types)
-        self.facts = Facts(self.catalog, mountpoint=mountpoint, types=options.types)
+        self.types = options.type_rules()
+        self.indexer = Indexer(self.catalog, types=self.types)
+        self.facts = Facts(self.catalog, mountpoint=mountpoint, types=self.types)
         self.paths = Paths(
             self.ledger, self.owing, self.files, self.trash, owner=options.owner, recorded_owner=options.recorded_owner
         )
