@@ -8,9 +8,11 @@ Two routes behind one class (DESIGN §7): where a daemon holds the store it is r
 mount (`mounted.py`); where nothing is mounted the store is opened here, under its lock (`direct.py`).
 """
 
+import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -164,9 +166,12 @@ def _shared(place: Place, *, holder: AlreadyMounted | None = None) -> ArtifactSt
     state = StateDirectory(place.state)
     if not state.catalog.exists():
         raise NotMounted(f"there is no store for {place.mountpoint} yet: mount it, or put something")
-    rules = place.settings.type_rules()
+    opens = partial(
+        SharedStore, place.state, mountpoint=place.mountpoint, rules=place.settings.type_rules(), holder=holder,
+        understands=partial(_understand, place),
+    )  # fmt: skip
     try:
-        store = SharedStore(place.state, mountpoint=place.mountpoint, rules=rules, holder=holder)
+        store = opens()
         store.quota = _quota(place)
         if store.is_complete() or state.holder() is not None:
             return store
@@ -175,6 +180,13 @@ def _shared(place: Place, *, holder: AlreadyMounted | None = None) -> ArtifactSt
         if (pid := state.holder()) is not None:  # it is just making or migrating the catalog
             raise AlreadyMounted(f"{place.state} is in use by process {pid}") from None
     _direct(place, read_only=True).close()  # its last holder was killed: what it acknowledged is brought in first
-    store = SharedStore(place.state, mountpoint=place.mountpoint, rules=rules, holder=holder)
+    store = opens()
     store.quota = _quota(place)
     return store
+
+
+def _understand(place: Place, on_reading: Callable[[int, int], None]) -> None:
+    """Have reports read under the lock; not where another process has it, for it may keep it for long."""
+    with contextlib.suppress(AlreadyMounted), _direct(place, read_only=True) as store:
+        store.on_reading = on_reading
+        store.understand()

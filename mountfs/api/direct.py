@@ -286,8 +286,12 @@ class DirectStore(ArtifactStore):
         return {"artifacts": done.artifacts, "jobs": done.jobs, "skipped": done.skipped}
 
     def _index(self) -> None:
+        """What nobody has read yet is understood first: its type, and its numbers."""
         self._store.ledger.drain()
-        self._store.indexer.catch_up()
+        self._store.understanding.all(self.on_reading)
+
+    def understand(self) -> None:
+        self._index()
 
     def _look(self, jobs: Sequence[bytes], *, once: bool = False) -> None:
         if self._bucket is not None:

@@ -10,7 +10,7 @@ import io
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -37,6 +37,7 @@ from mountfs.errors import (
 from mountfs.model import ROOT_INO, Artifact, Entry, Kind
 from mountfs.namespace import TypeRules
 from mountfs.query import Query
+from mountfs.reports.candidates import may_be_report
 from mountfs.store.facts import Facts
 from mountfs.store.pins import Pins
 from mountfs.store.removed import Bin, Removed
@@ -81,6 +82,8 @@ class ArtifactStore(abc.ABC):
         self.knows_all = True
         """Whether what is searched is all there is, not only the jobs that this machine has looked at."""
         self.quota = Quota()
+        self.on_reading: Callable[[int, int], None] = _nobody
+        """How many reports were read, of how many, where a question has to wait for that."""
 
     @property
     def types(self) -> Mapping[str, str]:
@@ -263,6 +266,9 @@ class ArtifactStore(abc.ABC):
             if _is_being_hashed(found):
                 self._await_digest(names)
                 found = self._artifact(names)
+            if _is_to_be_read(found):
+                self.understand()
+                found = self._artifact(names)
             return found
 
     def get_size(self, key: Key) -> int:
@@ -271,7 +277,10 @@ class ArtifactStore(abc.ABC):
 
     def list(self, prefix: Key = "", *, recursive: bool = True, limit: int | None = LIST_LIMIT) -> Iterator[Artifact]:
         """The artifacts at and below a key, or whose keys begin so when nothing has exactly that name; None: all."""
-        found = self._below(prefix_of(prefix, self.mountpoint), recursive=recursive)
+        names = prefix_of(prefix, self.mountpoint)
+        with self._lock:
+            self.understand()
+        found = self._below(names, recursive=recursive)
         while limit is None or limit > 0:
             with self._lock:
                 artifact = next(found, None)
@@ -316,6 +325,9 @@ class ArtifactStore(abc.ABC):
     def heads(self, key: str, value: bytes, *, limit: int) -> "Sequence[Candidate]":
         """The newest jobs with that tag of which the bucket tells; none where this machine knows all there is."""
         return ()
+
+    def understand(self) -> None:  # noqa: B027  # a daemon does it, and nobody waits for it
+        """Have reports read that nobody has looked at, where no daemon does."""
 
     def expect(self, inos: Sequence[int]) -> None:  # noqa: B027  # nothing to do where all is here
         """These are opened next, all of them: where they are in the bucket, few requests bring them."""
@@ -586,6 +598,16 @@ class ArtifactStore(abc.ABC):
 
 def _is_being_hashed(artifact: Artifact) -> bool:
     return artifact.sha256 is None and artifact.kind == "file" and artifact.state != "draft"
+
+
+def _is_to_be_read(artifact: Artifact) -> bool:
+    """Whether it may be a report that nobody has looked at."""
+    is_file = artifact.kind == "file" and artifact.state != "draft"
+    return is_file and artifact.summary is None and may_be_report(artifact.type, os.fsencode(artifact.path))
+
+
+def _nobody(done: int, total: int) -> None:
+    """Nobody wants to know."""
 
 
 class ContentFile(io.RawIOBase):

@@ -36,6 +36,7 @@ from mountfs.store.settler import Settler
 from mountfs.store.snapshots import Snapshots
 from mountfs.store.trash import Trash
 from mountfs.store.tree import Tree
+from mountfs.store.understanding import Understanding
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +78,7 @@ class Store:
         self.types = options.type_rules()
         self.indexer = Indexer(self.catalog, types=self.types)
         self.facts = Facts(self.catalog, mountpoint=mountpoint, types=self.types)
+        self.understanding = Understanding(self.catalog, self.files, self.indexer)
         self.paths = Paths(
             self.ledger, self.owing, self.files, self.trash, owner=options.owner, recorded_owner=options.recorded_owner
         )
