@@ -6,7 +6,7 @@ The house, from the kernel's request down to the disk; imports go down only, and
     api, aio                  the public Python API: `open_store`, with and without a mount
     daemon                    the process of a mount: start, background work, control socket, end
     fuse                      the kernel's words and ours; the only room that knows pyfuse3 (trio: here and in daemon)
-    views                     directories that answer questions: which there are, and what they hold
+    views                     directories and virtual files that answer questions: which there are, and what they hold
     transfers                 what goes up, comes down, stays and is shown of the bucket, beside a mount
     bucket                    its protocol, as steps that ask for one request at a time: publish, read, maintain
     store                     use cases: names, open files, attributes, settling, recovery. Plain synchronous Python

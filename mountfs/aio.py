@@ -21,6 +21,8 @@ from mountfs.model import Artifact
 
 if TYPE_CHECKING:
     from mountfs.api.comparing import Compared
+    from mountfs.api.copying import Told
+    from mountfs.api.getting import Chosen
     from mountfs.api.trends import HistoryFound, TrendFound
     from mountfs.compare.values import Options
     from mountfs.config import Settings
@@ -164,8 +166,19 @@ class AsyncArtifactStore:
     async def url(self, key: Key, *, expires_in: float = 3600, plain: bool = False) -> str:
         return await _in_thread(self._store.url, key, expires_in=expires_in, plain=plain)
 
-    async def save(self, key: Key, target: Path) -> int:
-        return await _in_thread(self._store.save, key, target)
+    async def save(
+        self, key: Key, target: Path, *, type: str | None = None, replace: bool = True, told: "Told | None" = None
+    ) -> int:
+        """`told` is called in a thread."""
+        return await _in_thread(self._store.save, key, target, type=type, replace=replace, told=told)
+
+    async def choose(
+        self, *, branch: str | None = None, commit: str | None = None, latest: bool = False, type: str | None = None
+    ) -> "Chosen":
+        return await _in_thread(self._store.choose, branch=branch, commit=commit, latest=latest, type=type)
+
+    async def through_latest(self, key: Key) -> "Chosen | None":
+        return await _in_thread(self._store.through_latest, key)
 
     async def flush(self, key: Key | None = None, *, timeout: float | None = None) -> None:  # noqa: ASYNC109
         await _in_thread(self._store.flush, key, timeout=timeout)

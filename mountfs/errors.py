@@ -177,6 +177,12 @@ class DeadlineExceeded(MountfsError):
     errno, exit_code, waiting_helps = _errno.EIO, 5, True
 
 
+class TooManyOpen(MountfsError):
+    """So many read virtual files at once that there is no room for one more of what they read."""
+
+    errno, exit_code, waiting_helps = _errno.ENFILE, 5, True
+
+
 class CorruptContent(MountfsError):
     """Stored bytes failed their integrity check; they were not served."""
 

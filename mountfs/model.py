@@ -6,7 +6,7 @@ the epoch unless the name says otherwise.
 
 import enum
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import NewType
 
@@ -14,6 +14,9 @@ Ino = NewType("Ino", int)
 """Inode number: primary key of an entry, stable over restarts, never reused."""
 
 ROOT_INO = Ino(1)
+
+SCHEMA = 1
+"""The number of the shapes that programs are given, by `--json` and by virtual files alike."""
 
 
 class Digest(bytes):
@@ -97,6 +100,18 @@ class Artifact:
     @property
     def compressed(self) -> bool:
         return self.codec == Codec.ZSTD
+
+    @property
+    def is_being_hashed(self) -> bool:
+        """Whether its digest is known in a moment; that of a draft comes with its end."""
+        return self.sha256 is None and self.kind == "file" and self.state != State.DRAFT
+
+    def fields(self) -> dict[str, object]:
+        """Its shape in JSON, the only one there is. Not copied: `asdict` takes as long as all questions about it."""
+        return {**{name: getattr(self, name) for name in _ARTIFACT}, "compressed": self.compressed}
+
+
+_ARTIFACT = tuple(each.name for each in fields(Artifact))
 
 
 class Standing(enum.StrEnum):

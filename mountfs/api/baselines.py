@@ -1,23 +1,22 @@
 """Which jobs a job may be compared with: pinned ones, the newest of a branch, ancestors; asked for as far as needed.
 
-Where only some jobs are known here (`sync: lazy`), the bucket's heads tell of the others.
+Where only some jobs are known here (`sync: lazy`), the bucket's heads tell of the others (`views/choosing.py`).
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from mountfs.api import git
+from mountfs.api.choosing import Asker
 from mountfs.catalog.search import Search
 from mountfs.compare.baseline import Candidate, Choice, Rule, Wanted, choose_baseline
-from mountfs.views.candidates import MOST_JOBS, candidate, newest_jobs, pinned_candidates
+from mountfs.views.candidates import candidate, newest_jobs, pinned_candidates
+from mountfs.views.choosing import look_for
 
 if TYPE_CHECKING:
     from mountfs.api.reading import ArtifactStore
 
-HEADS: Final = (3, 30, 300)
-"""Heads that are read: each is a request, and mostly the newest is the one."""
 MOST_ANCESTORS: Final = 200
 ANCESTORS_ASKED: Final = 8  # of the bucket: a request each
 
@@ -33,8 +32,7 @@ class Baselines:
         self._wanted = replace(wanted, type="")
         self._commit = commit
         self._repo = repo
-        self._looked: list[Candidate] = []
-        self._more = self._newest()
+        self._asker = Asker(store)
 
     def choice(self, slug: str | None) -> Choice:
         """The job for reports of a type, None: of any, and why no other was taken."""
@@ -42,43 +40,11 @@ class Baselines:
         found = choose_baseline(pinned_candidates(self._search, wanted), wanted)
         if found.rule is Rule.PINNED:
             return found
-        for job in self._all():
-            if choose_baseline([job], wanted).rule is Rule.LATEST:
-                return choose_baseline(self._looked, wanted)
-        return choose_baseline([*self._looked, *self._ancestors_of(wanted)], wanted)
-
-    def _all(self) -> Iterator[Candidate]:
-        """Those that were looked at before, then further ones."""
-        yield from tuple(self._looked)
-        for job in self._more:
-            self._looked.append(job)
-            yield job
-
-    # -- the newest of the branch ---------------------------------------------------------------------------
-
-    def _newest(self) -> Iterator[Candidate]:
-        if self._store.knows_all:
-            yield from self._here(MOST_JOBS)
-            return
-        seen: set[bytes] = set()
-        here = list(self._here(HEADS[-1]))
-        for limit in HEADS:
-            heads = self._store.heads(self._wanted.key, self._wanted.value, limit=limit)
-            if len(heads) < limit:
-                oldest_ms = 0
-            else:
-                oldest_ms = min(head.published_ms for head in heads)
-            both = {job.job: job for job in (*here, *heads) if job.published_ms >= oldest_ms}
-            for job in sorted(both.values(), key=lambda job: (-job.published_ms, job.job)):
-                if job.job not in seen:
-                    seen.add(job.job)
-                    yield job
-            if not oldest_ms:
-                return
-
-    def _here(self, most: int) -> Iterator[Candidate]:
-        for then in newest_jobs(self._search, self._wanted.key, self._wanted.value, most=most):
-            yield candidate(self._search, then, self._wanted)
+        looked = self._asker.run(look_for(self._search, wanted))
+        newest = choose_baseline(looked, wanted)
+        if newest.chosen is not None:
+            return newest
+        return choose_baseline([*looked, *self._ancestors_of(wanted)], wanted)
 
     # -- ancestors ------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from mountfs.bucket.connecting import connect, connected, ground_of
 from mountfs.bucket.fetching import absent, bundles_of_several, fetch_bundle, is_large, whereabouts
 from mountfs.bucket.gathering import fetch_content
 from mountfs.bucket.ground import Ground
-from mountfs.bucket.heads import JobHead, find_jobs
+from mountfs.bucket.heads import JobHead, KnownHeads, find_jobs
 from mountfs.bucket.healing import give_to_bucket
 from mountfs.bucket.links import encoding_of, no_object_of_its_own, own_object, refuse_without_content
 from mountfs.bucket.naming import jobs_in_bucket, show_jobs
@@ -74,6 +74,7 @@ class DirectBucket:
         self._unread: dict[bytes, MountfsError] = {}  # why the last look at a job came to nothing
         self._listed = float("-inf")
         self._misses: dict[int, int] = {}
+        self._heads: KnownHeads = {}
         self.states: dict[str, str] = {}  # of jobs that the bucket refuses
         self._errands = Errands(store.ledger.clock, heard=self._heard, signs=self._signs)
         self.ground: Ground = ground_of(
@@ -221,10 +222,11 @@ class DirectBucket:
             return
         self._listed = time.monotonic()
 
-    def heads(self, key: str, value: bytes, *, limit: int) -> list[JobHead]:
-        """The newest jobs with that tag value, as the bucket tells of them."""
+    def heads(self, key: str, value: bytes, *, limit: int, is_beginning: bool = False) -> list[JobHead]:
+        """The newest jobs with that tag value, or one that begins so, as the bucket tells of them."""
+        steps = find_jobs(key, value, limit=limit, beginning=is_beginning, known=self._heads)
         with self._asking() as remote:
-            return self._errands.run(find_jobs(key, value, limit=limit), remote, self._patience)
+            return self._errands.run(steps, remote, self._patience)
 
     # -- content --------------------------------------------------------------------------------------------
 

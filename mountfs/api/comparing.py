@@ -11,7 +11,7 @@ from mountfs.api import git
 from mountfs.api.baselines import Baselines
 from mountfs.api.keys import Key, Names
 from mountfs.api.sides import Held, held_in, side_of
-from mountfs.compare.baseline import Baseline, Choice, Wanted, describe
+from mountfs.compare.baseline import Baseline, Choice, Rule, Wanted, describe, reasons
 from mountfs.compare.comparison import Comparison
 from mountfs.compare.comparison import compare as compare_sides
 from mountfs.compare.document import as_json
@@ -176,6 +176,4 @@ def why_none(compared: Compared, branch: str) -> str:
     others = () if compared.choice is None else compared.choice.others
     if not others:
         return f"no baseline: no job with branch={branch} is known; `--no-baseline ok` goes on without one"
-    shown = "; ".join(f"{namespace.join_key((job,))}: {reason}" for job, reason in others[:3])
-    more = f"; and {len(others) - 3} more" if len(others) > 3 else ""
-    return f"no baseline: of {len(others)} jobs none will do ({shown}{more}); `--no-baseline ok` goes on without one"
+    return f"no baseline{reasons(Choice(None, Rule.NONE, others))}; `--no-baseline ok` goes on without one"

@@ -9,10 +9,10 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 from mountfs.api.keys import Names
 from mountfs.api.pieces import PIECE_BYTES, umask
@@ -35,21 +35,51 @@ class _Place:
         return self.path.name
 
 
-class Copying:
-    """Copies entries of one store; `opens` gives the content of a file."""
+@dataclass(slots=True)
+class Progress:
+    """How far a copy is: artifacts, and the plain bytes of all of them."""
 
-    def __init__(self, catalog: Catalog, opens: Callable[[Names, Entry], BinaryIO]) -> None:
+    artifacts: int = 0
+    done_bytes: int = 0
+    total_bytes: int = 0
+
+
+Told: TypeAlias = Callable[[Progress], None]
+
+
+class Copying:
+    """Copies entries of one store; `opens` gives the content of a file, `told` hears how far it is.
+
+    `only`: of a directory nothing else but these entries, named by their numbers with the directories on the way.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        opens: Callable[[Names, Entry], BinaryIO],
+        *,
+        only: Container[int] | None = None,
+        told: Told | None = None,
+    ) -> None:
         self._catalog = catalog
         self._opens = opens
+        self._only = only
+        self._told = told
+        self._progress = Progress()
+        self._replace = True
 
-    def copy(self, names: Names, entry: Entry, target: Path) -> int:
+    def copy(self, names: Names, entry: Entry, target: Path, *, replace: bool = True) -> int:
         """Copy an entry and all below it; how many files and symlinks that were.
 
-        A device or FIFO is written into, anything else is replaced. Raises EnvironmentProblem, NotADirectory,
-        IsADirectory, AlreadyExists.
+        A device or FIFO is written into, any other file replaced; without `replace` nothing is written where one is in
+        the way. Raises EnvironmentProblem, NotADirectory, IsADirectory, AlreadyExists.
         """
         if target.name in ("", ".."):
             target = target.resolve()
+        self._replace = replace
+        if not replace and not _is_written_into(target):
+            self._refuse_what_is_in_the_way(entry, target)
+        self._progress = Progress(total_bytes=self._bytes_below(entry) if self._told is not None else 0)
         if entry.kind == Kind.FILE and _is_written_into(target):
             with _translated(target), self._opens(names, entry) as content:
                 _pour(content, target)
@@ -57,27 +87,62 @@ class Copying:
         with _directory_of(target) as directory:
             return self._copy(names, entry, _Place(directory, target))
 
+    def _refuse_what_is_in_the_way(self, entry: Entry, target: Path) -> None:
+        """Before anything is written: where directories of that name exist all below is looked at."""
+        found = _mode(target)
+        if entry.kind != Kind.DIRECTORY and found is not None:
+            _refuse(found, target, replace=False)
+        if entry.kind == Kind.DIRECTORY and found is not None:
+            if not stat.S_ISDIR(found):
+                raise _no_directory(target)
+            for child in self._children(entry):
+                self._refuse_what_is_in_the_way(child, target / os.fsdecode(child.name))
+
+    def files(self, entry: Entry) -> Iterator[int]:
+        """What a copy is going to open, in that order."""
+        if entry.kind == Kind.FILE:
+            yield entry.ino
+        elif entry.kind == Kind.DIRECTORY:
+            for child in self._children(entry):
+                yield from self.files(child)
+
+    def _bytes_below(self, entry: Entry) -> int:
+        if entry.kind == Kind.DIRECTORY:
+            return sum(map(self._bytes_below, self._children(entry)))
+        return entry.size
+
+    def _children(self, entry: Entry) -> Iterator[Entry]:
+        after = b""
+        while page := self._catalog.children(entry.ino, after=after, limit=PAGE):
+            after = page[-1].name
+            yield from (child for child in page if self._only is None or child.ino in self._only)
+
     def _copy(self, names: Names, entry: Entry, place: _Place) -> int:
         with _translated(place.path):
             match Kind(entry.kind):
                 case Kind.FILE:
                     self._copy_file(names, entry, place)
                 case Kind.SYMLINK:
-                    with _replaced(place) as draft:
+                    with _replaced(place, replace=self._replace) as draft:
                         os.symlink(entry.target or b"", os.fsencode(draft), dir_fd=place.directory)
                 case Kind.DIRECTORY:
                     return self._copy_directory(names, entry, place)
+        self._tell(artifacts=1)
         return 1
+
+    def _tell(self, *, artifacts: int = 0, done_bytes: int = 0) -> None:
+        self._progress.artifacts += artifacts
+        self._progress.done_bytes += done_bytes
+        if self._told is not None:
+            self._told(self._progress)
 
     def _copy_directory(self, names: Names, entry: Entry, place: _Place) -> int:
         directory = _made_directory(place)
         try:
-            copied, after = 0, b""
-            while page := self._catalog.children(entry.ino, after=after, limit=PAGE):
-                after = page[-1].name
-                for child in page:
-                    below = _Place(directory, place.path / os.fsdecode(child.name))
-                    copied += self._copy((*names, child.name), child, below)
+            copied = 0
+            for child in self._children(entry):
+                below = _Place(directory, place.path / os.fsdecode(child.name))
+                copied += self._copy((*names, child.name), child, below)
             kept = os.fstat(directory).st_mode & 0o7000  # of the directory that was there, or inherited; never stored
             os.fchmod(directory, kept | (entry.mode & 0o777 & ~umask()))
             os.utime(directory, ns=(entry.mtime_ns, entry.mtime_ns))
@@ -86,10 +151,12 @@ class Copying:
         return copied
 
     def _copy_file(self, names: Names, entry: Entry, place: _Place) -> None:
-        with self._opens(names, entry) as content, _replaced(place) as draft:
+        with self._opens(names, entry) as content, _replaced(place, replace=self._replace) as draft:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             with open(os.open(draft, flags, 0o666, dir_fd=place.directory), "wb") as out:
-                shutil.copyfileobj(content, out, PIECE_BYTES)
+                while piece := content.read(PIECE_BYTES):
+                    out.write(piece)
+                    self._tell(done_bytes=len(piece))
                 out.flush()
                 os.fchmod(out.fileno(), entry.mode & 0o777)
                 os.utime(out.fileno(), ns=(entry.mtime_ns, entry.mtime_ns))
@@ -143,16 +210,22 @@ def _made_directory(place: _Place) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOTDIR, errno.ELOOP):
             raise
-        raise NotADirectory(
-            f"{place.path} is in the way of a directory: a symlink is not followed, a file not replaced; "
-            "move it away, or choose another place"
-        ) from error
+        raise _no_directory(place.path) from error
+
+
+def _no_directory(path: Path) -> NotADirectory:
+    return NotADirectory(
+        f"{path} is in the way of a directory: a symlink is not followed, a file not replaced; "
+        "move it away, or choose another place"
+    )
 
 
 @contextlib.contextmanager
-def _replaced(place: _Place) -> Iterator[str]:
+def _replaced(place: _Place, *, replace: bool) -> Iterator[str]:
     """A name to create, which then takes the place's name in one step."""
-    _refuse_to_replace(place)
+    found = _mode(place.name, place.directory)
+    if found is not None:
+        _refuse(found, place.path, replace=replace)
     draft = f".get-{secrets.token_hex(8)}"
     try:
         yield draft
@@ -163,12 +236,19 @@ def _replaced(place: _Place) -> Iterator[str]:
         raise
 
 
-def _refuse_to_replace(place: _Place) -> None:
+def _mode(path: str | Path, directory: int | None = None) -> int | None:
+    """Of what is there itself, a symlink too; None where nothing is."""
     try:
-        mode = os.stat(place.name, dir_fd=place.directory, follow_symlinks=False).st_mode
-    except FileNotFoundError:
-        return
+        return os.stat(path, dir_fd=directory, follow_symlinks=False).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _refuse(mode: int, path: Path, *, replace: bool) -> None:
+    """What is never replaced; and, without `replace`, what would be."""
     if stat.S_ISDIR(mode):
-        raise IsADirectory(f"{place.path} is a directory, and a file is not put in its place: move it away")
+        raise IsADirectory(f"{path} is a directory, and a file is not put in its place: move it away")
     if not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
-        raise AlreadyExists(f"{place.path} is a device, socket or FIFO, which is not replaced: move it away")
+        raise AlreadyExists(f"{path} is a device, socket or FIFO, which is not replaced: move it away")
+    if not replace:
+        raise AlreadyExists(f"{path} is in the way: move it away, choose another place, or say --force")

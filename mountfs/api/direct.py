@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from mountfs import namespace
-from mountfs.api.heads import of_heads
 from mountfs.api.keys import Key, Names, names_of, writable_names_of
 from mountfs.api.pieces import Data, mode_of, pieces_of, umask
 from mountfs.api.reading import ArtifactStore, ContentFile
@@ -38,6 +37,7 @@ from mountfs.store.live import LiveFile
 from mountfs.store.room import NoRoomYet
 from mountfs.store.store import Store
 from mountfs.store.tree import Owner
+from mountfs.views.candidates import of_heads
 
 if TYPE_CHECKING:
     from mountfs.api.bucket import DirectBucket
@@ -306,11 +306,11 @@ class DirectStore(ArtifactStore):
         if error is not None:
             raise type(error)(f"{namespace.join_key((job,))}: not known here, and the bucket was not read: {error}")
 
-    def heads(self, key: str, value: bytes, *, limit: int) -> Sequence[Candidate]:
+    def heads(self, key: str, value: bytes, *, limit: int, is_beginning: bool = False) -> Sequence[Candidate]:
         if self._bucket is None:
             return []
         with self._lock:
-            return of_heads(self._bucket.heads(key, value, limit=limit))
+            return of_heads(self._bucket.heads(key, value, limit=limit, is_beginning=is_beginning))
 
     def expect(self, inos: Sequence[int]) -> None:
         if self._bucket is not None:

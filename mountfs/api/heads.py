@@ -1,18 +1,8 @@
-"""Jobs of which the bucket tells, as candidates for a baseline."""
+"""Jobs of which the bucket tells, as a daemon passes it on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
-from mountfs.bucket.heads import JobHead
 from mountfs.compare.baseline import Candidate
-
-
-def of_heads(heads: Iterable[JobHead]) -> list[Candidate]:
-    """Asked for by this process."""
-    return [
-        Candidate(head.job, _known({"status": head.status, "pr": head.pr, **head.tags}), head.when_ms,
-                  frozenset(head.types), frozenset(head.top))
-        for head in heads
-    ]  # fmt: skip
 
 
 def of_answer(answer: Mapping[str, object]) -> list[Candidate]:
@@ -30,10 +20,6 @@ def _candidate(head: Mapping[str, object]) -> Candidate:
         frozenset(map(str, types)) if isinstance(types, list) else frozenset(),
         frozenset(map(_raw, top)) if isinstance(top, list) else frozenset(),
     )
-
-
-def _known(tags: Mapping[str, bytes | None]) -> dict[str, bytes]:
-    return {key: value for key, value in tags.items() if value is not None}
 
 
 def _raw(text: object) -> bytes:

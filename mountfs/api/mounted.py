@@ -250,11 +250,14 @@ class MountedStore(ArtifactStore):
         states = client.ask(self.state, "barrier").get("states")
         self._facts.jobs = states if isinstance(states, dict) else {}
 
-    def heads(self, key: str, value: bytes, *, limit: int) -> Sequence[Candidate]:
+    def heads(self, key: str, value: bytes, *, limit: int, is_beginning: bool = False) -> Sequence[Candidate]:
         if self.knows_all or not self._has_bucket():
             return []
         said = value.decode("utf-8", "surrogateescape")
-        return of_answer(client.ask(self.state, "heads", timeout=HEADS_SECONDS, key=key, value=said, limit=limit))
+        answer = client.ask(
+            self.state, "heads", timeout=HEADS_SECONDS, key=key, value=said, limit=limit, beginning=is_beginning
+        )
+        return of_answer(answer)
 
     def expect(self, inos: Sequence[int]) -> None:
         if self._has_bucket():

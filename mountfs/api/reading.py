@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from mountfs import namespace
-from mountfs.api.copying import Copying
+from mountfs.api.copying import Copying, Told
 from mountfs.api.finding import as_query, found_inos, parse_order, searching, sums
 from mountfs.api.keys import Key, Names, names_of, prefix_of
 from mountfs.api.pieces import PIECE_BYTES, Data
@@ -38,6 +38,7 @@ from mountfs.model import ROOT_INO, Artifact, Entry, Kind
 from mountfs.namespace import TypeRules
 from mountfs.query import Query
 from mountfs.reports.candidates import may_be_report
+from mountfs.store import figures
 from mountfs.store.facts import Facts
 from mountfs.store.pins import Pins
 from mountfs.store.removed import Bin, Removed
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer as Buffer  # collections.abc.Buffer from Python 3.12 on
 
     from mountfs.api.comparing import Compared
+    from mountfs.api.getting import Chosen
     from mountfs.api.trends import HistoryFound, TrendFound
     from mountfs.compare.baseline import Candidate
     from mountfs.compare.values import Options
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 LIST_LIMIT = 100  # what list_artifacts(prefix, limit=100) of an older store promised (F-008)
 LINKS_MAX = 40
 PAGE = 500
+EXPECTED = 64  # of what is read next, said in advance
 JOBS_AT_ONCE = 16  # that a listing of all looks at together
 
 
@@ -263,7 +266,7 @@ class ArtifactStore(abc.ABC):
             self._look(names[:1])
             self._refresh()
             found = self._artifact(names)
-            if _is_being_hashed(found):
+            if found.is_being_hashed:
                 self._await_digest(names)
                 found = self._artifact(names)
             if _is_to_be_read(found):
@@ -284,7 +287,7 @@ class ArtifactStore(abc.ABC):
         while limit is None or limit > 0:
             with self._lock:
                 artifact = next(found, None)
-                if artifact is not None and _is_being_hashed(artifact):
+                if artifact is not None and artifact.is_being_hashed:
                     known = namespace.split_key(artifact.key)
                     self._await_digest(known)
                     artifact = self._artifact(known)
@@ -322,12 +325,20 @@ class ArtifactStore(abc.ABC):
         with searching(self._catalog.path) as search:
             yield search
 
-    def heads(self, key: str, value: bytes, *, limit: int) -> "Sequence[Candidate]":
-        """The newest jobs with that tag of which the bucket tells; none where this machine knows all there is."""
+    def heads(self, key: str, value: bytes, *, limit: int, is_beginning: bool = False) -> "Sequence[Candidate]":
+        """The newest jobs with that tag, or one that begins so, of which the bucket tells; none where this machine
+        knows all there is."""
         return ()
 
     def understand(self) -> None:  # noqa: B027  # a daemon does it, and nobody waits for it
         """Have reports read that nobody has looked at, where no daemon does."""
+
+    def read_job(self, job: bytes) -> None:
+        """Bring in what a job holds now, into the search index too. Raises where the bucket could not be asked."""
+        with self._lock:
+            self._look((job,))
+            self._be_sure(job)
+            self._index()
 
     def expect(self, inos: Sequence[int]) -> None:  # noqa: B027  # nothing to do where all is here
         """These are opened next, all of them: where they are in the bucket, few requests bring them."""
@@ -390,14 +401,51 @@ class ArtifactStore(abc.ABC):
         with self.open(key) as content:
             return content.read()
 
-    def save(self, key: Key, target: Path) -> int:
+    def save(
+        self, key: Key, target: Path, *, type: str | None = None, replace: bool = True, told: "Told | None" = None
+    ) -> int:
         """Copy an artifact to the file `target`, or a directory's tree below it; how many artifacts that were.
 
-        Modes and times are kept. A file is replaced when it is complete. Raises EnvironmentProblem too.
+        Modes and times are kept. A file is replaced when it is complete; without `replace` nothing is written where
+        something is in the way. `type`: of a directory only artifacts of that type. `told` hears how far it is. Raises
+        EnvironmentProblem, AlreadyExists, IsADirectory, NotADirectory too.
         """
         with self._lock:
             names, entry = self._resolved(names_of(key, self.mountpoint))
-        return Copying(self._catalog, self._open).copy(names, entry, target)
+        from mountfs.api.getting import inos_of_type
+
+        only = None if type is None else inos_of_type(self, self._catalog, names[0], type)
+        copying = Copying(self._catalog, self._open, only=only, told=told)
+        self.expect(list(islice(copying.files(entry), EXPECTED)))
+        return copying.copy(names, entry, target, replace=replace)
+
+    def choose(
+        self, *, branch: str | None = None, commit: str | None = None, latest: bool = False, type: str | None = None
+    ) -> "Chosen":
+        """The one job of a branch, or of the commit that begins so; with `latest` of several the newest successful one.
+
+        `type`: one that has artifacts of that type. By the rules of `.latest/`; where this machine does not know all
+        jobs the bucket is asked. Raises NotFound, InvalidArgument where it is several, RemoteUnavailable, RemoteDenied.
+        """
+        from mountfs.api.getting import Asked, choose
+
+        return choose(self, Asked(branch, commit, latest, type))
+
+    def through_latest(self, key: Key) -> "Chosen | None":
+        """What a path below `.latest/` leads to, and why there; None for any other key. Raises NotFound."""
+        from mountfs.api.getting import through_latest
+
+        return through_latest(self, names_of(key, self.mountpoint))
+
+    def key_of(self, ino: int) -> str:
+        """The key of an entry. Raises NotFound for one that has gone."""
+        with self._lock:
+            self._refresh()
+            entry = self._catalog.entry(ino)
+            names: Names = () if entry is None else self._facts.names_of(entry)
+        if not names:
+            raise NotFound("not found: it was removed meanwhile")
+        return namespace.join_key(names)
 
     def open(self, key: Key) -> BinaryIO:
         """The content of an artifact as a seekable file. Raises NotFound, IsADirectory, CorruptContent.
@@ -441,22 +489,9 @@ class ArtifactStore(abc.ABC):
         """How many artifacts there are, and what they cost."""
         with self._lock:
             self._refresh()
-            totals = self._catalog.totals()
-            stored = self._catalog.stored_bytes()
-            damaged = len(self._catalog.damaged())
-        size = totals["size"]
-        return {
-            "jobs": totals["jobs"],
-            "artifacts": totals["artifacts"],
-            "contents": totals["contents"],
-            "size_bytes": size,
-            "stored_bytes": stored,
-            "saved": round(1 - stored / size, 4) if size else 0.0,
-            "quota_bytes": self.quota.limit_bytes,
-            "damaged": damaged,
-            "mountpoint": str(self.mountpoint),
-            "state": str(self.state),
-        }
+            return figures.totals(
+                self._catalog, quota_bytes=self.quota.limit_bytes, mountpoint=self.mountpoint, state=self.state
+            )
 
     def compression_stats(self) -> dict[str, dict[str, int]]:
         """By type: artifacts, plain and stored bytes, and how many of them are compressed. Of what this machine knows.
@@ -466,17 +501,7 @@ class ArtifactStore(abc.ABC):
         with self._lock:
             self._index()
         with searching(self._catalog.path) as search:
-            compressed = search.compressed_by_type()
-            return {
-                kind: {
-                    "artifacts": of_type.artifacts,
-                    "size_bytes": of_type.size,
-                    "stored_bytes": of_type.stored,
-                    "compressed": compressed.get(of_type.name, 0),
-                }
-                for of_type in sorted(search.sums_by_type(), key=lambda of_type: of_type.name)
-                for kind in (of_type.name.decode("utf-8", "surrogateescape"),)
-            }
+            return figures.by_type(search)
 
     @staticmethod
     def estimate_compressed_size(sample: bytes, *, total_bytes: int | None = None) -> int:
@@ -594,10 +619,6 @@ class ArtifactStore(abc.ABC):
         if not target.startswith(mountpoint + b"/"):
             raise NotFound(f"{key}: a symlink that leads out of the store")
         return target[len(mountpoint) :]
-
-
-def _is_being_hashed(artifact: Artifact) -> bool:
-    return artifact.sha256 is None and artifact.kind == "file" and artifact.state != "draft"
 
 
 def _is_to_be_read(artifact: Artifact) -> bool:

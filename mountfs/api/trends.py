@@ -65,8 +65,11 @@ def history(store: "ArtifactStore", test: str, wanted: Wanted) -> HistoryFound:
 
     unreadable: list[str] = []
     with Reader() as reader:
-        found = islice(_runs(store, reader, wanted, unreadable.append), _checked(wanted))
-        return HistoryFound(history_of(test, list(found)), tuple(unreadable))
+        runs = list(islice(_runs(store, reader, wanted, unreadable.append), _checked(wanted)))
+    if not runs:
+        branch = f" of branch {wanted.branch}" if wanted.branch is not None else ""
+        raise NotFound(f"no job{branch} has a report of tests that can be read")
+    return HistoryFound(history_of(test, runs), tuple(unreadable))
 
 
 def _runs(

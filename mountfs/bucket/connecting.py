@@ -131,7 +131,9 @@ def connected(ground: Ground, found: Store, *, trash_days: int) -> None:
     with ground.ledger.transaction():
         ground.catalog.set_meta("store_id", found.store_id)
         ground.catalog.set_meta("grace_ms", str(found.grace_ms))
-    ground.store_id, ground.grace_ms = found.store_id, found.grace_ms
+        ground.catalog.set_meta("versions", str(int(found.versions)))
+    ground.store_id, ground.grace_ms, ground.versions = found.store_id, found.grace_ms, found.versions
+    ground.paths.versions.enabled = found.versions
     if found.server_ms:
         now_ms = ground.clock.now_ns() // 1_000_000
         ground.stamps.heard(found.server_ms, began_ms=now_ms - 1000, ended_ms=now_ms)

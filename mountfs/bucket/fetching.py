@@ -76,6 +76,7 @@ def jobs_naming(ground: Ground, content: Content) -> list[int]:
     """Jobs whose entries or trash name a content; its places are looked for in those first, then in any."""
     assert content.digest is not None
     inos = [entry.ino for entry in ground.catalog.entries_with(content.digest)]
+    inos += [ino for _content, ino in ground.catalog.versions.needing([content.id])]
     named = [*(ground.owing.origin(ino).job for ino in inos), *ground.catalog.trash.jobs_wanting(content.id)]
     return list(dict.fromkeys([*named, *ground.tables.jobs_placing(content.digest)]))
 

@@ -68,6 +68,7 @@ class Ground:
     reading: Counter[int] = field(default_factory=Counter)  # jobs of which a LIST is under way, or what follows it
     applying: set[int] = field(default_factory=set)  # jobs whose reading is being brought into the rows
     maintained: set[int] = field(default_factory=set)  # jobs that are being maintained
+    histories: dict[int, frozenset[int]] = field(default_factory=dict)  # by job: bundles looked through for versions
     untouched: set[tuple[int, str]] = field(default_factory=set)  # bundles that could not be merged, until a restart
     odd: Oddities = field(default_factory=Oddities)  # what cannot be right in the bucket
     changed: Callable[[Changes], None] = nobody  # the kernel may remember this, and it no longer holds

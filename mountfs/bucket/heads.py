@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from mountfs import objects
 from mountfs.bucket.ground import HOUR_MS, Ground
@@ -32,6 +33,7 @@ FORMAT = 1
 MOST_LOOKED_AT = 5_000  # entries of a job, for its types
 MOST_TOP = 200  # names directly in the job
 MOST_HEAD_BYTES = 256 << 10
+MOST_KNOWN = 1_000  # heads that are remembered, of up to a few KiB each
 SIDE_BY_SIDE = 16
 ROUNDS = 3
 GONE = '{"gone":true}'
@@ -52,6 +54,10 @@ class JobHead:
     types: tuple[str, ...]
     top: tuple[bytes, ...]
     stamp: str
+
+
+KnownHeads: TypeAlias = dict[str, JobHead | None]
+"""What heads say that were read before, by their key in the bucket."""
 
 
 # -- writing ----------------------------------------------------------------------------------------------------
@@ -153,19 +159,23 @@ def _type(ground: Ground, entry: Entry, path: tuple[bytes, ...]) -> str:
 # -- finding ----------------------------------------------------------------------------------------------------
 
 
-def find_jobs(key: str, value: bytes, *, limit: int, beginning: bool = False) -> Steps[list[JobHead]]:
+def find_jobs(
+    key: str, value: bytes, *, limit: int, beginning: bool = False, known: KnownHeads | None = None
+) -> Steps[list[JobHead]]:
     """The newest jobs with that tag value, or with one that begins so; newest first, each once.
 
-    One LIST where they are few, and a GET for each. Raises RemoteUnavailable, RemoteDenied.
+    One LIST where they are few, and a GET for each that is not `known` from before: what a head says never changes.
+    Raises RemoteUnavailable, RemoteDenied.
     """
+    known = {} if known is None else known
     for _ in range(ROUNDS):
-        found = yield from _find(key, value, limit=limit, beginning=beginning)
+        found = yield from _find(key, value, known, limit=limit, beginning=beginning)
         if found is not None:
             return found
     return []
 
 
-def _find(key: str, value: bytes, *, limit: int, beginning: bool) -> Steps[list[JobHead] | None]:
+def _find(key: str, value: bytes, known: KnownHeads, *, limit: int, beginning: bool) -> Steps[list[JobHead] | None]:
     """None: a head went while we looked, for a newer one."""
     prefix = objects.heads_beginning(key, value) if beginning else objects.heads_prefix(key, value)
     found: list[JobHead] = []
@@ -183,7 +193,7 @@ def _find(key: str, value: bytes, *, limit: int, beginning: bool) -> Steps[list[
         waiting = []
         while newest and len(found) < limit:
             some, newest = newest[: limit - len(found)], newest[limit - len(found) :]
-            got = yield from _read([head_key for _head, head_key in some])
+            got = yield from _read([head_key for _head, head_key in some], known)
             if got is None:
                 return None
             found += [head for head in got if head is not None and _is_of(head, key, value, beginning=beginning)]
@@ -212,20 +222,24 @@ def _is_of(head: JobHead, key: str, value: bytes, *, beginning: bool) -> bool:
     return said is not None and (said.startswith(value) if beginning else said == value)
 
 
-def _read(keys: list[str]) -> Steps[list[JobHead | None] | None]:
+def _read(keys: list[str], known: KnownHeads) -> Steps[list[JobHead | None] | None]:
     """What these heads say, None for one that says nothing; None instead of all when one is there no more."""
-    found: list[JobHead | None] = []
-    for start in range(0, len(keys), SIDE_BY_SIDE):
-        some = keys[start : start + SIDE_BY_SIDE]
+    read: dict[str, JobHead | None] = {key: known[key] for key in keys if key in known}
+    lacking = [key for key in keys if key not in read]
+    for start in range(0, len(lacking), SIDE_BY_SIDE):
+        some = lacking[start : start + SIDE_BY_SIDE]
         answers = yield from ask(Together([Get(key, MOST_HEAD_BYTES) for key in some]))
         for key, answer in zip(some, answers, strict=True):
             if isinstance(answer, ObjectMissing):
                 return None
             if isinstance(answer, Fetched):
-                found.append(parse(key, answer.data))
+                read[key] = parse(key, answer.data)
             elif isinstance(answer, MountfsError):
                 raise answer
-    return found
+    if len(known) + len(lacking) > MOST_KNOWN:
+        known.clear()
+    known.update(read)
+    return [read[key] for key in keys]
 
 
 def parse(key: str, data: bytes) -> JobHead | None:

@@ -218,7 +218,7 @@ def _add(ground: Ground, job: int, read: Iterable[_Read]) -> Steps[list[int]]:
 def _add_again(ground: Ground, job: int) -> Steps[list[int]]:
     """Bundles that an earlier reading began to bring in and could not: the disk was full."""
     half = ground.tables.half_brought(job)
-    for number, read in zip(half, _stored(ground, job, half.values()), strict=True):
+    for number, read in zip(half, stored_manifests(ground, job, half.values()), strict=True):
         manifest = yield from ask(Work(read))
         yield from add_places(ground, job, number, manifest)
     return list(half)
@@ -300,7 +300,7 @@ def published(
 ) -> Steps[dict[bytes, PathState]]:
     """The published state of a job: the fold of the bundles known under its prefix; of `only` these paths."""
     known = ground.tables.bundles(job).values()
-    manifests = _stored(ground, job, [b for b in known if b.id not in without])
+    manifests = stored_manifests(ground, job, [b for b in known if b.id not in without])
 
     def work() -> dict[bytes, PathState]:
         return fold(record for record in _records(manifests) if only is None or record.path in only)
@@ -308,24 +308,21 @@ def published(
     return (yield from ask(Work(work)))
 
 
-_Manifest = Callable[[], Manifest]
-
-
-def _stored(ground: Ground, job: int, known: Iterable[KnownBundle]) -> list[_Manifest]:
+def stored_manifests(ground: Ground, job: int, known: Iterable[KnownBundle]) -> list[Callable[[], Manifest]]:
     """Manifests of bundles that were read before, to be parsed where it holds up nobody."""
     name = ground.tables.job_name(job)
     read = partial(bundle.read_manifest, store_id=ground.store_id, job=name)
     return [partial(read, ground.tables.manifest(b.id), name=b.name) for b in known]
 
 
-def _records(manifests: Iterable[_Manifest]) -> Iterator[Record]:
+def _records(manifests: Iterable[Callable[[], Manifest]]) -> Iterator[Record]:
     for manifest in manifests:
         yield from manifest().records
 
 
 def _let_go(ground: Ground, job: int, gone: set[int], changes: Changes) -> Steps[set[bytes]]:
     """Bring the paths that vanished bundles spoke of to the fold of what is left; which paths these are."""
-    manifests = _stored(ground, job, [b for b in ground.tables.bundles(job).values() if b.id in gone])
+    manifests = stored_manifests(ground, job, [b for b in ground.tables.bundles(job).values() if b.id in gone])
     paths = yield from ask(Work(lambda: {record.path for record in _records(manifests)}))
     states = yield from published(ground, job, without=gone, only=paths)
     yield from reconcile_paths(ground, job, states, paths, changes)

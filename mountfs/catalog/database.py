@@ -21,6 +21,7 @@ from mountfs.catalog.search.filling import IndexTables
 from mountfs.catalog.search.units import Units
 from mountfs.catalog.tables import Value
 from mountfs.catalog.trash import TrashTables
+from mountfs.catalog.versions import VersionTables
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class Catalog(EntryTables, ContentTables):
         self.index = IndexTables(self._run, self._many)
         self.units = Units(self._run, contextlib.nullcontext)
         self.reports = ReportTables(self._run, self._many)
+        self.versions = VersionTables(self._run, self._many)
 
     # -- life ---------------------------------------------------------------------------------------------
 
@@ -65,6 +67,11 @@ class Catalog(EntryTables, ContentTables):
     def is_holding(self) -> bool:
         """Whether something is held that was not committed yet."""
         return not self._depth and self._db.in_transaction
+
+    @property
+    def changes(self) -> int:
+        """How many rows were changed by this connection: another number is another state."""
+        return self._db.total_changes
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
@@ -87,6 +94,15 @@ class Catalog(EntryTables, ContentTables):
             raise
         finally:
             self._depth = 0
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All that is read within it is of one moment, and read faster; on a connection that only reads."""
+        self._run("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.execute("ROLLBACK")
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:

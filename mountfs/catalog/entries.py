@@ -89,6 +89,15 @@ class EntryTables(Tables):
         sql = f"SELECT {_ENTRY} FROM content c JOIN entry e ON e.content = c.id WHERE c.digest = ?"
         return [Entry(*row) for row in self._run(sql, (digest,))]
 
+    def sums_below(self, ino: int) -> tuple[int, int, int]:
+        """(files and symlinks, their plain bytes, their stored bytes) below a directory; reads a row for each."""
+        row = self._run(
+            f"{_BELOW} SELECT count(*), coalesce(sum(e.size), 0), coalesce(sum(c.stored), 0) FROM below b"
+            " CROSS JOIN entry e ON e.ino = b.ino LEFT JOIN content c ON c.id = b.content WHERE b.kind <> 2",
+            (ino,),
+        ).fetchone()
+        return int(row[0]), int(row[1]), int(row[2])
+
     def others_at(self, ino: int) -> bytes | None:
         """The name of an entry, this one or one below it, that was written by none of this machine's writers."""
         row = self._run(

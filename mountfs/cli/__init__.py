@@ -141,6 +141,8 @@ def run(arguments: list[str]) -> int:
         sys.stdout = _output(sys.stdout)
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="surrogateescape")
+    if "_MOUNTFS_COMPLETE" in os.environ:
+        importlib.import_module("mountfs.cli.completion").teach_bash()
     try:
         ended = program.main(arguments, prog_name="mountfs", standalone_mode=False)
     except click.ClickException as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mountfs.cli import complain
+from mountfs.cli.completion import branches, tags, types
 from mountfs.cli.output import json_option, print_json, shown, shown_size
 from mountfs.cli.where import WHERE, Where, exit_codes
 
@@ -21,9 +22,24 @@ NICE = 10
 
 @click.command("cleanup", epilog=exit_codes(2, 3, 4, 5, 6))
 @click.option("--older-than", metavar="AGE", help="Published longer ago than this: 90d, 12h.")
-@click.option("--type", "types", multiple=True, help="Only of this type; several: of one of them.")
-@click.option("--tag", "tags", multiple=True, metavar="KEY[=VALUE]", help="Only of jobs with this tag; several: all.")
-@click.option("--branch", "branches", multiple=True, help="Only of jobs of this branch; several: of one of them.")
+@click.option(
+    "--type", "types", shell_complete=types, multiple=True, help="Only of this type; several: of one of them."
+)
+@click.option(
+    "--tag",
+    "tags",
+    shell_complete=tags,
+    multiple=True,
+    metavar="KEY[=VALUE]",
+    help="Only of jobs with this tag; several: all.",
+)
+@click.option(
+    "--branch",
+    "branches",
+    shell_complete=branches,
+    multiple=True,
+    help="Only of jobs of this branch; several: of one of them.",
+)
 @click.option("--merged", is_flag=True, help="Only of jobs of branches that git calls merged.")
 @click.option("--repo", type=click.Path(path_type=Path), default=Path(), help="With --merged: the repository.")
 @click.option("--into", default="main", show_default=True, help="With --merged: the branch they are merged into.")

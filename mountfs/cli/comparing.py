@@ -10,6 +10,7 @@ import click
 
 from mountfs.api import git
 from mountfs.cli import complain
+from mountfs.cli.completion import branches
 from mountfs.cli.output import print_json
 from mountfs.cli.where import WHERE, AnyPath, Where, key_of
 from mountfs.compare.comparison import changed_only
@@ -41,7 +42,12 @@ class Output:
 )
 @click.argument("a")
 @click.argument("b", required=False)
-@click.option("--baseline", metavar="BRANCH", help="Compare with the baseline of this branch instead of with B.")
+@click.option(
+    "--baseline",
+    shell_complete=branches,
+    metavar="BRANCH",
+    help="Compare with the baseline of this branch instead of with B.",
+)
 @click.option("--diff-only", is_flag=True, help="Leave out what is as it was.")
 @click.option("--fail-on", metavar="GATES", default="", help="Exit 1 on `new_failures>0, coverage.line<-0.5`, …")
 @click.option("--no-baseline", type=click.Choice(["ok"]), help="ok: exit 0 where there is no baseline yet.")

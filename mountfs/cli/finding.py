@@ -12,8 +12,8 @@ import click
 from mountfs import namespace, query
 from mountfs.api import LIST_LIMIT, ArtifactStore
 from mountfs.cli import complain
+from mountfs.cli.completion import branches, commits, tags, types
 from mountfs.cli.output import (
-    artifact_fields,
     json_option,
     print_json,
     print_table,
@@ -81,11 +81,20 @@ def find_command(
 
 @click.command("list", epilog=exit_codes(2, 3, 5, 6, 7))
 @click.argument("what", default="", metavar="[KEY | QUERY]")
-@click.option("--type", "types", multiple=True, help="Only artifacts of this type; several: of one of them.")
-@click.option("--tag", "tags", multiple=True, metavar="KEY[=VALUE]", help="Only with this tag; several: with all.")
+@click.option(
+    "--type", "types", shell_complete=types, multiple=True, help="Only artifacts of this type; several: of one of them."
+)
+@click.option(
+    "--tag",
+    "tags",
+    shell_complete=tags,
+    multiple=True,
+    metavar="KEY[=VALUE]",
+    help="Only with this tag; several: with all.",
+)
 @click.option("--job", "jobs", multiple=True, help="Only of this job; may be a glob.")
-@click.option("--branch", help="Only of this branch; may be a glob.")
-@click.option("--commit", help="Only of the commit that begins so.")
+@click.option("--branch", shell_complete=branches, help="Only of this branch; may be a glob.")
+@click.option("--commit", shell_complete=commits, help="Only of the commit that begins so.")
 @click.option("--since", metavar="TIME", help="Created since a date, an ISO time, or `7d`: so long ago.")
 @click.option("--until", metavar="TIME", help="Created until then; a day counts whole.")
 @click.option("--min-size", metavar="SIZE", help="At least so large, such as 1MiB.")
@@ -116,9 +125,16 @@ def list_command(
             asked = query.conjunction((_below(store, what), asked))
         _say_what_is_searched(store)
         _print(store, store.find(asked, sort=sort or NEWEST, limit=None), output)
+        _say_whose_branch_it_is(store, flags["branch"])
 
 
 ls_command = list_command
+
+
+def _say_whose_branch_it_is(store: ArtifactStore, branch: object) -> None:
+    """An empty list does not tell a branch without such artifacts from one that is spelt otherwise."""
+    if isinstance(branch, str) and next(store.find(query.from_flags(now_ns=0, branch=branch), limit=1), None) is None:
+        complain(f"nothing here is of branch {branch}")
 
 
 def _refuse_when_nothing_begins_so(store: ArtifactStore, what: str) -> None:
@@ -150,7 +166,7 @@ def _print(store: ArtifactStore, found: Iterator[Artifact], output: Output) -> N
     rows = islice(found, output.limit or None)
     if output.as_json:
         for artifact in rows:
-            print_json(artifact_fields(artifact))
+            print_json(artifact.fields())
     elif output.paths:
         for artifact in rows:
             path = str(store.path(artifact.key))

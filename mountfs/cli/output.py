@@ -4,24 +4,17 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 
 import click
 
 from mountfs.cli import legible
-from mountfs.model import Artifact
-
-SCHEMA = 1
+from mountfs.model import SCHEMA
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 
 
 def print_json(fields: Mapping[str, object]) -> None:
     click.echo(json.dumps({"schema": SCHEMA, **fields}, allow_nan=False))
-
-
-def artifact_fields(artifact: Artifact) -> dict[str, object]:
-    return {**asdict(artifact), "compressed": artifact.compressed}
 
 
 def shown_size(size_bytes: int) -> str:

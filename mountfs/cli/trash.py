@@ -19,20 +19,33 @@ DAY_MS = 86_400_000
 @click.argument("key")
 @click.option("--as", "to", metavar="KEY", help="Bring it back under this key.")
 @click.option("--id", "number", metavar="ID", help="Of several that were there, the one that `trash list` names so.")
+@click.option("--version", type=click.IntRange(min=1), metavar="N", help="What the file at KEY held as version N.")
 @json_option
 @WHERE
-def restore_command(key: str, *, to: str | None, number: str | None, as_json: bool, where: Where) -> None:
+def restore_command(
+    key: str, *, to: str | None, number: str | None, version: int | None, as_json: bool, where: Where
+) -> None:
     """Bring back what was removed or overwritten at KEY: what was there last; of a directory or job, all that is gone.
+
+    KEY may also name a version, .versions/JOB/PATH/N: the file keeps its tags and holds that again, and what it holds
+    now is a version itself. `ls .versions/JOB/PATH` says which there are.
 
     It is published anew, as a change made now. What is there now goes to the trash itself. What could not be published
     (`mountfs status` names it) is brought back by the same command.
     """
+    from mountfs import namespace
     from mountfs.api.asking import asking
+    from mountfs.api.keys import names_of
 
+    if version is not None and (to or number):
+        raise click.UsageError("--version goes without --as and --id: `cp` copies a version elsewhere")
     place = where.place()
     with asking(place) as ask:
-        arguments = {"key": key_of(key, place.mountpoint), "to": to and key_of(to, place.mountpoint), "number": number}
-        told = ask("restore", timeout=SECONDS, **arguments)
+        names, version = _version_of(names_of(key_of(key, place.mountpoint), place.mountpoint), version)
+        told = ask(
+            "restore", timeout=SECONDS, key=namespace.join_key(names), number=number, version=version,
+            to=to and namespace.join_key(names_of(key_of(to, place.mountpoint), place.mountpoint)),
+        )  # fmt: skip
     for name in _texts(told["removals"]):
         complain(f"{name}: a removal was set aside, which is forgotten now; `mountfs delete` removes what is there")
     for failed in _texts(told["failed"]):
@@ -44,6 +57,19 @@ def restore_command(key: str, *, to: str | None, number: str | None, as_json: bo
             click.echo(f"restored {shown(name)}")
     if told["failed"]:
         raise click.exceptions.Exit(7)
+
+
+def _version_of(names: tuple[bytes, ...], version: int | None) -> tuple[tuple[bytes, ...], int | None]:
+    """The file, and which version of it is meant. Raises InvalidArgument."""
+    from mountfs.errors import InvalidArgument
+    from mountfs.retention.versions import VIEW, parse_version
+
+    if names[0] != VIEW:
+        return names, version
+    number = parse_version(names[-1]) if len(names) > 3 else None  # .versions, job, name, number
+    if number is None:
+        raise InvalidArgument("a version is a number after the path of its artifact: .versions/JOB/PATH/1")
+    return names[1:-1], number
 
 
 @click.group("trash", epilog=exit_codes(2, 3, 6))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from mountfs.cli import complain
+from mountfs.cli.completion import branches, types
 from mountfs.cli.output import json_option, print_json, print_table
 from mountfs.cli.where import WHERE, AnyPath, Where, exit_codes
 from mountfs.compare.metrics import Unit
@@ -29,7 +30,9 @@ _TOLD: Final = 3
 newest_option = click.option(
     "-n", "newest", type=click.IntRange(1, MOST_NEWEST), default=NEWEST, show_default=True, help="So many jobs."
 )
-branch_option = click.option("--branch", help="Jobs of this branch, without those of pull requests; default: all.")
+branch_option = click.option(
+    "--branch", shell_complete=branches, help="Jobs of this branch, without those of pull requests; default: all."
+)
 
 
 class Percent(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.2 on
@@ -113,7 +116,7 @@ def _row(row: "HistoryRow") -> tuple[str, ...]:
 @click.command("trend", epilog=exit_codes(2, 3, 5, 6).replace("0 done", "0 done · 1 the alert"))
 @click.argument("what", metavar="WHAT")
 @branch_option
-@click.option("--type", help="Of artifacts of this type alone.")
+@click.option("--type", shell_complete=types, help="Of artifacts of this type alone.")
 @newest_option
 @click.option("--svg", type=AnyPath(), metavar="FILE", help="Write it as a picture; - is stdout.")
 @click.option("--alert", type=Percent(), metavar="20%", help="Exit 1 when the last is worse than the first by more.")
@@ -186,7 +189,7 @@ def _write_svg(trend: "Trend", target: Path) -> None:
 @click.command("badge", epilog=exit_codes(2, 5, 6))
 @click.argument("what", metavar="WHAT")
 @branch_option
-@click.option("--type", help="Of artifacts of this type alone.")
+@click.option("--type", shell_complete=types, help="Of artifacts of this type alone.")
 @click.option("--label", default="", help="The left half; default: what it is.")
 @WHERE
 def badge_command(what: str, *, branch: str | None, type: str | None, label: str, where: Where) -> None:

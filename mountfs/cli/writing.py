@@ -11,8 +11,8 @@ import click
 from mountfs import namespace
 from mountfs.api import ArtifactStore
 from mountfs.cli import complain
+from mountfs.cli.completion import branches, tags, types
 from mountfs.cli.output import (
-    artifact_fields,
     json_option,
     print_fields,
     print_json,
@@ -28,8 +28,8 @@ SAMPLE_BYTES = 4 << 20
 @click.command("put", epilog=exit_codes(2, 3, 4, 5, 6, 8))
 @click.argument("key")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--type", "kind", help="Its type, where the name does not say it.")
-@click.option("--tag", "tags", multiple=True, metavar="KEY=VALUE", help="A tag; may be repeated.")
+@click.option("--type", "kind", shell_complete=types, help="Its type, where the name does not say it.")
+@click.option("--tag", "tags", shell_complete=tags, multiple=True, metavar="KEY=VALUE", help="A tag; may be repeated.")
 @click.option("--metadata", metavar="JSON", help="An object; what may be a tag becomes one, all of it is kept.")
 @click.option("--mime-type", help="Its MIME type, where the name does not say it.")
 @click.option("--expires", metavar="WHEN", help="A date, a time, or +30d.")
@@ -59,7 +59,7 @@ def put_command(
             expires=expires,
         )
     if as_json:
-        print_json(artifact_fields(artifact))
+        print_json(artifact.fields())
     else:
         click.echo(f"{shown(artifact.key)}: {shown_size(artifact.size)}, stored {shown_size(artifact.stored_size)}")
 
@@ -173,7 +173,7 @@ def unpin_command(keys: tuple[str, ...], *, where: Where) -> None:
 
 @click.command("delete", epilog=exit_codes(2, 3, 4, 5, 6))
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
-@click.option("--branch", help="All jobs that are tagged with this branch; needs --all.")
+@click.option("--branch", shell_complete=branches, help="All jobs that are tagged with this branch; needs --all.")
 @click.option("--all", "everything", is_flag=True, help="With --branch: yes, all of them.")
 @click.option("--dry-run", is_flag=True, help="Only print what would go.")
 @click.option("--yes", is_flag=True, help="Do not ask, on a terminal either.")

@@ -40,13 +40,26 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the job must have: a tag with this value; of `type` or `name` those that are asked for, none for any job."""
+    """What the job must have: a tag with this value; of `type` or `name` those that are asked for, none for any job.
+
+    `or_type` is a type that does as well as the name. `is_beginning`: the tag's value begins so, as a short SHA does;
+    `any_end`: it need not have succeeded.
+    """
 
     key: str = "branch"
     value: bytes = b"main"
     type: str | None = None
     name: bytes | None = None
     other_than: bytes | None = None
+    or_type: str | None = None
+    is_beginning: bool = False
+    any_end: bool = False
+
+    def __str__(self) -> str:
+        newest = "job" if self.any_end else "newest successful job"
+        tag = f"{self.key}={_shown(self.value)}{'…' if self.is_beginning else ''}"
+        held = [part for part in (self.type, None if self.name is None else _shown(self.name)) if part]
+        return f"the {newest} with {tag}{' that holds ' if held else ''}{' and '.join(held)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +100,15 @@ def describe(choice: Choice, *, now_ms: int, commits_away: int | None = None) ->
     return Baseline(name, choice.rule, max(now_ms - chosen.published_ms, 0) / 1000, away)
 
 
+def reasons(choice: Choice, *, most: int = 3) -> str:
+    """Why no job will do, to be said behind what was wanted."""
+    if not choice.others:
+        return "; no such job is known"
+    shown = "; ".join(f"{_shown(job)}: {reason}" for job, reason in choice.others[:most])
+    more = f"; and {len(choice.others) - most} more" if len(choice.others) > most else ""
+    return f"; of {len(choice.others)} jobs none will do ({shown}{more})"
+
+
 def _shown_age(seconds: float) -> str:
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= size:
@@ -113,6 +135,11 @@ def latest(candidates: Iterable[Candidate], wanted: Wanted) -> Choice:
         (job.job, _refused(job, wanted) or f"older than {_shown(chosen.job)}") for job in jobs if job is not chosen
     )
     return Choice(chosen, Rule.LATEST, others)
+
+
+def fits(job: Candidate, wanted: Wanted) -> bool:
+    """Whether the rule would take this job, were it the newest."""
+    return _refused(job, wanted) is None
 
 
 def choose_baseline(candidates: Iterable[Candidate], wanted: Wanted) -> Choice:
@@ -168,22 +195,24 @@ def _refused_itself(job: Candidate, wanted: Wanted) -> str | None:
         return "the job itself"
     if wanted.type is not None and wanted.type not in job.types:
         return f"holds no {wanted.type}"
-    if wanted.name is not None and wanted.name not in job.names:
+    if wanted.name is not None and wanted.name not in job.names and wanted.or_type not in job.types:
         return f"holds no {_shown(wanted.name)}"
     return None
 
 
 def _refused_tag(job: Candidate, wanted: Wanted) -> str | None:
     value = job.tags.get(wanted.key)
-    if value != wanted.value:
-        return f"{wanted.key}={_shown(value)}" if value is not None else f"no tag {wanted.key}"
+    if value is None:
+        return f"no tag {wanted.key}"
+    if not (value.startswith(wanted.value) if wanted.is_beginning else value == wanted.value):
+        return f"{wanted.key}={_shown(value)}"
     if "pr" in job.tags and wanted.key not in _OF_A_PR:
         return f"of pull request {_shown(job.tags['pr'])}"
     return None
 
 
 def _refused_status(job: Candidate, wanted: Wanted) -> str | None:
-    return None if is_successful(job.tags) else f"not successful: status={_shown(job.tags['status'])}"
+    return None if wanted.any_end or is_successful(job.tags) else f"not successful: status={_shown(job.tags['status'])}"
 
 
 def _shown(name: bytes) -> str:

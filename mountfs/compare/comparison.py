@@ -1,6 +1,6 @@
 """Two jobs side by side: all that their reports say about what changed, and what cannot be said."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -10,7 +10,9 @@ from mountfs.compare.findings import FindingChanges, compare_findings, findings_
 from mountfs.compare.outcomes import TestChanges, Tests, compare_tests, merged_tests
 from mountfs.compare.sides import Kind, Lack, Side, Which, lacks_of
 from mountfs.compare.values import Change, Options
-from mountfs.reports.model import Diff
+from mountfs.reports.model import Diff, Parsed
+
+Reports = Sequence[tuple[str, Parsed]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def compare(before: Side, after: Side, options: Options | None = None) -> Compar
         _compare_sizes(before.sizes, after.sizes),
     )
     lacks = (*lacks_of(before, after), *_lacking_tools(comparison), *_lacking_tests(tests_before, tests_after))
-    return replace(comparison, lacks=lacks, notes=tuple(_notes(comparison)))
+    return replace(comparison, lacks=lacks, notes=(*_other_formats(was, now), *_notes(comparison)))
 
 
 def changed_only(comparison: Comparison) -> Comparison:
@@ -95,6 +97,17 @@ def _lacking_tests(before: Tests | None, after: Tests | None) -> Iterator[Lack]:
         if tests is not None and not tests.names_bad:
             reason = "tests that failed are counted, but not all of them are named"
             yield Lack(which, (Kind.TESTS,), "", reason, blocks=False)
+
+
+def _other_formats(was: Reports, now: Reports) -> Iterator[str]:
+    """Tools name one test in different ways: JUnit with its class, TAP without."""
+    before, after = ({said.format for _, said in reports} for reports in (was, now))
+    if before and after and before.isdisjoint(after):
+        formats = " before, ".join(" and ".join(sorted(side)) for side in (before, after))
+        yield (
+            f"Tests are compared across formats: {formats} now; what these name differently counts as disappeared"
+            " and new."
+        )
 
 
 def _notes(comparison: Comparison) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """For who compares jobs that others made: `heads`, which there are, and `expect`, what is going to be read of them."""
 
-from mountfs.bucket.heads import JobHead, find_jobs
+from mountfs.bucket.heads import JobHead
 from mountfs.daemon.control import Answer, Handler
 from mountfs.daemon.parts import Parts
 
@@ -10,13 +10,14 @@ MOST_EXPECTED = 64  # 2 ms
 
 def handlers(parts: Parts) -> dict[str, Handler]:
     async def heads(request: dict[str, object]) -> Answer:
-        """Of the tag `key` with `value`, `limit` jobs at most. Raises RemoteUnavailable, RemoteDenied."""
+        """Of the tag `key` with `value`, `limit` jobs at most; `beginning`: of values that begin so. Raises
+        RemoteUnavailable, RemoteDenied."""
         bucket = parts.need_bucket()
         value = str(request["value"]).encode("utf-8", "surrogateescape")
         limit = min(int(str(request.get("limit", 1))), MOST_HEADS)
         await bucket.connection()
-        steps = find_jobs(str(request["key"]), value, limit=limit)
-        found = await bucket.carrier.run(steps, urgent=True)
+        is_beginning = bool(request.get("beginning"))
+        found = await bucket.heads.ask(str(request["key"]), value, limit=limit, is_beginning=is_beginning)
         return {"heads": [told(head) for head in found]}
 
     async def expect(request: dict[str, object]) -> Answer:

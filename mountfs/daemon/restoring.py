@@ -19,10 +19,12 @@ EXPIRE_SECONDS = 30.0
 
 def handlers(parts: Parts) -> dict[str, Handler]:
     async def restore(request: dict[str, object]) -> Answer:
-        """Bring back a key; `to` says where to, `number` which of several."""
+        """Bring back a key; `to` says where to, `number` which of several, `version` what the file held once."""
         names = namespace.split_key(str(request["key"]))
         to = namespace.split_key(str(request["to"])) if request.get("to") else names
         number = str(request["number"]) if request.get("number") else None
+        if isinstance(request.get("version"), int):
+            return await _restore_version(parts, names, int(str(request["version"])))
         return await _restore(parts, parts.store.restoring.choose(names, number=number), names, to)
 
     async def trash_empty(request: dict[str, object]) -> Answer:
@@ -62,6 +64,18 @@ async def _restore(parts: Parts, chosen: list[Removed], names: tuple[bytes, ...]
         parts.wake()
     told = {"keys": keys[:KEYS_TOLD], "failed": failed[:KEYS_TOLD], "removals": removals[:KEYS_TOLD]}
     return {"restored": len(keys), **told}
+
+
+async def _restore_version(parts: Parts, names: tuple[bytes, ...], number: int) -> Answer:
+    if parts.bucket is not None:
+        await parts.bucket.learn_history(names[0])
+    changes = Changes()
+    try:
+        parts.store.restoring.put_version(names, number, changes)
+    finally:
+        parts.changed(changes)
+        parts.wake()
+    return {"restored": 1, "keys": [namespace.join_key(names)], "failed": [], "removals": []}
 
 
 async def _put_back(parts: Parts, removed: Removed, target: tuple[bytes, ...], changes: Changes) -> bool:

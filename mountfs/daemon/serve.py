@@ -92,6 +92,7 @@ class Daemon:
                 nursery=nursery,
                 wake=self._background.wake,
                 bucket=self._parts.bucket,
+                views=self._service.views,
             )
             self._operations = operations
             with session.mounted(

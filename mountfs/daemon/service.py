@@ -28,6 +28,7 @@ class Service:
     allow_other: bool = False
     auto_unmount: bool = False
     read_only: bool = False
+    views: str = "unlisted"  # listed, off
     bucket: "Described | None" = None
     hooks: tuple[Hook, ...] = ()
     jump: JumpRule = field(default_factory=JumpRule)
@@ -91,6 +92,7 @@ def service_of(
         allow_other=allow_other or settings.allow_other,
         auto_unmount=auto_unmount,
         read_only=read_only,
+        views=settings.views,
         bucket=_bucket_of(settings, read_only=read_only),
         hooks=settings.hooks(),
         jump=settings.limits.size_jump.rule(),
@@ -125,6 +127,7 @@ def options_of(settings: "Settings") -> Options:
         cache_high=settings.cache.high_watermark,
         cache_low=settings.cache.low_watermark,
         trash_days=settings.trash_days,
+        versions=settings.versions.enabled,
         recorded_owner=settings.owner == "recorded",
         protect_others=settings.protect == "others",
         job_tags=dict(settings.tags),

@@ -4,15 +4,16 @@ Every handler is wrapped once (`answers`): what mountfs raises becomes its errno
 its traceback in the log, and the daemon lives on (an exception that pyfuse3 does not know would end it).
 """
 
+import abc
 import errno
 import functools
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, ParamSpec, TypeVar  # Any: what pyfuse3's own signatures say of coroutines
 
 import pyfuse3
 import trio
-from pyfuse3 import EntryAttributes, FUSEError, RequestContext
+from pyfuse3 import EntryAttributes, FileInfo, FUSEError, RequestContext
 
 from mountfs.errors import (
     ArtifactTooLarge,
@@ -30,10 +31,12 @@ from mountfs.errors import (
 from mountfs.fuse.asking import Asking
 from mountfs.fuse.attributes import CACHED_SECONDS, SHARED_ATTRIBUTES, SHARED_SECONDS, UNSETTLED_SECONDS, to_kernel
 from mountfs.fuse.handles import DirectoryHandle, Handle
+from mountfs.fuse.history import History
 from mountfs.fuse.refusals import Refusals
 from mountfs.fuse.syncing import Syncing
-from mountfs.fuse.viewnodes import VIEW
+from mountfs.fuse.viewnodes import VIEW, is_virtual
 from mountfs.fuse.views import Views
+from mountfs.fuse.virtual import VirtualFiles
 from mountfs.fuse.waiting import Waiting
 from mountfs.model import Entry
 from mountfs.store.live import LiveFile
@@ -57,7 +60,8 @@ def answers(handler: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Corouti
         here.requests += 1
         try:
             if len(args) > 1 and isinstance(args[1], int) and args[1] >= VIEW:
-                return await getattr(here.views, handler.__name__)(*args[1:], **kwargs)  # type: ignore[no-any-return]
+                room = here.virtual if is_virtual(args[1]) else here.views
+                return await getattr(room, handler.__name__)(*args[1:], **kwargs)  # type: ignore[no-any-return]
             return await handler(*args, **kwargs)
         except FUSEError:
             raise
@@ -79,8 +83,9 @@ class Answering(pyfuse3.Operations):
 
     def __init__(
         self, store: Store, *, handler_seconds: float, nursery: trio.Nursery, wake: Callable[[], None],
-        bucket: Bucket | None = None,
+        bucket: Bucket | None = None, views: str = "unlisted",
     ) -> None:  # fmt: skip
+        """`views`: as in the settings, `unlisted`, `listed` or `off`."""
         super().__init__()
         self.store = store
         self.bucket = bucket
@@ -90,7 +95,13 @@ class Answering(pyfuse3.Operations):
             bucket.following.asked = lambda: self.requests
         self.waiting = Waiting(handler_seconds)
         self.syncing = Syncing(store, self.waiting)
-        self.views = Views(Asking(store, self.waiting), owner=store.options.owner)
+        asking = Asking(store, self.waiting, bucket)
+        history = History(store, self._learn_history, seconds=handler_seconds / 2)
+        self.views = Views(asking, history, self._open_content, owner=store.options.owner)
+        self.virtual = VirtualFiles(
+            store, self.waiting, catch_up=asking.catch_up, states=self._job_states, wake=wake
+        )  # fmt: skip
+        self._has_views, self._lists_views = views != "off", views == "listed"
         self.refusals = Refusals(store)
         self.requests = 0
         self._tree, self._files = store.tree, store.files
@@ -101,6 +112,14 @@ class Answering(pyfuse3.Operations):
         self._next_handle = 1
         self._behind: dict[int, int] = {}
         self._behind_limiter = trio.CapacityLimiter(2)
+
+    async def _learn_history(self, job: bytes) -> None:
+        if self.bucket is not None:
+            await self.bucket.learn_history(job)
+
+    @abc.abstractmethod
+    async def _open_content(self, row: Entry, pid: int) -> FileInfo:
+        """Open what is no entry of the tree, to read it."""
 
     def refused(self, request: str, args: tuple[object, ...], error: MountfsError) -> None:
         """Remember what was refused, by a rule or by the bucket, and log what is broken."""
@@ -141,6 +160,9 @@ class Answering(pyfuse3.Operations):
             if self.bucket is None:
                 raise CacheFull(str(lack)) from lack
             await self.bucket.cache.make_room(lack, until=until)
+
+    def _job_states(self) -> Mapping[str, str]:
+        return self.bucket.job_states() if self.bucket is not None else {}
 
     def _made(self, parent: int, name: bytes, pid: int) -> None:
         """Whoever looked for this name did so to make it."""

@@ -1,23 +1,27 @@
 """Questions of views: put to the index in a worker thread, once it holds what was acknowledged before them.
 
-Where a link leads is said from the tree as it is now, so that it is right at once after a rename.
+What `.latest` has to ask of the bucket is asked on the loop, between two hops: meanwhile no thread waits, and others
+are answered. Where a link leads is said from the tree as it is now, so that it is right at once after a rename.
 """
 
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
 import trio
 
 from mountfs.catalog.search import Search
-from mountfs.errors import DeadlineExceeded, Stale
+from mountfs.errors import DeadlineExceeded, MountfsError, RemoteUnavailable, Stale
+from mountfs.fuse.shown import Shown
 from mountfs.fuse.waiting import Waiting
 from mountfs.model import Entry
 from mountfs.store.store import Store
+from mountfs.transfers.bucket import Bucket
 from mountfs.views.answers import Answers, Held, Place
+from mountfs.views.candidates import of_heads
+from mountfs.views.choosing import Answer, AskHeads, Done, ReadJob, Request, Steps, advance
 from mountfs.views.nodes import Names, Node, Sense, node_at
 
 T = TypeVar("T")
@@ -25,33 +29,17 @@ PIECES_AT_ONCE: Final = 4
 """Of the index, before others are let through."""
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """One name in a view, as the kernel is told of it: a directory, or a link to an entry."""
-
-    name: bytes
-    after: bytes
-    place: Place
-    entry: int
-    target: bytes | None
-    time_ns: int
-
-    @property
-    def moves(self) -> bool:
-        """Whether the name may lead elsewhere any moment."""
-        return self.entry > 0 and self.place.names[:1] == (b".latest",)
-
-    @property
-    def is_directory(self) -> bool:
-        return self.target is None
-
-
 class Asking:
-    """On the loop. Raises DeadlineExceeded where the index does not catch up, or the answer takes too long."""
+    """On the loop. Raises DeadlineExceeded where the index does not catch up, or the answer takes too long.
 
-    def __init__(self, store: Store, waiting: Waiting) -> None:
+    With a bucket that has jobs which the index lacks also RemoteUnavailable, RemoteDenied: no view of `.latest` answers
+    as if they were not.
+    """
+
+    def __init__(self, store: Store, waiting: Waiting, bucket: Bucket | None) -> None:
         self._store = store
         self._waiting = waiting
+        self._bucket = bucket
         self._began_ns = time.time_ns()
         self._one = trio.CapacityLimiter(1)  # one connection, one question at a time
         self._answers: Answers | None = None
@@ -107,27 +95,51 @@ class Asking:
 
     # -- the index ----------------------------------------------------------------------------------------
 
-    async def _ask(self, question: Callable[[Answers], T]) -> T:
+    async def _ask(self, question: Callable[[Answers], Steps[T]]) -> T:
+        lacking = self._bucket if self._bucket is not None and self._bucket.lacks_index() else None
+        late: MountfsError = DeadlineExceeded(f"no answer within {self._waiting.seconds:g} seconds")
         with trio.move_on_after(self._waiting.seconds):
-            await self._catch_up()
-            async with self._one:
-                return await trio.to_thread.run_sync(partial(self._answer, question), abandon_on_cancel=False)
-        raise DeadlineExceeded(f"no answer within {self._waiting.seconds:g} seconds")
+            steps = question(await self._opened())
+            turn = await self._advance(steps, None, knows_all=lacking is None)
+            while not isinstance(turn, Done):
+                assert lacking is not None
+                late = RemoteUnavailable("the bucket is still being asked: try again")
+                turn = await self._advance(steps, await _answer(lacking, turn), knows_all=False)
+            return turn.value
+        raise late
 
-    async def _catch_up(self) -> None:
+    async def _opened(self) -> Answers:
+        async with self._one:
+            if self._answers is None:
+                self._search = await trio.to_thread.run_sync(Search.open, self._store.state.catalog)
+                self._answers = Answers(self._search, self._sense)
+        return self._answers
+
+    async def _advance(self, steps: Steps[T], answer: Answer, *, knows_all: bool) -> Request | Done[T]:
+        """In a thread, once the index has caught up."""
+        await self.catch_up()
+        async with self._one:
+            go_on = partial(advance, steps, answer, knows_all=knows_all)
+            return await trio.to_thread.run_sync(go_on, abandon_on_cancel=False)
+
+    async def catch_up(self) -> None:
+        """Bring into the index what was acknowledged so far."""
         self._store.ledger.drain()
         while any(self._store.indexer.step() for _ in range(PIECES_AT_ONCE)):
             await trio.lowlevel.checkpoint()
 
-    def _answer(self, question: Callable[[Answers], T]) -> T:
-        if self._answers is None:
-            self._search = Search.open(self._store.state.catalog)
-            self._answers = Answers(self._search, self._sense)
-        return question(self._answers)
-
     def close(self) -> None:
         if self._search is not None:
             self._search.close()
+
+
+async def _answer(bucket: Bucket, request: Request) -> Answer:
+    match request:
+        case AskHeads():
+            return of_heads(await bucket.heads.newest(request.key, request.value, limit=request.limit))
+        case ReadJob():
+            await bucket.read_job(request.job)
+            return None
 
 
 def _target(place: Place, names: Names) -> bytes:

@@ -66,6 +66,12 @@ class ContentRequests(Answering):
             live = self._files.open(entry, write=write, truncate=truncate)
         return self._handle(live, write=write, pid=ctx.pid)
 
+    async def _open_content(self, row: Entry, pid: int) -> FileInfo:
+        if self.bucket is not None:
+            await self.bucket.prepare(row, whole=False)
+        live = LiveFile(row, row, handles=1)
+        return self._handle(live, write=False, pid=pid)
+
     def _sound(self, before: Entry, now: Entry) -> Entry:
         """What a content brought to light: a record had claimed another size. The kernel goes by the size that it
         knows, and fills up to that with zeros: on ESTALE it looks the name up anew. Raises Stale."""

@@ -82,6 +82,8 @@ class InodeRequests(Answering):
             await self.bucket.into(inode)
         if name == b"user.mountfs.url":
             return await self._url(inode)
+        if name == b"user.mountfs.version" and (names := self.store.ledger.path(inode)):
+            await self._learn_history(names[0])
         attributes = self.store.attributes
         began = trio.current_time()
         while attributes.needs_settling(inode, name):

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import pyfuse3
 from pyfuse3 import EntryAttributes, FileNameT, FlagT, FUSEError, InodeT, ModeT, RequestContext
 
-from mountfs.errors import ReadOnlyView, Unsupported
+from mountfs.errors import NotFound, Unsupported
 from mountfs.fuse.answering import Answering, answers
+from mountfs.fuse.readonly import refused
 from mountfs.fuse.viewnodes import VIEW
 from mountfs.model import ROOT_INO, Entry, Standing
 from mountfs.store.tree import Owner
@@ -25,13 +26,27 @@ class NameRequests(Answering):
         if name == b"..":
             return self._attributes(self._tree.entry(self._tree.entry(parent_inode).parent))
         if parent_inode == ROOT_INO and name.startswith(b"."):
-            return await self.views.in_root(name)
+            return await self._in_root(name)
         found = self._tree.find(parent_inode, name)
         if self.bucket is not None:
             found = await self._looked(self.bucket, parent_inode, name, found, ctx.pid)
-        if found is None:
+        if found is not None:
+            return self._attributes(found)
+        virtual = self.virtual.find(parent_inode, name) if self._has_views else None
+        if virtual is None:
             raise FUSEError(errno.ENOENT)
-        return self._attributes(found)
+        return virtual
+
+    async def _in_root(self, name: bytes) -> EntryAttributes:
+        """A name with a dot in the root. Raises NotFound."""
+        if not self._has_views:
+            raise NotFound("not found: the settings say that there are no views")
+        return self.virtual.find(ROOT_INO, name) or await self.views.in_root(name)
+
+    def _refuse_virtual(self, parent: int, name: bytes) -> None:
+        """Nobody removes or moves a virtual file; what somebody wrote under its name he can. Raises ReadOnlyView."""
+        if self._has_views and self.virtual.has(parent, name) and self._tree.find(parent, name) is None:
+            raise refused()
 
     async def _looked(self, bucket: Bucket, parent: int, name: bytes, found: Entry | None, pid: int) -> Entry | None:
         """The entry, after the bucket was asked where that is worth waiting for."""
@@ -85,6 +100,7 @@ class NameRequests(Answering):
 
     @answers
     async def unlink(self, parent_inode: InodeT, name: FileNameT, ctx: RequestContext) -> None:
+        self._refuse_virtual(parent_inode, name)
         found = self._tree.lookup(parent_inode, name)
         live = self._files.live.get(found.ino)
         if live is None:
@@ -107,7 +123,8 @@ class NameRequests(Answering):
         flags: FlagT, ctx: RequestContext,
     ) -> None:  # fmt: skip
         if parent_inode_new >= VIEW:
-            raise ReadOnlyView("views are read-only: change the artifacts that they link to")
+            raise refused()
+        self._refuse_virtual(parent_inode_old, name_old)
         exchange = bool(flags & pyfuse3.RENAME_EXCHANGE)
         self._tree.rename(
             parent_inode_old, name_old, parent_inode_new, name_new,

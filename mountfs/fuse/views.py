@@ -5,8 +5,9 @@ worker thread on a connection of their own, after the index has caught up with w
 Whatever would change something is refused: a view is an answer, not a place.
 """
 
+import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,25 +15,31 @@ import pyfuse3
 from pyfuse3 import (
     EntryAttributes,
     FileHandleT,
+    FileInfo,
     FileNameT,
+    FlagT,
     InodeT,
     ModeT,
     ReaddirToken,
     RequestContext,
-    SetattrFields,
     XAttrNameT,
 )
 
-from mountfs.errors import NotFound, ReadOnlyView, Stale, TagNotFound
-from mountfs.fuse.asking import Asking, Shown
+from mountfs.errors import NotFound, Stale
+from mountfs.fuse.asking import Asking
 from mountfs.fuse.attributes import BLOCK_BYTES
+from mountfs.fuse.history import History, is_history
+from mountfs.fuse.readonly import ReadOnly, refused
+from mountfs.fuse.shown import Shown
 from mountfs.fuse.viewnodes import VIEW, ViewNumbers
+from mountfs.model import Entry, Kind
 from mountfs.views.answers import Place
 
 VIEW_SECONDS: Final = 1.0
 """How long the kernel may remember what a view said: the next question sees what was written since."""
 PAGE: Final = 256
 ROOT: Final = Place((), 0)
+_FACT: Final = b"user.mountfs."
 
 
 @dataclass(slots=True)
@@ -44,11 +51,16 @@ class _Listing:
     ahead: list[Shown] = field(default_factory=list)
 
 
-class Views:
+class Views(ReadOnly):
     """Handlers of requests on views, each of the kernel's name for it."""
 
-    def __init__(self, asking: Asking, *, owner: tuple[int, int]) -> None:
+    def __init__(
+        self, asking: Asking, history: History, open_content: Callable[[Entry, int], Awaitable[FileInfo]], *,
+        owner: tuple[int, int],
+    ) -> None:  # fmt: skip
         self._asking = asking
+        self._history = history
+        self._open_content = open_content
         self._owner = owner
         self._numbers = ViewNumbers()
         self._listings: dict[int, _Listing] = {}
@@ -67,7 +79,7 @@ class Views:
         return await self._found(place, name)
 
     async def _found(self, place: Place, name: bytes) -> EntryAttributes:
-        shown = await self._asking.find(place, name)
+        shown = await self._of(place).find(place, name)
         if shown is None:
             raise NotFound("not found")
         attributes = self._attributes(shown)
@@ -85,9 +97,13 @@ class Views:
         assert target is not None
         return FileNameT(target)
 
+    def _of(self, place: Place) -> Asking | History:
+        return self._history if is_history(place) else self._asking
+
     def _again(self, inode: int) -> Shown:
         place, entry = self._at(inode)
-        shown = self._asking.link(place, entry) if entry else self._asking.directory(place)
+        asked = self._of(place)
+        shown = asked.link(place, entry) if entry else asked.directory(place)
         if shown is None:
             raise Stale("what it led to has gone")
         return shown
@@ -101,16 +117,26 @@ class Views:
     def _attributes(self, shown: Shown) -> EntryAttributes:
         attributes = EntryAttributes()
         attributes.st_ino = InodeT(self._numbers.inode(shown.place, shown.entry))
-        attributes.st_mode = ModeT(stat.S_IFDIR | 0o555 if shown.target is None else stat.S_IFLNK | 0o777)
+        attributes.st_mode = ModeT(_mode(shown))
         attributes.st_nlink = 1
-        attributes.st_uid, attributes.st_gid = self._owner
-        attributes.st_size = len(shown.target or b"")
+        row = shown.row
+        attributes.st_uid, attributes.st_gid = self._owner if row is None else (row.uid, row.gid)
+        attributes.st_size = _size(shown)
         attributes.st_blksize = BLOCK_BYTES
-        attributes.st_blocks = 0
+        attributes.st_blocks = 1 if row is not None and row.kind == Kind.FILE else 0
         attributes.st_atime_ns = attributes.st_mtime_ns = attributes.st_ctime_ns = shown.time_ns
         attributes.attr_timeout = VIEW_SECONDS
         attributes.entry_timeout = 0 if shown.moves else VIEW_SECONDS
         return attributes
+
+    # -- files --------------------------------------------------------------------------------------------
+
+    async def open(self, inode: InodeT, flags: FlagT, ctx: RequestContext) -> FileInfo:
+        if flags & (os.O_ACCMODE | os.O_TRUNC):
+            raise refused()
+        row = self._again(inode).row
+        assert row is not None, "the kernel opens regular files"
+        return await self._open_content(row, ctx.pid)
 
     # -- listings -----------------------------------------------------------------------------------------
 
@@ -130,7 +156,7 @@ class Views:
         while True:
             if not listing.ahead:
                 after = listing.afters[-1] if listing.afters else b""
-                listing.ahead = await self._asking.page(place, after=after, limit=PAGE)
+                listing.ahead = await self._of(place).page(place, after=after, limit=PAGE)
                 if not listing.ahead:
                     return
             for number, shown in enumerate(listing.ahead):
@@ -148,27 +174,24 @@ class Views:
     async def fsyncdir(self, fh: FileHandleT, datasync: bool) -> None:
         """Nothing of it is on a disk."""
 
-    # -- attributes, and what is refused ------------------------------------------------------------------
+    # -- attributes ---------------------------------------------------------------------------------------
 
-    async def getxattr(self, inode: InodeT, name: XAttrNameT, ctx: RequestContext) -> bytes:
-        raise TagNotFound("a view has no attributes: ask what it links to")
-
-    _getxattr = getxattr
-
-    async def listxattr(self, inode: InodeT, ctx: RequestContext) -> Sequence[XAttrNameT]:
-        return []
-
-    async def setattr(
-        self, inode: InodeT, attr: EntryAttributes, fields: SetattrFields, fh: FileHandleT | None, ctx: RequestContext
-    ) -> EntryAttributes:
-        raise _refused()
-
-    async def refuse(self, *args: object) -> None:
-        """Whatever would change something."""
-        raise _refused()
-
-    mknod = mkdir = symlink = link = unlink = rmdir = rename = create = write = setxattr = removexattr = refuse
+    async def _getxattr(self, inode: InodeT, name: XAttrNameT) -> bytes:
+        place, entry = self._at(inode)
+        if entry and is_history(place) and name.startswith(_FACT):
+            return self._history.fact(place, entry, name.removeprefix(_FACT).decode("utf-8", "replace")).encode()
+        return await super()._getxattr(inode, name)
 
 
-def _refused() -> ReadOnlyView:
-    return ReadOnlyView("views are read-only: change the artifacts that they link to")
+def _mode(shown: Shown) -> int:
+    if shown.target is not None:
+        return stat.S_IFLNK | 0o777
+    if shown.row is None:
+        return stat.S_IFDIR | 0o555
+    return shown.row.mode | (stat.S_IFREG if shown.row.kind == Kind.FILE else stat.S_IFDIR)
+
+
+def _size(shown: Shown) -> int:
+    if shown.row is not None and shown.row.kind == Kind.FILE:
+        return shown.row.size
+    return len(shown.target or b"")

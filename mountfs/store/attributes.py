@@ -25,6 +25,7 @@ from mountfs.store.ledger import Ledger
 from mountfs.store.options import Options
 from mountfs.store.owing import Owing
 from mountfs.store.tree import Tree
+from mountfs.store.versions import number_of
 
 PLAIN_MAX = 256  # other xattrs on one entry
 CODEC = "@codec"  # what was asked for on this machine, before the first write: no other needs to know
@@ -157,7 +158,7 @@ class Attributes:
             case "uri":
                 return self._facts.uri(names)
             case "version":
-                return None if directory else "1"
+                return None if directory else str(number_of(self._catalog, entry))
             case _:
                 return said.decode() if said is not None else None
 

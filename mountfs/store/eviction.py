@@ -102,6 +102,8 @@ class Eviction:
         jobs: dict[int, set[int]] = {}
         for content_id, job in self._tables.wanted_by_trash(here):
             jobs.setdefault(content_id, set()).add(job)
+        for content_id, ino in self._catalog.versions.needing(here):
+            jobs.setdefault(content_id, set()).add(self._owing.where(ino).job)
         of_directory: dict[int, int] = {}
         found: list[Stays | None] = []
         for content in contents:

@@ -13,6 +13,7 @@ from mountfs.model import ROOT_INO, Artifact, Codec, Content, Digest, Entry, Kin
 from mountfs.namespace import TypeRules
 from mountfs.reports.model import Unknown, Unreadable
 from mountfs.reports.wire import Summary
+from mountfs.store.versions import number_of
 
 EMPTY_DIGEST = Digest.of(b"")
 
@@ -52,7 +53,7 @@ class Facts:
             expires_at=_text(registers["expires_at"]) if "expires_at" in registers else None,
             pinned=registers.get("pinned") == b"1",
             recovered=entry.standing == Standing.RECOVERED,
-            version=1,
+            version=number_of(self._catalog, entry),
             uri=self.uri(names),
             tags={**inherited, **tags_in(registers)},
             metadata=json.loads(registers.get("metadata", b"{}")),

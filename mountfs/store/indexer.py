@@ -201,21 +201,23 @@ class Indexer:
         return number
 
     def _folder(self, ino: int) -> _Folder | None:
-        """What a directory gives to all in it; None where it is in no job."""
-        if ino not in self._folders:
-            self._folders[ino] = self._read_folder(ino)
-        return self._folders[ino]
-
-    def _read_folder(self, ino: int) -> _Folder | None:
-        seen = self._tables.one(ino) if ino > ROOT_INO else None
-        if seen is None or seen.kind != Kind.DIRECTORY:
-            return None
-        if seen.parent == ROOT_INO:
-            return _Folder(ino, (), {})
-        above = self._folder(seen.parent)
-        if above is None:
-            return None
-        return _Folder(above.job, (*above.path, seen.name), {**above.tags, **self._tables.tags(ino)})
+        """What a directory gives to all in it; None where it is in no job. Thousands may lie one in another."""
+        way: list[Seen] = []
+        while ino not in self._folders:
+            seen = self._tables.one(ino) if ino > ROOT_INO else None
+            if seen is None or seen.kind != Kind.DIRECTORY:
+                self._folders[ino] = None
+            elif seen.parent == ROOT_INO:
+                self._folders[ino] = _Folder(ino, (), {})
+            else:
+                way.append(seen)
+                ino = seen.parent
+        folder = self._folders[ino]
+        for seen in reversed(way):
+            if folder is not None:
+                folder = _Folder(folder.job, (*folder.path, seen.name), {**folder.tags, **self._tables.tags(seen.ino)})
+            self._folders[seen.ino] = folder
+        return folder
 
     # -- sums -----------------------------------------------------------------------------------------------
 

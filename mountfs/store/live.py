@@ -27,7 +27,7 @@ class LiveFile:
     writers: int = 0
     dirty: bool = False
     overwrites: bool = False  # bytes of the settled content it was begun on are no more in it
-    kept: bool = False  # that content is in the trash already
+    kept: bool = False  # that content is kept already, as a version or in the trash
     unlinked: bool = False
     buffer: bytearray | None = None
     draft: DraftFile | None = None

@@ -32,6 +32,7 @@ class Options:
     cache_high: float = 0.9
     cache_low: float = 0.8
     trash_days: int = 7
+    versions: bool = False  # keep what is written over; a bucket's own word counts
     recorded_owner: bool = False  # show the numbers that other machines recorded
     protect_others: bool = True  # refuse to remove what another machine wrote
     job_tags: Mapping[str, str] = field(default_factory=_empty)  # put on every job created here

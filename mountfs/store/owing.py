@@ -9,7 +9,7 @@ Without a bucket nothing is noted: everything is owed at once when the store get
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from mountfs.clock import Stamps, writer_of
@@ -35,6 +35,7 @@ class Owing(Origins):
         super().__init__(ledger)
         self._stamps = stamps
         self.active = False
+        self.on_carried: Callable[[Entry], None] = lambda entry: None
         self._in_flight: Counter[int] = Counter()  # by ino: bundles that it is in, from when its record is made
         self.fresh: set[int] = set()  # entries that changed since the uploader last looked
         self.fresh_jobs: set[int] = set()  # jobs that something went from
@@ -207,15 +208,20 @@ class Owing(Origins):
         self._with_past.add(where.job)
         self.fresh_jobs.add(where.job)
 
-    def renamed(self, source: Entry, target: Entry | None, parent: int, name: bytes) -> Said | None:
-        """An entry takes the path of `target`, or a free one; what it owes under it. None: without a bucket."""
+    def renamed(
+        self, source: Entry, target: Entry | None, parent: int, name: bytes, *, overwrites: bool = False
+    ) -> Said | None:
+        """An entry takes the path of `target`, or a free one; what it owes under it. None: without a bucket.
+
+        With `overwrites` no clear is told: all of the path is said anew, and what it had before is its history.
+        """
         if not self.active:
             return None
         old, new = self.origin(source.ino), self.below(parent, name)
         if self.known(source) and source.stamp:
             self._clear(source, pair=source.ino)
         self.forget_alias(source.ino)
-        said = self._moves_to(source, new, target)
+        said = self._moves_to(source, new, target, overwrites=overwrites)
         if source.kind == Kind.DIRECTORY and source.ino not in self._moved and self._ledger.has_children(source.ino):
             self._note_moved(source.ino, old)
         if target is not None and self._moved.pop(target.ino, None) is not None:
@@ -240,18 +246,27 @@ class Owing(Origins):
             self._set_base(entry.ino, base)
         return said
 
-    def _moves_to(self, source: Entry, new: Where, target: Entry | None) -> Said:
+    def _moves_to(self, source: Entry, new: Where, target: Entry | None, *, overwrites: bool = False) -> Said:
         top, voids = self._past(new)
         base = None
         if target is not None:
-            top, voids = max(top, self._highest_of(target)), voids or self.known(target)
+            top, voids = max(top, self._highest_of(target)), voids or (self.known(target) and not overwrites)
             base = self.base_of(target)
         stamp = self._stamps.next(above=max(top, self._highest_of(source)))
         owed = Owed.ALL | (Owed.CLEAR if voids else 0)
         self._tables.restamp(source.ino, stamp, owed)
+        if target is not None and overwrites and not voids:
+            self._take_away_registers(target, source, stamp)
         self._set_base(source.ino, base)
         self.fresh.add(source.ino)
         return Said(stamp, owed)
+
+    def _take_away_registers(self, target: Entry, source: Entry, stamp: str) -> None:
+        """Where no clear does it, each register that a path had and no longer has is told to be gone."""
+        left = {name for name, *_rest in self._tables.all_registers(source.ino)}
+        for name, *_rest in self._tables.all_registers(target.ino):
+            if name not in left:
+                self._catalog.set_register(source.ino, name, None, stamp, owed=True)
 
     def _note_moved(self, ino: int, origin: Where) -> None:
         stamp = self._stamps.next()
@@ -307,6 +322,7 @@ class Owing(Origins):
             self.fresh.add(entry.ino)  # it may belong to another job now
             if not self.known(entry) or not entry.stamp:
                 return
+            self.on_carried(entry)
             self._clear(entry, pair=entry.ino)
             self._moves_to(entry, self.where(entry.ino), None)
 

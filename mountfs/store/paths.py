@@ -36,6 +36,7 @@ from mountfs.store.registers import (
     register_of_value,
 )
 from mountfs.store.trash import Trash
+from mountfs.store.versions import Versions
 
 CONFLICTS = "conflicts"
 """How many contents of this machine lost against others', in the catalog's meta."""
@@ -55,12 +56,14 @@ class Paths(PathStates):
     """See the module's docstring."""
 
     def __init__(
-        self, ledger: Ledger, owing: Owing, files: Files, trash: Trash, *, owner: tuple[int, int], recorded_owner: bool
-    ) -> None:
+        self, ledger: Ledger, owing: Owing, files: Files, trash: Trash, versions: Versions, *,
+        owner: tuple[int, int], recorded_owner: bool,
+    ) -> None:  # fmt: skip
         super().__init__(ledger.catalog, owing)
         self._ledger = ledger
         self._files = files
         self._trash = trash
+        self.versions = versions
         self._owner = owner
         self._recorded_owner = recorded_owner
         self.on_conflict: Callable[[Where, str, str], None] = lambda where, winner, loser: None
@@ -108,6 +111,8 @@ class Paths(PathStates):
         if new.clear > old.clear:
             self._tables.put_past(where.job, where.path, "", new.clear)
             self._owing.has_past(where.job)
+            if entry is not None:
+                self.versions.removed(entry, before=new.clear)
         elif new.clear < old.clear:  # it went from the bucket with its bundle: a machine that reads it now knows none
             self._tables.drop_past(where.job, where.path, "")
             if new.clear:
@@ -273,7 +278,7 @@ class Paths(PathStates):
         uid, gid = self._owner_of(state)
         mtime_ns = state.mtime_ns() or 0
         mode = state.value("mode")
-        content_id, size = self._content_of(content)
+        content_id, size = self.content_of(content)
         target = content.target if isinstance(content, SymlinkContent) else None
         return Entry(
             ino, parent, name, kind, mode if isinstance(mode, int) else MODES[kind], uid, gid,
@@ -292,7 +297,7 @@ class Paths(PathStates):
             return int(str(uid)), int(str(gid))
         return self._owner
 
-    def _content_of(self, content: ContentValue) -> tuple[int | None, int]:
+    def content_of(self, content: ContentValue) -> tuple[int | None, int]:
         """The content and its plain size: the one that its bytes have, where they are here."""
         if not isinstance(content, FileContent) or content.digest is None:
             return None, 0
@@ -403,6 +408,7 @@ class Paths(PathStates):
     def _grow(self, entry: Entry, old: PathState, new: PathState, content: FileContent, changes: Changes) -> None:
         row = self._entry(entry.ino, entry.parent, entry.name, new, content)
         row.owed = Owed.KNOWN | self._still_owed(entry, old, new)
+        self.versions.overwritten(entry)
         self._catalog.put_entries([row])
         self._change_registers(entry.ino, old, new)
         self._files.grown(entry.ino)
@@ -424,7 +430,8 @@ class Paths(PathStates):
             self._owing.has_past(where.job)
         if entry.owed & Owed.CONTENT:
             self._count_conflict(where, loser=entry.stamp, winner=row.stamp)
-        self._trash.take(entry, "overwritten elsewhere")
+        if entry.stamp < new.clear or not self.versions.replaced(entry, row.ino):
+            self._trash.keep(entry, "overwritten elsewhere")
         self._tables.hand_registers(entry.ino, row.ino)
         self._catalog.delete_entry(entry.ino)
         self._catalog.put_entries([row])

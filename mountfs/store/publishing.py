@@ -18,7 +18,7 @@ class Publishing(abc.ABC):
 
     def __init__(self, ledger: Ledger, owing: Owing) -> None:
         self.live: dict[int, LiveFile] = {}
-        self.overwritten: Callable[[LiveFile], None] = lambda live: None  # is told before settled bytes are no more
+        self.overwritten: Callable[[LiveFile], bool] = lambda live: True  # keeps what is written over, or need not
         self._ledger = ledger
         self._owing = owing
         ledger.on_replaced = self.content_replaced
@@ -40,9 +40,8 @@ class Publishing(abc.ABC):
             return
         if live.draft is not None and not live.entry.size:
             self.empty(live)  # an empty file has no content that a draft could be
-        if live.overwrites and not live.kept:
-            self.overwritten(live)
-            live.kept = True
+        if not live.kept:
+            live.kept = self.overwritten(live)
         entry = live.entry.copy()
         entry.standing = standing
         self._owing.published(entry)

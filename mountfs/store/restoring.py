@@ -7,14 +7,17 @@ way out. What is in its place now goes to the trash itself.
 from dataclasses import replace
 
 from mountfs import namespace
-from mountfs.errors import ContentLost, IsADirectory, NotADirectory, NotFound
-from mountfs.model import ROOT_INO, Entry, Kind, Place
+from mountfs.catalog.versions import Superseded
+from mountfs.errors import ContentLost, IsADirectory, MountBusy, NotADirectory, NotFound
+from mountfs.model import ROOT_INO, Entry, Kind, Place, Standing
+from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
 from mountfs.store.options import Options
 from mountfs.store.owing import Owing
 from mountfs.store.paths import Changes
 from mountfs.store.removed import Bin, Removed, entry_of, of_trash
 from mountfs.store.room import Room
+from mountfs.store.trash import Trash
 from mountfs.store.tree import Owner, Tree
 
 DIRECTORY_MODE = 0o755
@@ -23,12 +26,17 @@ DIRECTORY_MODE = 0o755
 class Restoring:
     """On the loop's thread."""
 
-    def __init__(self, ledger: Ledger, owing: Owing, tree: Tree, room: Room, options: Options) -> None:
+    def __init__(
+        self, ledger: Ledger, owing: Owing, tree: Tree, files: Files, trash: Trash, room: Room, options: Options
+    ) -> None:
         self._ledger = ledger
         self._catalog = ledger.catalog
         self._tables = ledger.catalog.bucket
         self._owing = owing
         self._tree = tree
+        self._files = files
+        self._trash = trash
+        self._versions = trash.versions
         self._room = room
         self._options = options
         self.bin = Bin(ledger.catalog)
@@ -88,6 +96,42 @@ class Restoring:
         self._ledger.changes += 1
         changes.inos.add(entry.ino)
         return entry
+
+    def put_version(self, names: tuple[bytes, ...], number: int, changes: Changes) -> Entry:
+        """Make a version what the file holds, as a change made now; what it holds becomes a version itself.
+
+        Raises NotFound, IsADirectory, MountBusy while somebody writes it, QuotaExceeded.
+        """
+        entry = self._tree.walk(names)
+        key = namespace.join_key(names)
+        if entry.kind == Kind.DIRECTORY:
+            raise IsADirectory(f"{key} is a directory: a version is one of a file")
+        if self._tree.is_being_written(entry.ino):
+            raise MountBusy(f"{key} is being written: try again when it is closed")
+        self._ledger.drain()
+        version = self._versions.one(entry, number)
+        if version.content != entry.content:
+            self._write_over(entry, version)
+            changes.grown.add(entry.ino)
+            changes.inos.add(entry.ino)
+        return entry
+
+    def _write_over(self, entry: Entry, version: Superseded) -> None:
+        content = self._ledger.content(version.content)
+        assert content is not None, "a version keeps its content"
+        self._room.reserve(content.stored)
+        try:
+            with self._ledger.transaction():
+                if not self._versions.overwritten(entry):
+                    self._trash.keep(entry, "overwritten")
+                row = replace(entry, content=content.id, size=version.size, mtime_ns=version.mtime_ns)
+                row.ctime_ns, row.standing = self._ledger.clock.now_ns(), Standing.CLOSED
+                self._owing.published(row)
+                self._ledger.put_now(row)
+        finally:
+            self._room.reserve(-content.stored)
+            self._room.stored_changed()
+        self._files.grown(entry.ino)
 
     def _place(self, removed: Removed, names: tuple[bytes, ...], changes: Changes) -> Entry:
         *parents, name = names

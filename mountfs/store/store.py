@@ -37,6 +37,7 @@ from mountfs.store.snapshots import Snapshots
 from mountfs.store.trash import Trash
 from mountfs.store.tree import Tree
 from mountfs.store.understanding import Understanding
+from mountfs.store.versions import Versions
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,10 @@ class Store:
         self.raw_inos = self.catalog.inos_with_codec()
         self.owing = Owing(self.ledger, self.stamps)
         self.files = Files(self.ledger, self.owing, self.contents, self.room, state.drafts, options, self.compression)
-        self.trash = Trash(self.ledger, days=options.trash_days)
+        self.versions = Versions(
+            self.ledger, self.owing, wanted=options.versions, has_bucket=options.has_bucket
+        )  # fmt: skip
+        self.trash = Trash(self.ledger, self.versions, days=options.trash_days)
         self.tree = Tree(self.ledger, self.owing, self.files, self.room, state, options, self.trash)
         self.dropping = Dropping(self.ledger, self.tree)
         self.types = options.type_rules()
@@ -80,20 +84,22 @@ class Store:
         self.facts = Facts(self.catalog, mountpoint=mountpoint, types=self.types)
         self.understanding = Understanding(self.catalog, self.files, self.indexer)
         self.paths = Paths(
-            self.ledger, self.owing, self.files, self.trash, owner=options.owner, recorded_owner=options.recorded_owner
-        )
+            self.ledger, self.owing, self.files, self.trash, self.versions, owner=options.owner,
+            recorded_owner=options.recorded_owner,
+        )  # fmt: skip
         self.snapshots = Snapshots(self.ledger, self.files, self.contents)
         self.outbox = Outbox(self.ledger, self.owing, self.paths, self.files)
         self.bulk = Bulk(self.ledger, self.owing, self.paths, self.files, owner=options.owner)
         self.attributes = Attributes(self.ledger, self.owing, self.tree, self.files, self.facts, options)
         self.settler = Settler(self.ledger, self.files, self.contents, self.room)
         self.eviction = Eviction(self.ledger, self.owing, self.files, self.contents, self.settler, state.drop_ballast)
-        self.restoring = Restoring(self.ledger, self.owing, self.tree, self.room, options)
+        self.restoring = Restoring(self.ledger, self.owing, self.tree, self.files, self.trash, self.room, options)
         self.room.reclaim = self.settler.reclaim
         if not options.has_bucket:  # with one, what the bucket has goes first (`transfers.cache`)
             self.room.drop_trash = self._drop_trash
         self.room.evict = self._evict
         self.files.overwritten = self.trash.overwritten
+        self.owing.on_carried = self.versions.removed
         self.settler.sync_catalog = self.sync_catalog
         self.sync_catalog()
         notes = options.has_bucket or self.catalog.meta("owes") is not None  # also while the settings name it no more

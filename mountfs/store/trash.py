@@ -15,6 +15,7 @@ from mountfs.errors import CacheFull
 from mountfs.model import Content, Entry, Kind, Place
 from mountfs.store.ledger import Ledger
 from mountfs.store.live import LiveFile
+from mountfs.store.versions import Versions
 
 DAY_MS = 86_400_000
 PIECE = 64  # rows that go at a time: 64 × 30 µs
@@ -31,8 +32,9 @@ def keep_ms_of(catalog: Catalog, *, days: int) -> int:
 class Trash:
     """`take` belongs into the transaction in which something goes. On the loop's thread."""
 
-    def __init__(self, ledger: Ledger, *, days: int) -> None:
+    def __init__(self, ledger: Ledger, versions: Versions, *, days: int) -> None:
         self._ledger = ledger
+        self.versions = versions
         self._catalog = ledger.catalog
         self._days = days
         self.keep_ms = self._said_keep_ms()
@@ -46,6 +48,11 @@ class Trash:
         """Keep the facts of what is about to go, as acknowledged; of a directory only what was said of it."""
         if not self.keep_ms:
             return
+        self.versions.removed(entry)
+        self.keep(entry, reason)
+
+    def keep(self, entry: Entry, reason: str) -> None:
+        """The same of an entry whose history goes on."""
         registers = self._registers(entry.ino)
         if entry.kind == Kind.DIRECTORY and not registers and entry.mode & 0o777 == _PLAIN_MODE:
             return
@@ -85,20 +92,23 @@ class Trash:
         base = self._catalog.draft_base(draft.id)
         return self._ledger.content(base) if base is not None else None
 
-    def overwritten(self, live: LiveFile) -> None:
-        """Other bytes are about to take the place of settled ones. What only grew loses nothing.
+    def overwritten(self, live: LiveFile) -> bool:
+        """Other bytes are about to take the place of settled ones; whether these are kept, as a version or here.
 
         Noted before it happens: a crash in between leaves a row too many. A disk too full for it keeps nothing.
         """
         row = live.acknowledged
-        content = self._ledger.content(row.content) if row.content is not None else None
-        if not self.keep_ms or content is None:
-            return
+        if row.content is None or not (live.overwrites or self.versions.enabled):
+            return live.overwrites
         try:
-            with self._catalog.transaction():
-                self.take(row, "overwritten")
+            if self.versions.overwritten(row):
+                return True
+            if live.overwrites and self.keep_ms:  # what only grew loses nothing
+                with self._catalog.transaction():
+                    self.keep(row, "overwritten")
         except CacheFull:
-            return
+            return True
+        return live.overwrites
 
     # -- going --------------------------------------------------------------------------------------------
 

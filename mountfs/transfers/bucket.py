@@ -15,6 +15,7 @@ from mountfs.bucket.connecting import Store as Known
 from mountfs.bucket.connecting import connect, connected, ground_of
 from mountfs.bucket.following import Follower
 from mountfs.bucket.healing import give_to_bucket
+from mountfs.bucket.history import learn_history
 from mountfs.bucket.requests import drive
 from mountfs.contents import FramedReader
 from mountfs.errors import CacheFull, MountfsError, RemoteDenied, RemoteUnavailable
@@ -30,6 +31,7 @@ from mountfs.transfers.carrier import Carrier
 from mountfs.transfers.downloads import Downloads
 from mountfs.transfers.following import Following
 from mountfs.transfers.growing import Growing
+from mountfs.transfers.heads import Heads
 from mountfs.transfers.linking import Links
 from mountfs.transfers.looks import Looks
 from mountfs.transfers.maintenance import Maintenance
@@ -87,7 +89,10 @@ class Bucket:
         self.uploads = Uploads(self.ground, self.carrier, settle, tell=self.tellings.tell)
         self.looks = Looks(
             self.ground, self.carrier, nursery, look_seconds=manner.look_seconds,
-            refresh_seconds=manner.refresh_seconds, lazy=self._lacks_index,
+            refresh_seconds=manner.refresh_seconds, lazy=self.lacks_index,
+        )  # fmt: skip
+        self.heads = Heads(
+            self.carrier, self.looks, nursery, refresh_seconds=manner.refresh_seconds
         )  # fmt: skip
         self.downloads = Downloads(
             self.ground, self.carrier, nursery, patience_seconds=manner.patience_seconds, read_job=self.looks.read
@@ -117,12 +122,25 @@ class Bucket:
         store.attributes.state_elsewhere = self.state_of
         store.files.elsewhere = self.downloads.reader
 
-    def _lacks_index(self) -> bool:
+    def lacks_index(self) -> bool:
         """Whether the rows know only the jobs that somebody looked at here."""
         return self.manner.lazy or not self.following.follower.is_complete
 
     def _heard(self, server_ms: int, began_ms: int, ended_ms: int) -> None:
         self.ground.stamps.heard(server_ms, began_ms=began_ms, ended_ms=ended_ms)
+
+    async def learn_history(self, job: bytes) -> None:
+        """Know the versions that the bucket has of a job's files, as far as it answers."""
+        if self.ground.catalog.child(ROOT_INO, job) is None:
+            await self.look(job)
+        number = self.ground.tables.job_id(job)
+        if number is None or not self.ground.versions or not self.ground.tables.is_shared(number):
+            return  # what this machine alone wrote it knows
+        if self.carrier.down is not None:
+            raise self.carrier.lack(f"which versions others wrote is not known: {self.carrier.down}")
+        if self.ground.catalog.feed.has_told(number) or not self.ground.tables.listed_ms(number):
+            await self.looks.look_into(job)
+        await self.carrier.run(learn_history(self.ground, number), urgent=True)
 
     # -- connecting ---------------------------------------------------------------------------------------
 
@@ -202,6 +220,16 @@ class Bucket:
 
     async def look(self, name: bytes) -> None:
         await self.looks.look(name)
+
+    async def read_job(self, name: bytes) -> None:
+        """Bring in what a job holds now, as a first look does. Raises RemoteUnavailable, RemoteDenied."""
+        entry = self.ground.ledger.child(ROOT_INO, name)
+        if entry is None:
+            await self.looks.find_out(name)
+        else:
+            await self.looks.into(entry.ino, listing=True)
+        if self.carrier.down is not None:
+            raise self.carrier.lack(f"a job could not be read: {self.carrier.down}")
 
     async def into(self, ino: int, *, missing: bytes | None = None, pid: int = 0, listing: bool = False) -> None:
         """Somebody looks at what lies in a directory, or at a file; `missing` is a name that is not known there, and

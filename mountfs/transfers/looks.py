@@ -16,6 +16,7 @@ from mountfs.bucket.naming import jobs_in_bucket, show_jobs
 from mountfs.bucket.reading import Refreshed, refresh
 from mountfs.bucket.scanning import forget_nothing
 from mountfs.errors import MountfsError, RemoteUnavailable
+from mountfs.model import ROOT_INO
 from mountfs.store.origins import Where
 from mountfs.transfers.carrier import Carrier
 
@@ -75,7 +76,7 @@ class Looks:
             return
         if self._absent.get(name, 0.0) > trio.current_time():
             return
-        await self._wait_for(self._begun(name))
+        await self.wait_for(self._begun(name))
 
     def _begun(self, name: bytes) -> trio.Event:
         """A look at a job, begun now unless one is under way; set when it has ended."""
@@ -85,7 +86,7 @@ class Looks:
             self._nursery.start_soon(self._first_look, name, event)
         return event
 
-    async def _wait_for(self, event: trio.Event) -> bool:
+    async def wait_for(self, event: trio.Event) -> bool:
         """Wait for a look: `look_seconds` where the bucket is silent, longer while it answers."""
         began = trio.current_time()
         while trio.current_time() - began < MOST_SECONDS:
@@ -164,7 +165,7 @@ class Looks:
 
     async def _look_again(self, job: int) -> None:
         """Wait until it was read; where the bucket is silent what is known here has to do."""
-        await self._wait_for(self._begun(self._ground.tables.job_name(job)))
+        await self.wait_for(self._begun(self._ground.tables.job_name(job)))
 
     def noticed(self, ino: int) -> None:
         """Somebody looks at an entry: its job is refreshed from now on, if the bucket can know it."""
@@ -209,8 +210,17 @@ class Looks:
         """As `look`, for a name that the root has. Raises RemoteUnavailable where nothing is known of what it holds."""
         if self._carrier.down is not None:
             raise self._carrier.lack(f"nothing is known of this job here, and: {self._carrier.down}")
-        if not await self._wait_for(self._begun(name)):
+        if not await self.wait_for(self._begun(name)):
             raise RemoteUnavailable("nothing is known of this job here yet: the bucket takes too long")
+
+    async def find_out(self, name: bytes) -> None:
+        """As `look`, for who has to know it. Raises RemoteUnavailable where it is not known whether there is such a
+        job."""
+        if self._absent.get(name, 0.0) > trio.current_time():
+            return
+        await self.look_into(name)
+        if name not in self._absent and self._ground.ledger.child(ROOT_INO, name) is None:
+            raise RemoteUnavailable("this job could not be read: the log says why")
 
     def _is_only_named(self, job: int) -> bool:
         entry = self._ground.paths.find(Where(job, b""))

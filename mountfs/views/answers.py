@@ -1,10 +1,12 @@
 """What a view holds, asked of the search index. Synchronous, on a connection of its own: for a worker thread.
 
+What has to be asked of the bucket first comes out on the way (`choosing.Steps`); only `.latest` asks for any.
+
 A place in a view is the view and the names below it: a job, and directories in it. What it holds are further places,
 and links, each known by the entry that it leads to.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final, assert_never
@@ -12,6 +14,7 @@ from typing import Final, assert_never
 from mountfs.catalog.search import Below, JobFound, Search
 from mountfs.errors import NotFound
 from mountfs.query import Query
+from mountfs.views.choosing import Steps
 from mountfs.views.expiring import ExpiringJobs
 from mountfs.views.latest import LatestJobs
 from mountfs.views.names import name_of_value
@@ -59,7 +62,7 @@ class Answers:
         self._sense = sense
         self._expiring = ExpiringJobs(search, sense)
 
-    def find(self, node: Node, place: Place, name: bytes) -> Held | None:
+    def find(self, node: Node, place: Place, name: bytes) -> Steps[Held | None]:
         """What has that name there, or None."""
         if place.inside:
             return self._find_inside(self._wanted(node, place), place, name)
@@ -71,13 +74,13 @@ class Answers:
             case Recent():
                 return next((held for held in self._recent(place) if held.name == name), None)
             case Latest():
-                return self._link(name, LatestJobs(self._search, node).find(name))
+                return self._link(name, (yield from self._latest(node).find(name)).ino)
             case Root() | Versions():
                 return self._find_view(node, name)
             case _:
                 assert_never(node)
 
-    def page(self, node: Node, place: Place, *, after: bytes, limit: int) -> list[Held]:
+    def page(self, node: Node, place: Place, *, after: bytes, limit: int) -> Steps[list[Held]]:
         """The next names there, in byte order; `after` is that of the last one, b"" for the first page."""
         if place.inside:
             return self._page_inside(self._wanted(node, place), place, after, limit)
@@ -90,7 +93,7 @@ class Answers:
             case Recent():
                 return [held for held in self._recent(place) if held.name > after][:limit]
             case Latest():
-                return list(self._page_latest(LatestJobs(self._search, node), after, limit))
+                return (yield from self._page_latest(self._latest(node), after, limit))
             case Root():
                 return self._menu(node, after, limit)
             case Versions():
@@ -156,11 +159,16 @@ class Answers:
         newest = self._search.values.newest_jobs(limit=MOST_RECENT)
         return sorted((Held(job.name, job.name, entry=job.ino) for job in newest), key=lambda held: held.name)
 
-    def _page_latest(self, jobs: LatestJobs, after: bytes, limit: int) -> Iterator[Held]:
-        for name in [name for name in jobs.names() if name > after][:limit]:
-            held = self._link(name, jobs.find(name))
+    def _latest(self, node: Latest) -> LatestJobs:
+        return LatestJobs(self._search, node.key, node.value)
+
+    def _page_latest(self, jobs: LatestJobs, after: bytes, limit: int) -> Steps[list[Held]]:
+        found = []
+        for name in [name for name in (yield from jobs.names()) if name > after][:limit]:
+            held = self._link(name, (yield from jobs.find(name)).ino)
             if held is not None:
-                yield held
+                found.append(held)
+        return found
 
     @staticmethod
     def _link(name: bytes, ino: int | None) -> Held | None:

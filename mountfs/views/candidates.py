@@ -1,9 +1,10 @@
-"""Jobs as candidates, for `.latest/` and for a baseline: newest first, read as far as somebody asks."""
+"""Jobs as candidates, for `.latest/` and for a baseline: as the index knows them, and as the bucket's heads tell."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
+from mountfs.bucket.heads import JobHead
 from mountfs.catalog.search import JobThen, Search
 from mountfs.compare.baseline import Candidate, Wanted
 
@@ -12,14 +13,18 @@ MOST_JOBS: Final = 1000
 PAGE: Final = 16
 
 
-def newest_jobs(search: Search, key: str, value: bytes | None, *, most: int = MOST_JOBS) -> Iterator[JobThen]:
-    """The jobs with that tag themselves, or without a value all jobs; newest first."""
+def newest_jobs(
+    search: Search, key: str, value: bytes | None, *, is_beginning: bool = False, most: int = MOST_JOBS
+) -> Iterator[JobThen]:
+    """The jobs with that tag themselves, or one that begins so, or without a value all jobs; newest first."""
     after: JobThen | None = None
     values = search.values
     while most > 0:
         limit = min(PAGE, most)
         if value is None:
             page = values.newest_jobs(after=after, limit=limit)
+        elif is_beginning:
+            page = values.newest_beginning(key, value, after=after, limit=limit)
         else:
             page = values.newest_tagged(key, value, after=after, limit=limit)
         yield from page
@@ -31,7 +36,8 @@ def newest_jobs(search: Search, key: str, value: bytes | None, *, most: int = MO
 
 def candidate(search: Search, then: JobThen, wanted: Wanted) -> Candidate:
     """What the choice needs to know of a job, and no more."""
-    types = frozenset(search.values.types_in(then.ino)) if wanted.type is not None else frozenset[str]()
+    asks_type = wanted.type is not None or wanted.or_type is not None
+    types = frozenset(search.values.types_in(then.ino)) if asks_type else frozenset[str]()
     names = frozenset[bytes]()
     if wanted.name is not None and search.has_name(then.ino, wanted.name):
         names = frozenset({wanted.name})
@@ -48,3 +54,16 @@ def pinned_candidates(search: Search, wanted: Wanted) -> Iterator[Candidate]:
     for then, slugs in types.items():
         if wanted.type is None or wanted.type in slugs:
             yield replace(candidate(search, then, wanted), pinned=True)
+
+
+def of_heads(heads: Iterable[JobHead]) -> list[Candidate]:
+    """As the bucket tells of them."""
+    return [
+        Candidate(head.job, _known({"status": head.status, "pr": head.pr, **head.tags}), head.when_ms,
+                  frozenset(head.types), frozenset(head.top))
+        for head in heads
+    ]  # fmt: skip
+
+
+def _known(tags: dict[str, bytes | None]) -> dict[str, bytes]:
+    return {key: value for key, value in tags.items() if value is not None}

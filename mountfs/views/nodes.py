@@ -74,6 +74,12 @@ class Versions:
     names: Names
 
 
+NAMES: Final = (
+    b".by-branch", b".by-commit", b".by-date", b".by-tag", b".by-type", b".expiring", b".find", b".latest", b".recent",
+    b".versions",
+)  # fmt: skip
+"""Of all views, as the root lists them where the settings say so."""
+
 Node = Root | Jobs | Recent | Expiring | Latest | Versions
 
 

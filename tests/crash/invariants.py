@@ -196,6 +196,7 @@ def _check_contents(db: sqlite3.Connection) -> None:
     needed.update(base for (base,) in db.execute("SELECT base FROM draft WHERE base IS NOT NULL"))
     kept = Counter(content for (content,) in db.execute("SELECT content FROM trash WHERE content IS NOT NULL"))
     kept.update(content for (content,) in db.execute("SELECT content FROM aside WHERE content IS NOT NULL"))
+    kept.update(content for (content,) in db.execute("SELECT content FROM version"))
     noted = {content: (links, keeps) for content, links, keeps in db.execute("SELECT id, links, kept FROM content")}
     counted = {content: (needed[content], kept[content]) for content in needed | kept}
     assert noted == counted, f"links noted and counted differ: {sorted(noted.items() ^ counted.items())}"

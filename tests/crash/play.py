@@ -27,7 +27,7 @@ def play(name: str, state: Path, *, marks: bool = False) -> None:
     drafts.COMPACT_BYTES = COMPACT_BYTES
     if marks:
         recovery.boot_id = lambda: BOOT  # type: ignore[attr-defined]
-    world = World(Store.open(state, Options()))
+    world = World(Store.open(state, Options(versions=name == "versions")))
     for number, step in enumerate(steps_of(name), 1):
         step.perform(world)
         if marks:

@@ -234,6 +234,23 @@ FIRST: list[Step] = [
 ]
 """On a state directory that does not exist yet."""
 
+VERSIONS: list[Step] = [
+    *changed("old/small", lambda slot: [Resize(slot, 0), Write(slot, 0, 31, 900)]),
+    *changed("old/log", lambda slot: [Write(slot, 5_000, 32, 100_000)]),
+    Settle(),
+    *changed("old/small", lambda slot: [Resize(slot, 0), Write(slot, 0, 33, 300)]),
+    *replaced("old/log", 34, 80_000),
+    Settle(),
+    *replaced("old/small", 35, 100),
+    Rename("old/log", "old/sub/log"),
+    *changed("old/sub/log", lambda slot: [Write(slot, 80_000, 36, 70_000)]),
+    Settle(),
+    Unlink("old/small"),
+    *replaced("old/same", 37, 50),
+    Settle(),
+]
+"""With versions kept: what is written over, replaced, renamed and removed."""
+
 ALL: dict[str, list[Step]] = {
     "first": FIRST,
     "durable": DURABLE,
@@ -244,6 +261,7 @@ ALL: dict[str, list[Step]] = {
     "compacted": COMPACTED,
     "unfinished": UNFINISHED,
     "synced": SYNCED,
+    "versions": VERSIONS,
     "recovery": [Settle(), CarryOver()],
 }
 

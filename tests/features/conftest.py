@@ -1,10 +1,11 @@
 """A project directory whose `.artifacts/` is mounted, a shell in it, and the store from Python."""
 
 import itertools
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,16 @@ from tests.mounting import Mounted
 
 TEST_SECONDS = 240
 LINE_SECONDS = 120
+
+# One process for many command lines: each would take its second to start.
+COMMAND_LINES = """
+import contextlib, io, json, sys
+from mountfs.cli import run
+for line in json.loads(sys.argv[1]):
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as said:
+        code = run(line)
+    print(json.dumps([code, out.getvalue(), said.getvalue()]), file=sys.__stdout__)
+"""
 
 _numbers = itertools.count(1)
 
@@ -43,6 +54,15 @@ class Shell:
         )
         assert done.returncode == code, f"{script!r} ended with {done.returncode}: {done.stdout}{done.stderr}"
         return done.stderr if code else done.stdout
+
+    def answers(self, *lines: Sequence[str]) -> list[tuple[int, str, str]]:
+        """What each command line of mountfs ends with, prints and complains of."""
+        command = [sys.executable, "-c", COMMAND_LINES, json.dumps(lines)]
+        done = subprocess.run(
+            command, cwd=self.directory, env=self.environment, capture_output=True, text=True, check=True,
+            timeout=LINE_SECONDS,
+        )  # fmt: skip
+        return [(code, out, said) for code, out, said in map(json.loads, done.stdout.splitlines())]
 
 
 @pytest.fixture(scope="package")

@@ -163,6 +163,23 @@ def test_trend_shows_coverage_and_sizes_and_a_badge_the_newest(
     assert f"<title>{shown}</title>" in (shell.directory / "badge.svg").read_text()
 
 
+def timed(seconds: float) -> bytes:
+    times = [seconds * factor for factor in (0.99, 1.0, 1.01)]
+    spread = {"mean": seconds, "stddev": seconds / 100, "median": seconds, "min": times[0], "max": times[2]}
+    return json.dumps({"results": [{"command": "make test", **spread, "times": times}]}).encode()
+
+
+def test_a_benchmark_that_became_slower_fails_its_gate(store: ArtifactStore, job: str) -> None:
+    """F-113: beyond its noise; a change within it is none."""
+    for name, seconds in (("before", 1.0), ("same", 1.01), ("slower", 1.5)):
+        store.put(f"{job}-{name}/hyperfine.json", timed(seconds))
+    gate = "bench.slower>0"
+    assert store.compare(f"{job}-same", f"{job}-before", fail_on=gate).passed
+    compared = store.compare(f"{job}-slower", f"{job}-before", fail_on=gate)
+    assert not compared.passed
+    assert "make test" in compared.as_markdown()
+
+
 def test_the_daemon_has_understood_what_the_tools_wrote(served: Mounted, commits: tuple[str, str]) -> None:
     """F-113."""
     found = {}

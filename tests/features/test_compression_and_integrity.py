@@ -1,4 +1,4 @@
-"""Promises F-045 to F-060: what is compressed, what is not, and how damage is met."""
+"""Promises F-045 to F-061: what is compressed, what is not, and how damage is met."""
 
 import hashlib
 import json
@@ -152,6 +152,21 @@ def test_codec_and_both_sizes_are_told(shell: Shell, job: str) -> None:
     file = f".artifacts/{job}/build.log"
     assert shell(f"getfattr --only-values -n user.mountfs.codec {file}") == "zstd"
     assert int(shell(f"getfattr --only-values -n user.mountfs.stored_size {file}")) == shown["stored_size"]
+
+
+def test_what_compression_saves_is_told_by_type(alone: Shell) -> None:
+    """F-061: from Python and by `stats --compression`."""
+    place = {"state": str(alone.directory / "s"), "mountpoint": str(alone.directory / "m")}
+    with open_store(place) as store:
+        store.put("J/build.log", LOG)
+        store.put("J/noise.mp4", random.Random(1).randbytes(100_000))
+        told = store.compression_stats()
+    logs, videos = told["build-logs"], told["videos"]
+    assert (logs["artifacts"], logs["size_bytes"], logs["compressed"]) == (1, len(LOG), 1)
+    assert logs["stored_bytes"] < 0.3 * len(LOG)
+    assert (videos["stored_bytes"], videos["compressed"]) == (100_000, 0)
+    said = alone("mountfs stats --compression --state s").splitlines()
+    assert [line.split("\t")[1] for line in said if line.startswith(("build-logs", "videos"))] == ["1", "1"]
 
 
 def test_a_stored_file_is_read_by_zstd_alone(alone: Shell) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -9,10 +10,13 @@ from mountfs.catalog.search import Search
 from mountfs.errors import NotFound
 from mountfs.retention import DAY_NS, Policy
 from mountfs.views.answers import Answers, Place
+from mountfs.views.choosing import Done, Steps, advance
 from mountfs.views.expiring import KEPT_TIMES, ExpiringJobs
 from mountfs.views.nodes import Sense, node_at
 from tests.store.conftest import OWNER
 from tests.store.test_search import Searched
+
+T = TypeVar("T")
 
 VIEW = Place((b".expiring",), 1)
 
@@ -29,6 +33,13 @@ def searched(tmp_path: Path) -> Iterator[Searched]:
     made.close()
 
 
+def here(steps: Steps[T]) -> T:
+    """What they come to where all is known here."""
+    turn = advance(steps, knows_all=True)
+    assert isinstance(turn, Done)
+    return turn.value
+
+
 def listed(searched: Searched, policy: Policy, *, days: int) -> dict[str, list[str]]:
     """Jobs in the view after so many days, with what is in them; a job that goes as a whole is a link: []."""
     now_ns = searched.bench.store.ledger.clock.now_ns() + days * DAY_NS
@@ -37,9 +48,9 @@ def listed(searched: Searched, policy: Policy, *, days: int) -> dict[str, list[s
     assert node is not None
     answers = Answers(searched.search, lambda: sense)
     found = {}
-    for held in answers.page(node, VIEW, after=b"", limit=100):
-        assert answers.find(node, VIEW, held.name) == held
-        inside = [] if held.place is None else answers.page(node, held.place, after=b"", limit=100)
+    for held in here(answers.page(node, VIEW, after=b"", limit=100)):
+        assert here(answers.find(node, VIEW, held.name)) == held
+        inside = [] if held.place is None else here(answers.page(node, held.place, after=b"", limit=100))
         found[held.name.decode()] = [below.name.decode() for below in inside]
     return found
 
@@ -71,9 +82,9 @@ def test_a_job_that_is_not_in_it_is_not_found(searched: Searched) -> None:
     node = node_at(VIEW.names, sense)
     assert node is not None
     answers = Answers(searched.search, lambda: sense)
-    assert answers.find(node, VIEW, b"build-1") is None
+    assert here(answers.find(node, VIEW, b"build-1")) is None
     with pytest.raises(NotFound):
-        answers.page(node, VIEW.down(b"build-1"), after=b"", limit=10)
+        here(answers.page(node, VIEW.down(b"build-1"), after=b"", limit=10))
 
 
 def test_what_was_dear_to_work_out_is_kept_for_a_while(searched: Searched) -> None:

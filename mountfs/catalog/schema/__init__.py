@@ -15,10 +15,13 @@ from mountfs.catalog.schema.bucket import BUCKET
 from mountfs.catalog.schema.first import FIRST
 from mountfs.catalog.schema.index import INDEX
 from mountfs.catalog.schema.reports import REPORTS
+from mountfs.catalog.schema.versions import VERSIONS
 
 APPLICATION_ID = 0x6D746673  # "mtfs"
 
-MIGRATIONS: tuple[tuple[str, str], ...] = (("first", FIRST), ("bucket", BUCKET), ("index", INDEX), ("reports", REPORTS))
+MIGRATIONS: tuple[tuple[str, str], ...] = (
+    ("first", FIRST), ("bucket", BUCKET), ("index", INDEX), ("reports", REPORTS), ("versions", VERSIONS),
+)  # fmt: skip
 VERSION = len(MIGRATIONS)
 
 

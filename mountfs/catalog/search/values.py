@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from mountfs.catalog.tables import Run, Value
+from mountfs.namespace import TAG_VALUE_MAX
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FEW: Final = 2000  # jobs that are sorted; more are gone through from the newest on
@@ -59,6 +60,20 @@ class Values:
             hops = self._hop(sql, after or b"", limit - len(first), key)
             return [*first, *(bytes(value) for value in hops if isinstance(value, bytes))]
 
+    def values_beginning(self, key: str, start: bytes, *, limit: int) -> list[bytes]:
+        """The first values of the tag of that key that begin so, in their order."""
+        sql = _of_both("SELECT min(value) AS v FROM {} WHERE key = ?2 AND value >= ?1")
+        found: list[bytes] = []
+        after = start
+        with self._snapshot():
+            while len(found) < limit:
+                value = self._run(f"SELECT min(v) FROM ({sql})", (after, key)).fetchone()[0]
+                if value is None or not bytes(value).startswith(start):
+                    break
+                found.append(bytes(value))
+                after = bytes(value) + b"\0"
+        return found
+
     def _has_label(self, key: str) -> bool:
         sql = " UNION ALL ".join(
             f"SELECT 1 FROM {table} WHERE key = ?1 AND value = x''" for table in ("job_tag", "own_tag")
@@ -102,6 +117,12 @@ class Values:
             more = "AND EXISTS (SELECT 1 FROM job_tag t WHERE t.job = h.job AND t.key = ? AND t.value = ?)"
             source = "holding h INDEXED BY holding_newest"
         return self._newest(source, more, (key, value), after, limit)
+
+    def newest_beginning(self, key: str, start: bytes, *, after: JobThen | None = None, limit: int) -> list[JobThen]:
+        """The same of the jobs with a tag that begins so: few have one."""
+        end = start + b"\xff" * TAG_VALUE_MAX  # no value that begins so comes after it
+        more = "AND h.job IN (SELECT job FROM job_tag WHERE key = ? AND value BETWEEN ? AND ?)"
+        return self._newest("holding h NOT INDEXED", more, (key, start, end), after, limit)
 
     def jobs_tagged(self, key: str, value: bytes) -> list[bytes]:
         """The names of all jobs that have this tag themselves, empty ones too."""

@@ -30,6 +30,7 @@ class Looking:
         self._state = state
         self._options = options
         self._trash = trash
+        self._versions = trash.versions
         self._layouts = namespace.Layouts(options.layouts)
         self.pins = Pins(ledger.catalog, ledger.entry)
         self._lengths: dict[int, int] = {}  # of the paths of directories, until one is renamed

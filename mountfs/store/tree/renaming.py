@@ -105,9 +105,10 @@ class Renaming(Removing):
         now = self._ledger.clock.now_ns()
         old_tags = self.layout_tags(source.parent, source.name, source.kind)
         with self._ledger.transaction():
-            said = self._owing.renamed(source, target, parent, name)
+            self._leave_history(source)
+            said = self._owing.renamed(source, target, parent, name, overwrites=self._writes_over(source, target))
             if target is not None:
-                self._trash.take(self._acknowledged(target), "replaced")
+                self._take_replaced(source, target)
                 self._ledger.catalog.delete_entry(target.ino)
                 self._ledger.forget_time(target.ino)
             self._ledger.catalog.move_entry(source.ino, parent=parent, name=name, ctime_ns=now)
@@ -120,6 +121,23 @@ class Renaming(Removing):
         if target is not None:
             self.let_go(target.ino)
         self._renamed(source.ino, parent, name, now, said)
+
+    def _writes_over(self, source: Entry, target: Entry | None) -> bool:
+        """Whether a file that takes the place of another goes on with its history: a save by temporary file."""
+        return self._versions.enabled and target is not None and source.kind == target.kind == Kind.FILE
+
+    def _take_replaced(self, source: Entry, target: Entry) -> None:
+        """Keep what `source` takes the place of, and what the file had before."""
+        acknowledged = self._acknowledged(target)
+        if not self._writes_over(source, target):
+            self._trash.take(acknowledged, "replaced")
+        elif not self._versions.replaced(acknowledged, source.ino):
+            self._trash.keep(acknowledged, "replaced")
+
+    def _leave_history(self, entry: Entry) -> None:
+        """In the bucket a history is that of a path."""
+        if self._owing.active:
+            self._versions.removed(entry)
 
     def _retag(self, ino: int, old: Mapping[str, bytes], new: Mapping[str, bytes]) -> None:
         """What the old name said goes, unless somebody has said otherwise since; what the new one says comes."""
@@ -134,6 +152,8 @@ class Renaming(Removing):
         place_a, place_b = (a.parent, a.name), (b.parent, b.name)
         tags_a, tags_b = self.layout_tags(*place_a, a.kind), self.layout_tags(*place_b, b.kind)
         with self._ledger.transaction():
+            self._leave_history(a)
+            self._leave_history(b)
             said = self._owing.exchanged(a, b) or (None, None)
             self._ledger.catalog.exchange_entries(a, b, ctime_ns=now)
             self._retag(a.ino, tags_a, self.layout_tags(*place_b, a.kind))

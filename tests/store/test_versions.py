@@ -1,0 +1,181 @@
+"""Versions of one store, without a bucket: what makes one, what does not, and where they go with their file (F-138)."""
+
+from collections.abc import Callable
+
+import pytest
+
+from mountfs.errors import IsADirectory, MountBusy, NotFound
+from mountfs.store.paths import Changes
+from mountfs.store.versions import number_of
+from tests.store.conftest import Bench
+from tests.store.test_trash import names, trashed
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Bench]) -> Bench:
+    return make_bench(versions=True)
+
+
+def rewrite(bench: Bench, name: str, data: bytes) -> None:
+    """As `>` of a shell does."""
+    live = bench.open(name)
+    with live.lock:
+        bench.store.files.truncate(live, 0)
+    bench.write(live, data)
+    bench.close(live)
+    bench.settle()
+
+
+def save(bench: Bench, name: str, *states: bytes) -> None:
+    bench.save(name, states[0])
+    bench.settle()
+    for state in states[1:]:
+        rewrite(bench, name, state)
+
+
+def versions(bench: Bench, name: str) -> dict[int, bytes]:
+    """What each version of a file held."""
+    found = bench.store.versions.of(bench.entry(name))
+    readers = {number: bench.store.files.open_content(version.content) for number, version in found.items()}
+    return {number: reader.read(0, found[number].size) for number, reader in readers.items()}
+
+
+def restore(bench: Bench, name: str, number: int) -> Changes:
+    changes = Changes()
+    bench.store.restoring.put_version(names(f"job/{name}"), number, changes)
+    bench.settle()
+    return changes
+
+
+@pytest.mark.parametrize("size", [1, 200 << 10])
+def test_what_is_written_over_stays_as_a_version(bench: Bench, size: int) -> None:
+    save(bench, "file", b"a" * size, b"b" * size, b"c" * size)
+    assert versions(bench, "file") == {1: b"a" * size, 2: b"b" * size, 3: b"c" * size}
+    assert number_of(bench.store.catalog, bench.entry("file")) == 3
+    assert trashed(bench.store, "job/file") == []
+    assert bench.read("file") == b"c" * size
+
+
+def test_a_file_that_was_never_written_over_has_no_versions(bench: Bench) -> None:
+    save(bench, "file", b"a")
+    assert versions(bench, "file") == {}
+    assert number_of(bench.store.catalog, bench.entry("file")) == 1
+
+
+def test_the_same_content_again_makes_no_new_version(bench: Bench) -> None:
+    save(bench, "file", b"a", b"a", b"b", b"b", b"a")
+    assert versions(bench, "file") == {1: b"a", 2: b"b", 3: b"a"}
+
+
+def test_what_was_never_settled_is_no_version(bench: Bench) -> None:
+    bench.save("file", b"a")
+    live = bench.open("file")
+    bench.write(live, b"b")
+    bench.close(live)
+    bench.settle()
+    assert versions(bench, "file") == {}
+
+
+def test_what_grew_is_a_version_too(bench: Bench) -> None:
+    save(bench, "log", b"one\n")
+    live = bench.open("log")
+    bench.write(live, b"two\n", offset=4)
+    bench.close(live)
+    bench.settle()
+    assert versions(bench, "log") == {1: b"one\n", 2: b"one\ntwo\n"}
+
+
+def test_a_save_by_temporary_file_and_rename_goes_on_with_the_history(bench: Bench) -> None:
+    save(bench, "file", b"a", b"b")
+    bench.save("file.tmp", b"c")
+    bench.store.tree.rename(bench.job, b"file.tmp", bench.job, b"file")
+    bench.settle()
+    assert versions(bench, "file") == {1: b"a", 2: b"b", 3: b"c"}
+    assert trashed(bench.store, "job/file") == []
+
+
+def test_a_history_follows_its_file_and_directory_to_another_name(bench: Bench) -> None:
+    save(bench, "file", b"a", b"b")
+    bench.store.tree.rename(bench.job, b"file", bench.job, b"other")
+    bench.store.tree.rename(1, b"job", 1, b"renamed")
+    assert versions(bench, "other") == {1: b"a", 2: b"b"}
+
+
+def test_a_removed_file_takes_its_versions_to_the_trash_and_a_new_one_begins_at_one(bench: Bench) -> None:
+    save(bench, "file", b"a", b"b", b"c")
+    bench.store.tree.unlink(bench.job, b"file")
+    assert sorted(trashed(bench.store, "job/file")) == ["a version", "a version", "removed"]
+    bench.settle()
+    save(bench, "file", b"x", b"y")
+    assert versions(bench, "file") == {1: b"x", 2: b"y"}
+
+
+def test_an_emptied_file_keeps_its_versions(bench: Bench) -> None:
+    save(bench, "file", b"a")
+    live = bench.open("file")
+    with live.lock:
+        bench.store.files.truncate(live, 0)
+    bench.close(live)
+    bench.settle()
+    assert versions(bench, "file") == {1: b"a"}
+    assert number_of(bench.store.catalog, bench.entry("file")) == 2
+
+
+def test_versions_survive_a_kill_right_after_the_write(bench: Bench) -> None:
+    save(bench, "file", b"a")
+    live = bench.open("file")
+    with live.lock:
+        bench.store.files.truncate(live, 0)
+    bench.write(live, b"b")
+    bench.close(live)
+    bench.killed()
+    bench.settle()
+    bench.killed()
+    assert versions(bench, "file") == {1: b"a", 2: b"b"}
+
+
+def test_restoring_a_version_makes_a_new_one_and_keeps_tags_and_number(bench: Bench) -> None:
+    save(bench, "file", b"a", b"bb")
+    ino = bench.entry("file").ino
+    bench.store.attributes.set(ino, b"user.team", b"payments")
+    changes = restore(bench, "file", 1)
+    assert (bench.read("file"), bench.entry("file").size, bench.entry("file").ino) == (b"a", 1, ino)
+    assert versions(bench, "file") == {1: b"a", 2: b"bb", 3: b"a"}
+    assert bench.store.attributes.get(ino, b"user.team") == b"payments"
+    assert changes.grown == {ino}
+    bench.killed()
+    assert bench.read("file") == b"a"
+
+
+def test_restoring_what_it_holds_changes_nothing(bench: Bench) -> None:
+    save(bench, "file", b"a", b"b")
+    assert restore(bench, "file", 2) == Changes()
+    assert versions(bench, "file") == {1: b"a", 2: b"b"}
+
+
+def test_what_cannot_be_restored_is_refused(bench: Bench) -> None:
+    save(bench, "file", b"a", b"b")
+    with pytest.raises(NotFound, match="there are 1 to 2"):
+        restore(bench, "file", 3)
+    live = bench.open("file")
+    with pytest.raises(MountBusy, match="is being written"):
+        restore(bench, "file", 1)
+    bench.close(live)
+    with pytest.raises(IsADirectory):
+        bench.store.restoring.put_version(names("job"), 1, Changes())
+
+
+def test_without_the_setting_the_trash_has_it(make_bench: Callable[..., Bench]) -> None:
+    bench = make_bench()
+    save(bench, "file", b"a", b"b")
+    assert versions(bench, "file") == {}
+    assert trashed(bench.store, "job/file") == ["overwritten"]
+
+
+def test_the_content_of_a_version_goes_with_the_last_that_needs_it(bench: Bench) -> None:
+    save(bench, "file", b"a" * 100_000, b"b")
+    bench.store.tree.unlink(bench.job, b"file")
+    for removed in list(bench.store.restoring.bin.all()):
+        bench.store.restoring.forget(removed)
+    bench.settle()
+    assert bench.store.catalog.here_bytes() == 0
