@@ -163,6 +163,19 @@ def test_thirty_small_files_of_a_bundle_take_two_requests(machine: Open, way: Mo
     assert sorted(kind for kind in way.kinds if kind.startswith("get")) == ["get", "get_range"]
 
 
+def test_what_came_from_the_bucket_is_known_by_its_first_bytes(machine: Open) -> None:
+    png = b"\x89PNG\r\n\x1a\n"
+    with machine("a") as a:
+        a.put("build-7/picture", png)
+        a.put("build-7/poster", png + os.urandom(11 << 20))
+    with machine("b") as b:
+        for name in ("picture", "poster"):
+            assert b.metadata(f"build-7/{name}").mime_type == "text/plain", "nobody has seen it here"
+            assert b.get(f"build-7/{name}").startswith(png)
+            assert b.metadata(f"build-7/{name}").mime_type == "image/png"
+        assert {found.path for found in b.find("mime=image/png")} == {"picture", "poster"}
+
+
 def test_a_large_content_comes_whole_and_is_read_in_any_part(machine: Open) -> None:
     data = os.urandom(11 << 20)
     with machine("a") as a:
