@@ -119,6 +119,18 @@ def test_text_takes_no_row_and_a_row_goes_with_its_content(make_bench: Callable[
     told.search.close()
 
 
+def test_a_content_that_was_stored_before_anybody_looked_is_known_once_it_is_written_again(told: Told) -> None:
+    told.bench.save("picture", PNG)
+    told.bench.settle()
+    with told.bench.store.catalog.transaction():
+        told.bench.store.catalog._run("DELETE FROM mime")
+        told.bench.store.catalog.index.note([told.bench.entry("picture").ino])
+    assert told.found("text/plain") == ["picture"]
+    told.bench.save("again", PNG)
+    told.bench.settle()
+    assert told.found("image/png") == ["again", "picture"]
+
+
 def test_a_killed_daemon_and_a_restart_change_nothing(told: Told) -> None:
     told.bench.save("picture", PNG)
     told.bench.save("large", LARGE_PNG)
