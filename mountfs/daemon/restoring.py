@@ -15,6 +15,8 @@ from mountfs.store.removed import Removed
 AT_ONCE = 8  # pieces of the trash: 4 ms
 KEYS_TOLD = 10_000
 EXPIRE_SECONDS = 30.0
+STORED_SECONDS = 20.0
+POLL_SECONDS = 0.02
 
 
 def handlers(parts: Parts) -> dict[str, Handler]:
@@ -69,6 +71,7 @@ async def _restore(parts: Parts, chosen: list[Removed], names: tuple[bytes, ...]
 async def _restore_version(parts: Parts, names: tuple[bytes, ...], number: int) -> Answer:
     if parts.bucket is not None:
         await parts.bucket.learn_history(names[0])
+    await _stored(parts, names)
     changes = Changes()
     try:
         parts.store.restoring.put_version(names, number, changes)
@@ -76,6 +79,19 @@ async def _restore_version(parts: Parts, names: tuple[bytes, ...], number: int) 
         parts.changed(changes)
         parts.wake()
     return {"restored": 1, "keys": [namespace.join_key(names)], "failed": [], "removals": []}
+
+
+async def _stored(parts: Parts, names: tuple[bytes, ...]) -> None:
+    """Wait a while for what was closed a moment ago to be stored."""
+    store = parts.store
+    with trio.move_on_after(STORED_SECONDS):
+        while True:
+            entry = store.tree.walk(names)
+            if store.tree.is_being_written(entry.ino) or not store.restoring.is_being_stored(entry):
+                return
+            store.files.hurry(entry.ino)
+            parts.wake()
+            await trio.sleep(POLL_SECONDS)
 
 
 async def _put_back(parts: Parts, removed: Removed, target: tuple[bytes, ...], changes: Changes) -> bool:

@@ -20,6 +20,7 @@ from mountfs.errors import (
     CacheFull,
     ContentLost,
     CorruptContent,
+    DeadlineExceeded,
     MountfsError,
     NameTooLong,
     Protected,
@@ -96,7 +97,7 @@ class Answering(pyfuse3.Operations):
         self.waiting = Waiting(handler_seconds)
         self.syncing = Syncing(store, self.waiting)
         asking = Asking(store, self.waiting, bucket)
-        history = History(store, self._learn_history, seconds=handler_seconds / 2)
+        history = History(store, self._learn_history)
         self.views = Views(asking, history, self._open_content, owner=store.options.owner)
         self.virtual = VirtualFiles(
             store, self.waiting, catch_up=asking.catch_up, states=self._job_states, wake=wake
@@ -114,8 +115,13 @@ class Answering(pyfuse3.Operations):
         self._behind_limiter = trio.CapacityLimiter(2)
 
     async def _learn_history(self, job: bytes) -> None:
-        if self.bucket is not None:
+        """Raises DeadlineExceeded where the bucket does not tell in time."""
+        if self.bucket is None:
+            return
+        with trio.move_on_after(self.waiting.seconds / 2) as patience:
             await self.bucket.learn_history(job)
+        if patience.cancelled_caught:
+            raise DeadlineExceeded("the bucket did not tell in time which versions there are")
 
     @abc.abstractmethod
     async def _open_content(self, row: Entry, pid: int) -> FileInfo:

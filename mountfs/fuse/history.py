@@ -6,10 +6,8 @@ A file of it is numbered by its content, so that what the kernel remembers of it
 import time
 from collections.abc import Awaitable, Callable
 
-import trio
-
 from mountfs.catalog.versions import Superseded
-from mountfs.errors import DeadlineExceeded, MountfsError, NotADirectory, NotFound, TagNotFound
+from mountfs.errors import MountfsError, NotADirectory, NotFound, Stale, TagNotFound
 from mountfs.fuse.shown import Shown
 from mountfs.model import ROOT_INO, Entry, Kind
 from mountfs.retention.versions import VIEW, AllOf, Below, One, parse_version, place_of, version_name
@@ -26,12 +24,11 @@ def is_history(place: Place) -> bool:
 
 
 class History:
-    """On the loop. `seconds` is how long the bucket may take to answer."""
+    """On the loop. `learn` has a deadline of its own."""
 
-    def __init__(self, store: Store, learn: Learn, *, seconds: float) -> None:
+    def __init__(self, store: Store, learn: Learn) -> None:
         self._store = store
         self._learn = learn
-        self._seconds = seconds
         self._began_ns = time.time_ns()
 
     # -- questions ----------------------------------------------------------------------------------------
@@ -72,10 +69,10 @@ class History:
         return next((self._file(place, entry, number, version) for number, version in there), None)
 
     def fact(self, place: Place, content: int, field: str) -> str:
-        """What is known of a version. Raises TagNotFound."""
+        """What is known of a version. Raises TagNotFound; Stale for what is none any more."""
         shown, row = self.link(place, content), self._store.ledger.content(content)
         if shown is None or row is None or row.digest is None:
-            raise TagNotFound("it is a version no longer")
+            raise Stale("it is a version no longer: the name is to be looked up again")
         facts = {
             "sha256": row.digest.hex(), "size": str(row.size), "stored_size": str(row.stored), "codec": str(row.codec),
             "version": shown.name.decode(), "created_at": iso(shown.row.birth_ns if shown.row is not None else 0),
@@ -89,12 +86,7 @@ class History:
     async def _ready(self, job: bytes) -> MountfsError | None:
         """Learn what the bucket knows of a job; why that was not possible."""
         try:
-            with trio.fail_after(self._seconds):
-                await self._learn(job)
-        except trio.TooSlowError:
-            return DeadlineExceeded(
-                f"the bucket did not tell within {self._seconds:g} seconds which versions there are"
-            )
+            await self._learn(job)
         except MountfsError as error:
             return error
         return None

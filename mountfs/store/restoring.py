@@ -100,7 +100,7 @@ class Restoring:
     def put_version(self, names: tuple[bytes, ...], number: int, changes: Changes) -> Entry:
         """Make a version what the file holds, as a change made now; what it holds becomes a version itself.
 
-        Raises NotFound, IsADirectory, MountBusy while somebody writes it, QuotaExceeded.
+        Raises NotFound, IsADirectory, MountBusy while somebody writes it or it is being stored, QuotaExceeded.
         """
         entry = self._tree.walk(names)
         key = namespace.join_key(names)
@@ -108,6 +108,8 @@ class Restoring:
             raise IsADirectory(f"{key} is a directory: a version is one of a file")
         if self._tree.is_being_written(entry.ino):
             raise MountBusy(f"{key} is being written: try again when it is closed")
+        if self.is_being_stored(entry):
+            raise MountBusy(f"{key} was written a moment ago, and is being stored: try again")
         self._ledger.drain()
         version = self._versions.one(entry, number)
         if version.content != entry.content:
@@ -115,6 +117,12 @@ class Restoring:
             changes.grown.add(entry.ino)
             changes.inos.add(entry.ino)
         return entry
+
+    def is_being_stored(self, entry: Entry) -> bool:
+        """Whether what a file holds is not settled: it could not be kept, and who reads it open would go on with it."""
+        live = self._files.live.get(entry.ino)
+        content = self._ledger.content(entry.content) if entry.content is not None else None
+        return (live is not None and live.changed) or (content is not None and content.digest is None)
 
     def _write_over(self, entry: Entry, version: Superseded) -> None:
         content = self._ledger.content(version.content)

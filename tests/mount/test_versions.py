@@ -79,6 +79,15 @@ def test_a_version_has_facts_of_its_own(keeping: Mounted, root: Path) -> None:
     assert os.listxattr(first) == []
 
 
+def test_facts_follow_a_file_that_was_made_anew_under_its_name(keeping: Mounted, root: Path) -> None:
+    first = root / ".versions" / "J" / "report.txt" / "1"
+    for text in ("before\n", "after, and longer\n"):
+        write(keeping, "J/report.txt", text, "other\n")
+        assert os.getxattr(first, "user.mountfs.size") == b"%d" % len(text)
+        assert first.read_text() == text
+        (root / "J" / "report.txt").unlink()
+
+
 def test_versions_are_met_by_nobody_who_did_not_ask_for_them(keeping: Mounted, root: Path) -> None:
     write(keeping, "J/report.txt", "one", "two")
     found = subprocess.run(["find", root], capture_output=True, text=True, timeout=20).stdout
@@ -139,6 +148,17 @@ def test_restore_brings_a_version_back_under_its_name_and_keeps_the_tags(keeping
     assert mountfs(keeping, "restore", f"{root}/.versions/J/report.txt/2") == "restored J/report.txt\n"
     assert path.read_text() == "two\n"
     assert sorted(os.listdir(root / ".versions" / "J" / "report.txt")) == ["1", "2", "3", "4"]
+
+
+def test_what_was_written_right_before_a_restore_is_a_version(keeping: Mounted, root: Path) -> None:
+    path = write(keeping, "J/report.txt", "one\n", "two\n")
+    for text in ("three\n", "four\n"):
+        path.write_text(text)
+    mountfs(keeping, "restore", "J/report.txt", "--version", "1")
+    assert path.read_text() == "one\n"
+    directory = root / ".versions" / "J" / "report.txt"
+    states = [(directory / name).read_text() for name in sorted(os.listdir(directory))]
+    assert states == ["one\n", "two\n", "four\n", "one\n"]
 
 
 def test_what_is_no_version_is_not_restored_and_says_what_there_is(keeping: Mounted, root: Path) -> None:

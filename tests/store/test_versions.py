@@ -165,6 +165,18 @@ def test_what_cannot_be_restored_is_refused(bench: Bench) -> None:
         bench.store.restoring.put_version(names("job"), 1, Changes())
 
 
+def test_what_was_closed_a_moment_ago_is_not_lost_to_a_restore(bench: Bench) -> None:
+    save(bench, "file", b"a", b"b")
+    live = bench.open("file")
+    bench.write(live, b"c")
+    bench.close(live)
+    with pytest.raises(MountBusy, match="is being stored"):
+        restore(bench, "file", 1)
+    bench.settle()
+    restore(bench, "file", 1)
+    assert versions(bench, "file") == {1: b"a", 2: b"b", 3: b"c", 4: b"a"}
+
+
 def test_without_the_setting_the_trash_has_it(make_bench: Callable[..., Bench]) -> None:
     bench = make_bench()
     save(bench, "file", b"a", b"b")
