@@ -60,7 +60,8 @@ def test_a_shallow_clone_says_that_it_does_not_know(origin: Path, tmp_path: Path
     git(tmp_path, "clone", "--depth", "1", f"file://{origin}", "shallow")
     with pytest.raises(EnvironmentProblem, match="git fetch --unshallow"):
         merged_branches(tmp_path / "shallow", "main")
-    assert distance(tmp_path / "shallow", "HEAD", "HEAD") is None
+    main = git(origin, "rev-parse", "main")
+    assert distance(tmp_path / "shallow", main, main) is None
 
 
 @pytest.mark.parametrize("name", ["no-such", "--output=/tmp/x", ""])
@@ -77,14 +78,23 @@ def test_a_directory_without_a_repository_is_named(tmp_path: Path) -> None:
 
 
 def test_a_machine_without_git_is_told_so(origin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    main = git(origin, "rev-parse", "main")
     monkeypatch.setenv("PATH", "/nonexistent")
     with pytest.raises(EnvironmentProblem, match="git is not installed"):
         merged_branches(origin, "main")
-    assert distance(origin, "main", "main") is None
+    assert distance(origin, main, main) is None
 
 
 def test_the_distance_counts_commits_from_the_ancestor(origin: Path) -> None:
-    assert distance(origin, "main", "main") == 0
-    assert distance(origin, "done", "main") == 1
-    assert distance(origin, "feature/open", "main") is None
-    assert distance(origin, "0" * 40, "main") is None
+    main, done, other = (git(origin, "rev-parse", name) for name in ("main", "done", "feature/open"))
+    assert distance(origin, main, main) == 0
+    assert distance(origin, done, main) == 1
+    assert distance(origin, done[:8], main) == 1
+    assert distance(origin, other, main) is None
+    assert distance(origin, "0" * 40, main) is None
+
+
+@pytest.mark.parametrize("name", ["main", "--output=x", "HEAD", ""])
+def test_only_commits_have_a_distance(origin: Path, name: str) -> None:
+    """They come from tags, which anybody may have set."""
+    assert distance(origin, name, git(origin, "rev-parse", "main")) is None

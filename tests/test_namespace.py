@@ -197,17 +197,17 @@ def test_types_of_the_settings_resolve_before_the_builtin_ones() -> None:
     ],
 )
 def test_the_type_follows_from_the_file_then_the_nearest_directory(path: str, slug: str) -> None:
-    assert ns.type_of_path(tuple(path.encode().split(b"/")), explicit=None) == slug
+    assert ns.TypeRules().type_of(tuple(path.encode().split(b"/")), explicit=None) == slug
 
 
 def test_an_explicit_type_wins_over_every_name() -> None:
-    assert ns.type_of_path((b"junit.xml",), explicit="diff") == "diff"
+    assert ns.TypeRules().type_of((b"junit.xml",), explicit="diff") == "diff"
 
 
 def test_aliases_of_the_settings_win_over_builtin_ones() -> None:
     extra = {"*.jtl": "load-tests", "junit": "unit", "nightly": "unit", "load-tests": "load-tests"}
     paths = [(b"junit.xml",), (b"a.JTL",), (b"nightly", b"readme.md"), (b"load_tests", b"x")]
-    found = [ns.type_of_path(path, explicit=None, extra=extra) for path in paths]
+    found = [ns.TypeRules(extra).type_of(path, explicit=None) for path in paths]
     assert found == ["unit", "load-tests", "unit", "load-tests"]
 
 
@@ -218,7 +218,7 @@ def test_without_a_telling_name_the_caller_may_ask_the_content() -> None:
 @settings(deadline=None)
 @given(st.lists(names, min_size=1, max_size=4).map(tuple))
 def test_every_path_has_a_type(path: tuple[bytes, ...]) -> None:
-    assert ns.type_of_path(path, explicit=None) in ns.BUILTIN_TYPES
+    assert ns.TypeRules().type_of(path, explicit=None) in ns.BUILTIN_TYPES
 
 
 @pytest.mark.parametrize(

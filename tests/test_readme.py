@@ -341,7 +341,7 @@ def test_facts_and_types_that_are_named_are_known() -> None:
     assert told
     for name, slug in told:
         path = name.replace("*", "x").replace("…", "index.html")
-        assert namespace.type_of_path(tuple(os.fsencode(path).split(b"/")), explicit=None) == slug
+        assert namespace.TypeRules().type_of(tuple(os.fsencode(path).split(b"/")), explicit=None) == slug
 
 
 def test_files_and_scripts_that_are_named_exist() -> None:

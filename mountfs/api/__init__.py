@@ -8,9 +8,11 @@ Two routes behind one class (DESIGN §7): where a daemon holds the store it is r
 mount (`mounted.py`); where nothing is mounted the store is opened here, under its lock (`direct.py`).
 """
 
+import contextlib
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,7 @@ from mountfs.api.place import Place, Said, locate
 from mountfs.api.reading import LIST_LIMIT, ArtifactStore, Quota
 from mountfs.daemon import client
 from mountfs.errors import AlreadyMounted, CatalogError, EnvironmentProblem, InvalidArgument, NotMounted
+from mountfs.namespace import Layouts, TypeRules
 from mountfs.statedir import StateDirectory
 
 if TYPE_CHECKING:
@@ -107,11 +110,18 @@ def _mounted(place: Place) -> ArtifactStore:
     answer = client.ask(place.state, "barrier")
     from mountfs.api.mounted import MountedStore
 
-    types = answer.get("types")
-    store = MountedStore(place.state, mountpoint=place.mountpoint, types=types if isinstance(types, Mapping) else {})
+    store = MountedStore(place.state, mountpoint=place.mountpoint, rules=_rules_in(answer))
     store.knows_all = answer.get("knows_all") is not False
     store.quota = Quota(int(str(answer.get("quota_bytes", 0))), float(str(answer.get("warn_threshold", 0.8))))
     return store
+
+
+def _rules_in(answer: Mapping[str, object]) -> TypeRules:
+    """What decides types, as a daemon says it."""
+    types, layouts = answer.get("types"), answer.get("layouts")
+    return TypeRules(
+        types if isinstance(types, Mapping) else {}, Layouts(map(str, layouts) if isinstance(layouts, list) else ())
+    )
 
 
 def _direct(place: Place, *, read_only: bool = False) -> ArtifactStore:
@@ -156,9 +166,12 @@ def _shared(place: Place, *, holder: AlreadyMounted | None = None) -> ArtifactSt
     state = StateDirectory(place.state)
     if not state.catalog.exists():
         raise NotMounted(f"there is no store for {place.mountpoint} yet: mount it, or put something")
-    types = place.settings.type_aliases()
+    opens = partial(
+        SharedStore, place.state, mountpoint=place.mountpoint, rules=place.settings.type_rules(), holder=holder,
+        understands=partial(_understand, place),
+    )  # fmt: skip
     try:
-        store = SharedStore(place.state, mountpoint=place.mountpoint, types=types, holder=holder)
+        store = opens()
         store.quota = _quota(place)
         if store.is_complete() or state.holder() is not None:
             return store
@@ -167,6 +180,13 @@ def _shared(place: Place, *, holder: AlreadyMounted | None = None) -> ArtifactSt
         if (pid := state.holder()) is not None:  # it is just making or migrating the catalog
             raise AlreadyMounted(f"{place.state} is in use by process {pid}") from None
     _direct(place, read_only=True).close()  # its last holder was killed: what it acknowledged is brought in first
-    store = SharedStore(place.state, mountpoint=place.mountpoint, types=types, holder=holder)
+    store = opens()
     store.quota = _quota(place)
     return store
+
+
+def _understand(place: Place, on_reading: Callable[[int, int], None]) -> None:
+    """Have reports read under the lock; not where another process has it, for it may keep it for long."""
+    with contextlib.suppress(AlreadyMounted), _direct(place, read_only=True) as store:
+        store.on_reading = on_reading
+        store.understand()

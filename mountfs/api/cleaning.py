@@ -5,9 +5,8 @@ Over a hundred thousand jobs a plan takes seconds of a processor, which a mount 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from mountfs import namespace, retention
 from mountfs.api.asking import Ask
@@ -17,10 +16,9 @@ from mountfs.namespace.units import parse_duration_seconds
 from mountfs.retention import Brake, DatedVictim, Moment, Plan, Selection, Victim, moment_of, policy_of
 from mountfs.statedir import StateDirectory
 
-T = TypeVar("T")
-
 REPORTS_AT_ONCE: Final = 100
-DATED_AT_ONCE: Final = 20  # a request is a line of 1 MiB, and a path may be long
+DATED_AT_ONCE: Final = 16  # a request is a line of 1 MiB, and a path may be long
+REASON_MAX: Final = 500
 PLAN_SECONDS: Final = 600.0  # a catalog of before there was an index is read whole, once
 DROP_SECONDS: Final = 3600.0  # a million artifacts take minutes, in which others are served
 _SECOND_NS: Final = 1_000_000_000
@@ -95,10 +93,8 @@ def plan_cleanup(ask: Ask, state: Path, wanted: Wanted) -> Planned:
 def carry_out(ask: Ask, planned: Planned, *, told: Told) -> Cleaned:
     """Have it dropped; `told` hears of each report or artifact that was left, and why."""
     done = Cleaned()
-    for victims in _pieces(planned.plan.victims, REPORTS_AT_ONCE):
-        _expire(ask, done, told, reports=[_condemned(victim) for victim in victims])
-    for alone in _pieces(planned.plan.dated, DATED_AT_ONCE):
-        _expire(ask, done, told, dated=[_outdated(victim) for victim in alone])
+    for reports, dated in _requests(planned.plan):
+        _expire(ask, done, told, reports=list(map(_condemned, reports)), dated=list(map(_outdated, dated)))
     ask("expire", ran=retention.plain_moment(planned.now))
     return done
 
@@ -114,17 +110,39 @@ def _expire(ask: Ask, done: Cleaned, told: Told, **arguments: object) -> None:
 
 def _condemned(victim: Victim) -> list[object]:
     report = victim.report
-    return [report.job, report.type, report.published_ns, report.artifacts]
+    return [report.job, report.type, report.published_ns, report.artifacts, str(victim.reason)[:REASON_MAX]]
 
 
 def _outdated(victim: DatedVictim) -> list[object]:
-    return [victim.report.job, victim.dated.path, victim.dated.expires_at_ns // _SECOND_NS]
+    at_s, reason = victim.dated.expires_at_ns // _SECOND_NS, str(victim.reason)[:REASON_MAX]
+    return [victim.report.job, victim.dated.path, at_s, victim.report.type, reason]
 
 
-def _pieces(things: Sequence[T], size: int) -> Iterator[list[T]]:
-    left = iter(things)
-    while piece := list(islice(left, size)):
-        yield piece
+def _requests(plan: Plan) -> Iterator[tuple[list[Victim], list[DatedVictim]]]:
+    """What goes, in pieces. A job is in one of them, so that it is one event, unless it alone is more than a piece."""
+    reports: list[Victim] = []
+    dated: list[DatedVictim] = []
+    for whole, alone in _by_job(plan):
+        is_full = len(reports) + len(whole) > REPORTS_AT_ONCE or len(dated) + len(alone) > DATED_AT_ONCE
+        if is_full and (reports or dated):
+            yield reports, dated
+            reports, dated = [], []
+        reports += whole
+        dated += alone
+        while len(reports) > REPORTS_AT_ONCE or len(dated) > DATED_AT_ONCE:
+            yield reports[:REPORTS_AT_ONCE], dated[:DATED_AT_ONCE]
+            reports, dated = reports[REPORTS_AT_ONCE:], dated[DATED_AT_ONCE:]
+    if reports or dated:
+        yield reports, dated
+
+
+def _by_job(plan: Plan) -> Iterator[tuple[list[Victim], list[DatedVictim]]]:
+    jobs: dict[str, tuple[list[Victim], list[DatedVictim]]] = {}
+    for victim in plan.victims:
+        jobs.setdefault(victim.report.job, ([], []))[0].append(victim)
+    for alone in plan.dated:
+        jobs.setdefault(alone.report.job, ([], []))[1].append(alone)
+    yield from jobs.values()
 
 
 def _span_ns(text: str) -> int:

@@ -56,9 +56,7 @@ class DirectStore(ArtifactStore):
     def __init__(
         self, store: Store, *, mountpoint: Path, bucket: "DirectBucket | None" = None, read_only: bool = False
     ) -> None:  # fmt: skip
-        super().__init__(
-            mountpoint=mountpoint, state=store.state.path, catalog=store.catalog, types=store.options.types
-        )
+        super().__init__(mountpoint=mountpoint, state=store.state.path, catalog=store.catalog, rules=store.types)
         self._store = store
         self._bucket = bucket
         self._read_only = read_only
@@ -288,8 +286,12 @@ class DirectStore(ArtifactStore):
         return {"artifacts": done.artifacts, "jobs": done.jobs, "skipped": done.skipped}
 
     def _index(self) -> None:
+        """What nobody has read yet is understood first: its type, and its numbers."""
         self._store.ledger.drain()
-        self._store.indexer.catch_up()
+        self._store.understanding.all(self.on_reading)
+
+    def understand(self) -> None:
+        self._index()
 
     def _look(self, jobs: Sequence[bytes], *, once: bool = False) -> None:
         if self._bucket is not None:

@@ -44,6 +44,7 @@ from mountfs.errors import (
     TagTooLarge,
 )
 from mountfs.model import Artifact, Entry
+from mountfs.namespace import TypeRules
 from mountfs.statedir import StateDirectory
 
 if TYPE_CHECKING:
@@ -80,9 +81,9 @@ _DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 class MountedStore(ArtifactStore):
     """A store behind a live mount."""
 
-    def __init__(self, state: Path, *, mountpoint: Path, types: Mapping[str, str]) -> None:
+    def __init__(self, state: Path, *, mountpoint: Path, rules: TypeRules) -> None:
         catalog = Catalog.open(StateDirectory(state).catalog, read_only=True)
-        super().__init__(mountpoint=mountpoint, state=state, catalog=catalog, types=types)
+        super().__init__(mountpoint=mountpoint, state=state, catalog=catalog, rules=rules)
 
     def put(
         self,

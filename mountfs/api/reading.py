@@ -10,7 +10,7 @@ import io
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -35,7 +35,9 @@ from mountfs.errors import (
     Protected,
 )
 from mountfs.model import ROOT_INO, Artifact, Entry, Kind
+from mountfs.namespace import TypeRules
 from mountfs.query import Query
+from mountfs.reports.candidates import may_be_report
 from mountfs.store import figures
 from mountfs.store.facts import Facts
 from mountfs.store.pins import Pins
@@ -73,16 +75,18 @@ class ArtifactStore(abc.ABC):
     called from any thread; each raises errors of `mountfs.errors`.
     """
 
-    def __init__(self, *, mountpoint: Path, state: Path, catalog: Catalog, types: Mapping[str, str]) -> None:
+    def __init__(self, *, mountpoint: Path, state: Path, catalog: Catalog, rules: TypeRules) -> None:
         self.mountpoint = mountpoint
         self.state = state
         self._catalog = catalog
-        self._types = types
-        self._facts = Facts(catalog, mountpoint=mountpoint, types=types)
+        self._types = rules.extra
+        self._facts = Facts(catalog, mountpoint=mountpoint, types=rules)
         self._lock = threading.RLock()
         self.knows_all = True
         """Whether what is searched is all there is, not only the jobs that this machine has looked at."""
         self.quota = Quota()
+        self.on_reading: Callable[[int, int], None] = _nobody
+        """How many reports were read, of how many, where a question has to wait for that."""
 
     @property
     def types(self) -> Mapping[str, str]:
@@ -265,6 +269,9 @@ class ArtifactStore(abc.ABC):
             if found.is_being_hashed:
                 self._await_digest(names)
                 found = self._artifact(names)
+            if _is_to_be_read(found):
+                self.understand()
+                found = self._artifact(names)
             return found
 
     def get_size(self, key: Key) -> int:
@@ -273,7 +280,10 @@ class ArtifactStore(abc.ABC):
 
     def list(self, prefix: Key = "", *, recursive: bool = True, limit: int | None = LIST_LIMIT) -> Iterator[Artifact]:
         """The artifacts at and below a key, or whose keys begin so when nothing has exactly that name; None: all."""
-        found = self._below(prefix_of(prefix, self.mountpoint), recursive=recursive)
+        names = prefix_of(prefix, self.mountpoint)
+        with self._lock:
+            self.understand()
+        found = self._below(names, recursive=recursive)
         while limit is None or limit > 0:
             with self._lock:
                 artifact = next(found, None)
@@ -319,6 +329,9 @@ class ArtifactStore(abc.ABC):
         """The newest jobs with that tag, or one that begins so, of which the bucket tells; none where this machine
         knows all there is."""
         return ()
+
+    def understand(self) -> None:  # noqa: B027  # a daemon does it, and nobody waits for it
+        """Have reports read that nobody has looked at, where no daemon does."""
 
     def read_job(self, job: bytes) -> None:
         """Bring in what a job holds now, into the search index too. Raises where the bucket could not be asked."""
@@ -606,6 +619,16 @@ class ArtifactStore(abc.ABC):
         if not target.startswith(mountpoint + b"/"):
             raise NotFound(f"{key}: a symlink that leads out of the store")
         return target[len(mountpoint) :]
+
+
+def _is_to_be_read(artifact: Artifact) -> bool:
+    """Whether it may be a report that nobody has looked at."""
+    is_file = artifact.kind == "file" and artifact.state != "draft"
+    return is_file and artifact.summary is None and may_be_report(artifact.type, os.fsencode(artifact.path))
+
+
+def _nobody(done: int, total: int) -> None:
+    """Nobody wants to know."""
 
 
 class ContentFile(io.RawIOBase):

@@ -1,7 +1,7 @@
 """Beside the direct route: the store is read as it is here, without its lock, by any number at a time."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -22,6 +22,7 @@ from mountfs.errors import (
     RemoteUnavailable,
 )
 from mountfs.model import Artifact, Entry, Place
+from mountfs.namespace import TypeRules
 from mountfs.statedir import StateDirectory
 from mountfs.store.recovery import applied
 
@@ -32,14 +33,20 @@ class SharedStore(ArtifactStore):
     """Reads a store that nobody serves, without its lock: any number at a time, beside one that writes."""
 
     def __init__(
-        self, state: Path, *, mountpoint: Path, types: Mapping[str, str], holder: AlreadyMounted | None = None
-    ) -> None:
-        """`holder`: who holds the store, where it has a bucket, which only that process asks."""
+        self, state: Path, *, mountpoint: Path, rules: TypeRules, holder: AlreadyMounted | None = None,
+        understands: Callable[[Callable[[int, int], None]], None],
+    ) -> None:  # fmt: skip
+        """`holder`: who holds the store, where it has a bucket, which only that process asks.
+
+        `understands` takes the lock and has all reports read that nobody has looked at.
+        """
         catalog = Catalog.open(StateDirectory(state).catalog, read_only=True)
-        super().__init__(mountpoint=mountpoint, state=state, catalog=catalog, types=types)
+        super().__init__(mountpoint=mountpoint, state=state, catalog=catalog, rules=rules)
         self._contents = ContentFiles(state)
         self._holder = holder
         self.knows_all = holder is None
+        self._understands = understands
+        self._has_understood = False
 
     def is_complete(self) -> bool:
         """Whether the catalog holds everything: neither the journal nor a draft has more, and the index knows it."""
@@ -88,7 +95,14 @@ class SharedStore(ArtifactStore):
         raise read_only()
 
     def _index(self) -> None:
-        """Whoever opened the store has seen to it (`is_complete`)."""
+        """Whoever opened the store has seen to it (`is_complete`), but for reports that nobody has read."""
+        self.understand()
+
+    def understand(self) -> None:
+        """Once: what hinders it now will do so a moment later."""
+        if not self._has_understood and self._catalog.reports.count_unread():
+            self._understands(self.on_reading)
+        self._has_understood = True
 
     def _look(self, jobs: Sequence[bytes]) -> None:
         """Whoever holds the store does; here is what it knows."""

@@ -59,6 +59,16 @@ class TrendFound:
     unreadable: tuple[str, ...] = ()
 
 
+def of_branch(branch: str | None) -> str:
+    """In the middle of a sentence."""
+    return "" if branch is None else f" of branch {branch}"
+
+
+def branch_hint(branch: str | None) -> str:
+    """At the end of one: a tag of an artifact does not make its job one of a branch."""
+    return "" if branch is None else f": a job is of a branch by its own tag, `mountfs tag JOB branch={branch}`"
+
+
 def history(store: "ArtifactStore", test: str, wanted: Wanted) -> HistoryFound:
     """See `ArtifactStore.history`."""
     from mountfs.reports.process import Reader
@@ -67,8 +77,8 @@ def history(store: "ArtifactStore", test: str, wanted: Wanted) -> HistoryFound:
     with Reader() as reader:
         runs = list(islice(_runs(store, reader, wanted, unreadable.append), _checked(wanted)))
     if not runs:
-        branch = f" of branch {wanted.branch}" if wanted.branch is not None else ""
-        raise NotFound(f"no job{branch} has a report of tests that can be read")
+        said, hint = of_branch(wanted.branch), branch_hint(wanted.branch)
+        raise NotFound(f"no job{said} has a report of tests that can be read{hint}")
     return HistoryFound(history_of(test, runs), tuple(unreadable))
 
 

@@ -120,7 +120,7 @@ def ground_of(
     grace_ms = int(store.catalog.meta("grace_ms") or trash_days * DAY_MS)
     return Ground(
         store.ledger, store.owing, store.paths, store.outbox, store.contents, store.room, known, grace_ms,
-        on_loop=on_loop, heads=heads, types=store.options.types, changed=changed,
+        on_loop=on_loop, heads=heads, types=store.types, changed=changed,
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from mountfs import objects
@@ -17,6 +17,7 @@ from mountfs.clock import Clock, Stamps
 from mountfs.contents import ContentFiles
 from mountfs.errors import ContentLost, CorruptContent, MountfsError
 from mountfs.model import Content
+from mountfs.namespace import TypeRules
 from mountfs.remote.protocol import Upload
 from mountfs.store.ledger import Ledger
 from mountfs.store.outbox import Outbox
@@ -58,7 +59,7 @@ class Ground:
     store_id: str
     grace_ms: int
     heads: tuple[str, ...] = ()
-    types: Mapping[str, str] = field(default_factory=dict)  # the settings' own aliases of types
+    types: TypeRules = field(default_factory=TypeRules)
     piece: int = PIECE
     large_bytes: int = LARGE_BYTES
     clears_stay_ms: int = CLEARS_STAY_MS

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from mountfs import namespace, objects
+from mountfs import objects
 from mountfs.bucket.ground import HOUR_MS, Ground
 from mountfs.bucket.requests import Delete, Get, List, Pause, Put, Request, Steps, Together, ask
 from mountfs.errors import MountfsError, ObjectMissing
@@ -153,7 +153,7 @@ def _summarize(ground: Ground, root: Entry, tags: dict[str, bytes]) -> Steps[_Su
 def _type(ground: Ground, entry: Entry, path: tuple[bytes, ...]) -> str:
     explicit = ground.catalog.register(entry.ino, "type")
     said = explicit.decode("utf-8", "replace") if explicit is not None else None
-    return namespace.type_of_path(path, explicit=said, extra=ground.types)
+    return ground.types.type_of(path, explicit=said)
 
 
 # -- finding ----------------------------------------------------------------------------------------------------

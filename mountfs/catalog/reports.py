@@ -67,6 +67,10 @@ class ReportTables(Tables):
     def forget(self, content: int) -> None:
         self._run("DELETE FROM unread WHERE content = ?", (content,))
 
+    def count_unread(self) -> int:
+        """How many there are, with those that went meanwhile."""
+        return int(self._run("SELECT count(*) FROM unread", ()).fetchone()[0])
+
     def next_unread(self, limit: int) -> list[Unread]:
         """The newest that are settled and here. Those that went, or are here no more, are forgotten."""
         rows = self._run(

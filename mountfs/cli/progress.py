@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn, TaskID
 
 PLAIN_SECONDS = 5.0  # between two lines in a log
+SOON_SECONDS = 1.0  # what is done by then needs no bar
 
 
 class Shown:
@@ -79,3 +80,20 @@ class Counted(Shown):
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 
         return TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
+
+
+class ReportsRead:
+    """Called with how many reports were read, of how many; shown once that has taken a moment."""
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+        self._shown = Counted()
+
+    def __call__(self, done: int, total: int) -> None:
+        if self._began is None:
+            self._began = time.monotonic()
+        if done >= total:
+            self._shown.__exit__(None, None, None)
+            self._began, self._shown = None, Counted()
+        elif time.monotonic() - self._began > SOON_SECONDS:
+            self._shown.count("reading reports", done=done, total=total)

@@ -135,7 +135,9 @@ def trend_command(
         found = store.trend(what, branch=branch, newest=newest, type=type)
     _say_unreadable(found.unreadable)
     if not found.trend.points:
-        raise NotFound(f"no job{f' of branch {branch}' if branch else ''} says {found.trend.metric.name}")
+        from mountfs.api.trends import branch_hint, of_branch
+
+        raise NotFound(f"no job{of_branch(branch)} says {found.trend.metric.name}{branch_hint(branch)}")
     if svg is not None:
         _write_svg(found.trend, svg)
     if as_json:

@@ -42,8 +42,11 @@ class Where:
 
     def open(self, *, read_only: bool = False) -> "ArtifactStore":
         from mountfs.api import open_place
+        from mountfs.cli.progress import ReportsRead
 
-        return open_place(self.place(), read_only=read_only)
+        store = open_place(self.place(), read_only=read_only)
+        store.on_reading = ReportsRead()
+        return store
 
 
 class AnyPath(click.Path):

@@ -127,12 +127,12 @@ limits:
   warn_threshold: 0.8
   # Tags of one artifact, at most 64.
   max_tags: 64
-  # All artifacts of one type in one job are told to have jumped in size (event size_jump) when they take so many times
-  # the median of the last jobs before, and so much more.
+  # An artifact is told to have jumped in size (event size_jump) when it has so many times the median of the last ones
+  # at the same path of other jobs of its branch, and so much more.
   size_jump:
-    factor: 2
-    least: 10 MiB
-    last: 10
+    factor: 1.5
+    least: 1 MiB
+    last: 5
 
 sync:
   # full: know the whole index. lazy: only the jobs looked at; the default where CI is set.
@@ -189,7 +189,7 @@ versions:
 
 # Who is told of what: quota_warning, size_jump, upload_failed, job_expired, conflict_lost. A command, without a shell,
 # gets JSON on its standard input and MOUNTFS_EVENT_KIND, _TEXT, _JOB… in its environment; a URL gets that JSON by POST.
-# Nothing waits for them; beyond 100 that wait the oldest is dropped and counted. A secret belongs into a ${VARIABLE}.
+# Nothing waits for them; beyond 1000 that wait the oldest is dropped and counted. A secret belongs into a ${VARIABLE}.
 #events:
   #- on: [quota_warning, upload_failed]
     #command: [logger, -t, mountfs, quota or upload]

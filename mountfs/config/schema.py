@@ -195,11 +195,11 @@ class Compression(Section):
 
 
 class SizeJump(Section):
-    """When a report is so much larger than those of its type before it that somebody is told."""
+    """When an artifact is so much larger than those at its place before it that somebody is told."""
 
-    factor: Annotated[float, Field(ge=1.1, le=1000)] = 2.0
-    least: Annotated[Size, Allowed("a size such as 10 MiB; 0 = however small")] = 10 * 1024**2
-    last: Annotated[int, Field(ge=3, le=1000)] = 10
+    factor: Annotated[float, Field(ge=1.1, le=1000)] = 1.5
+    least: Annotated[Size, Allowed("a size such as 1 MiB; 0 = however small")] = 1024**2
+    last: Annotated[int, Field(ge=3, le=50)] = 5
 
     def rule(self) -> JumpRule:
         return JumpRule(self.factor, self.least, self.last)
@@ -392,6 +392,10 @@ class Settings(BaseSettings):
         """Alias → slug of the settings' own types, as `namespace.canonical_type` takes them."""
         slugs = {slug: slug for slug in self.types}
         return slugs | {alias: slug for slug, aliases in self.types.items() for alias in aliases}
+
+    def type_rules(self) -> namespace.TypeRules:
+        """What decides the type of an artifact."""
+        return namespace.TypeRules(self.type_aliases(), namespace.Layouts(self.layouts))
 
     def hooks(self) -> tuple[Hook, ...]:
         """Who is told of events, in the order of the settings."""

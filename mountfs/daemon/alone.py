@@ -7,6 +7,8 @@ here needs pyfuse3.
 import logging
 import queue
 import threading
+from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 
 import trio
@@ -35,6 +37,7 @@ class Alone:
         self._ready: queue.SimpleQueue[trio.lowlevel.TrioToken | BaseException] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name="alone", daemon=True)
         self._known: dict[str, Handler] = {}
+        self._understand: Callable[[], None] = _nothing
         self._closing = trio.Event()
         self._failure: BaseException | None = None
 
@@ -63,6 +66,8 @@ class Alone:
         handler = self._known.get(str(request["op"]))
         if handler is None:
             raise InvalidArgument(f"{request['op']}: only a mount answers that")
+        if request["op"] == "retention":
+            self._understand()  # what goes depends on types, and those on formats
         return await handler(request)
 
     def _serve(self) -> None:
@@ -83,6 +88,7 @@ class Alone:
         async with trio.open_nursery() as nursery:
             background = Background(store)
             parts = Parts(store, background, _ignore, background.wake)
+            self._understand = partial(store.understanding.all, lambda done, total: None)
             if self._service.bucket is not None:
                 try:
                     parts.bucket = await _opened(self._service.bucket, store, nursery)
@@ -96,6 +102,10 @@ class Alone:
             await self._closing.wait()
             await background.settled(seconds=LAST_SETTLE_SECONDS)
             nursery.cancel_scope.cancel()
+
+
+def _nothing() -> None:
+    """The store is not open yet."""
 
 
 def _ignore(changes: Changes) -> None:

@@ -5,6 +5,7 @@ The command plans, in a process of its own; the store acts, and only on what sti
 
 import contextlib
 import logging
+from collections.abc import Iterator
 from typing import Final
 
 import trio
@@ -13,6 +14,7 @@ from mountfs import namespace
 from mountfs.daemon.control import Answer, Handler
 from mountfs.daemon.parts import REMOVED_AT_ONCE, Parts
 from mountfs.errors import NotFound, RemoteUnavailable
+from mountfs.events import JobExpired
 from mountfs.retention import Moment, plain_moment, plain_policy
 from mountfs.store.clocks import last_look, look, note_look
 from mountfs.store.dropping import Condemned, Dropped, Outdated, condemned, outdated
@@ -74,9 +76,20 @@ async def _expire(parts: Parts, reports: list[Condemned], dated: list[Outdated])
     finally:
         parts.changed(done.changes)
         parts.wake()
+        for event in _events(done):
+            parts.tell(event)
     if done.artifacts:
         log.info("%d artifacts expired, and with them %d jobs", done.artifacts, len(done.jobs))
     return done
+
+
+def _events(done: Dropped) -> Iterator[JobExpired]:
+    """One for each job that lost something."""
+    for job, lost in done.lost.items():
+        yield JobExpired(
+            job, tuple(sorted(lost.types)), lost.artifacts, lost.size, lost.stored, tuple(lost.reasons),
+            is_gone=job in done.jobs,
+        )  # fmt: skip
 
 
 async def _look_into(parts: Parts, jobs: set[str]) -> None:

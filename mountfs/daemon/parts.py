@@ -7,6 +7,7 @@ from typing import Final
 from mountfs.daemon.background import Background
 from mountfs.daemon.runs import Runs
 from mountfs.errors import ConfigError
+from mountfs.events import Event
 from mountfs.store.paths import Changes
 from mountfs.store.store import Store
 from mountfs.transfers.bucket import Bucket
@@ -15,9 +16,16 @@ REMOVED_AT_ONCE: Final = 8
 """Entries, 2 ms of the loop: then others are served."""
 
 
+def _nobody(event: Event) -> None:
+    """Only a mount tells of what happened."""
+
+
 @dataclass(slots=True)
 class Parts:
-    """`bucket` is None where the settings name none; `changed` tells the kernel what it may no longer remember."""
+    """`bucket` is None where the settings name none; `changed` tells the kernel what it may no longer remember.
+
+    `tell` is for whoever the settings name under `events`.
+    """
 
     store: Store
     background: Background
@@ -25,6 +33,7 @@ class Parts:
     wake: Callable[[], None]
     bucket: Bucket | None = field(default=None)
     runs: Runs = field(default_factory=Runs)
+    tell: Callable[[Event], None] = _nobody
 
     def need_bucket(self) -> Bucket:
         """The bucket of the settings. Raises ConfigError where they name none."""

@@ -23,13 +23,14 @@ from mountfs.daemon.background import Background
 from mountfs.daemon.cleaning import Cleaning
 from mountfs.daemon.control import Answer, Control, listen
 from mountfs.daemon.described import Described
+from mountfs.daemon.jumping import Jumping
 from mountfs.daemon.parts import REMOVED_AT_ONCE, Parts
 from mountfs.daemon.requests import CHANGING, READING, requests
 from mountfs.daemon.service import Service
 from mountfs.daemon.telling import Telling
 from mountfs.daemon.understanding import Understanding
 from mountfs.errors import MountfsError, RemoteDenied, RemoteUnavailable
-from mountfs.events import ConflictLost, UploadFailed
+from mountfs.events import ConflictLost, EventKind, UploadFailed
 from mountfs.fuse import session
 from mountfs.fuse.operations import Operations
 from mountfs.model import Standing
@@ -61,6 +62,7 @@ class Daemon:
         self._parts = Parts(store, self._background, self._changed, self._background.wake)
         self._invalidations = session.Invalidations()
         self._telling = Telling(store, service.hooks, mount=str(service.mountpoint))
+        self._parts.tell = self._telling.tell
         store.paths.on_conflict = self._conflict_lost
 
     async def run(self) -> None:
@@ -76,6 +78,7 @@ class Daemon:
             nursery.start_soon(self._invalidations.run)
             nursery.start_soon(self._telling.run)
             nursery.start_soon(Understanding(self._store, self._background).run)
+            nursery.start_soon(self._jumping().run)
             if self._service.bucket is not None:
                 bucket = self._parts.bucket = await self._open_bucket(self._service.bucket, nursery)
                 bucket.cache.sweep = partial(self._background.carry_over, truncate=False)
@@ -131,6 +134,10 @@ class Daemon:
         job = self._store.catalog.bucket.job_name(where.job)
         self._telling.tell(ConflictLost(_text(job), _text(where.path), writer_of(winner), writer_of(loser)))
 
+    def _jumping(self) -> Jumping:
+        wanted = self._telling.wants(EventKind.SIZE_JUMP) and not self._service.read_only
+        return Jumping(self._store, self._background, self._service.jump, self._telling.tell, wanted=wanted)
+
     def _upload_failed(self, job: bytes, reason: str) -> None:
         self._telling.tell(UploadFailed(_text(job), reason, will_retry=False))
 
@@ -179,6 +186,7 @@ class Daemon:
         bucket = self._parts.bucket
         return {
             "types": dict(self._store.options.types),
+            "layouts": list(self._store.options.layouts),
             "states": bucket.job_states() if bucket is not None else {},
             "knows_all": bucket is None or not bucket.manner.lazy,
             "quota_bytes": self._store.room.quota_bytes,

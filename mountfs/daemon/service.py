@@ -2,13 +2,13 @@
 
 import json
 import os
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any  # Any: what JSON holds
 
 from mountfs import namespace
 from mountfs.errors import ConfigError
-from mountfs.events import EventKind, Hook
+from mountfs.events import EventKind, Hook, JumpRule
 from mountfs.retention import plain_policy, policy_of
 from mountfs.store.options import Options
 
@@ -31,15 +31,18 @@ class Service:
     views: str = "unlisted"  # listed, off
     bucket: "Described | None" = None
     hooks: tuple[Hook, ...] = ()
+    jump: JumpRule = field(default_factory=JumpRule)
 
     def as_json(self) -> str:
         """For the process that is to serve it; `from_json` reads it there."""
         options = {f.name: getattr(self.options, f.name) for f in fields(Options)}
         options |= {"retention": plain_policy(self.options.retention)}
-        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("options", "bucket", "hooks")}
+        apart = ("options", "bucket", "hooks", "jump")
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in apart}
         bucket = None if self.bucket is None else {"storage": self.bucket.storage, "manner": asdict(self.bucket.manner)}
         hooks = [{**asdict(hook), "on": sorted(hook.on)} for hook in self.hooks]
-        return json.dumps({**plain, "options": options, "bucket": bucket, "hooks": hooks}, default=_plain)
+        said = {**plain, "options": options, "bucket": bucket, "hooks": hooks, "jump": asdict(self.jump)}
+        return json.dumps(said, default=_plain)
 
     @classmethod
     def from_json(cls, text: str) -> "Service":
@@ -55,6 +58,7 @@ class Service:
             manner = Manner(**{**bucket["manner"], **lists})
             said["bucket"] = Described(bucket["storage"], manner)
         said["hooks"] = tuple(_hook(hook) for hook in said["hooks"])
+        said["jump"] = JumpRule(**said["jump"])
         said["mountpoint"], said["state"] = Path(said["mountpoint"]), Path(said["state"])
         return cls(options=Options(**options), **said)
 
@@ -91,6 +95,7 @@ def service_of(
         views=settings.views,
         bucket=_bucket_of(settings, read_only=read_only),
         hooks=settings.hooks(),
+        jump=settings.limits.size_jump.rule(),
     )
 
 

@@ -21,7 +21,20 @@ from urllib.parse import urlsplit
 import trio
 
 from mountfs.errors import MountfsError
-from mountfs.events import AT_ONCE_MAX, Deliveries, Delivery, Event, Hook, Tail, Told, body, environment, headers, warn
+from mountfs.events import (
+    AT_ONCE_MAX,
+    Deliveries,
+    Delivery,
+    Event,
+    EventKind,
+    Hook,
+    Tail,
+    Told,
+    body,
+    environment,
+    headers,
+    warn,
+)
 from mountfs.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -30,6 +43,7 @@ LOOK_SECONDS: Final = 5.0
 """How often the quota is looked at."""
 LAST_SECONDS: Final = 2.0
 """For what is under way when the mount ends."""
+COMPLAIN_SECONDS: Final = 60.0
 _TAKEN_AS_READ: Final = 64 << 10
 
 
@@ -43,6 +57,7 @@ class Telling:
         self._run = secrets.token_hex(4)
         self._told = 0
         self._has_warned = False
+        self._complains_at = float("-inf")
         self._news = trio.Event()
         self._posts = trio.CapacityLimiter(AT_ONCE_MAX)
 
@@ -52,9 +67,14 @@ class Telling:
             return
         self._told += 1
         told = Told(event, f"{self._run}-{self._told}", self._store.ledger.clock.now_ns(), self._mount)
-        if self._deliveries.put(told):
+        if self._deliveries.put(told) and trio.current_time() >= self._complains_at:
+            self._complains_at = trio.current_time() + COMPLAIN_SECONDS
             log.warning("events come faster than they are taken: %d were not told", self._deliveries.dropped)
         self._news.set()
+
+    def wants(self, kind: EventKind) -> bool:
+        """Whether anybody is to be told of such events."""
+        return self._deliveries.wants(kind)
 
     async def run(self) -> None:
         if not self._deliveries.hooks:

@@ -16,11 +16,11 @@ from mountfs.catalog.reports import Told, Unread
 from mountfs.contents import ReadsRanges
 from mountfs.daemon.background import Background
 from mountfs.errors import CacheFull, MountfsError
-from mountfs.reports.candidates import MOST_BYTES, TOO_LARGE
 from mountfs.reports.model import Unknown, Unreadable
 from mountfs.reports.process import DEADLINE_SECONDS, environment
 from mountfs.reports.wire import AnswerRefused, Request, Summary, decode, encode_request
 from mountfs.store.store import Store
+from mountfs.store.understanding import known, next_unread, note
 
 log = logging.getLogger(__name__)
 
@@ -30,7 +30,6 @@ BUSY_SECONDS: Final = 0.05
 MOST_BUSY_SECONDS: Final = 5.0  # writers who never pause do not keep reports from being read
 AGAIN_SECONDS: Final = 60.0  # after a child could not be started
 IDLE_SECONDS: Final = 30.0  # after the last report the child ends: it holds some 20 MiB
-AT_ONCE: Final = 8
 PIECE_BYTES: Final = 256 << 10
 ANSWER_BYTES: Final = 1 << 20  # a summary is at most a few KiB
 _NO_ANSWER: Final = Unreadable(
@@ -76,8 +75,7 @@ class Understanding:
         catalog = self._store.catalog
         if catalog.is_holding:
             return False
-        with catalog.transaction():
-            found = catalog.reports.next_unread(AT_ONCE)
+        found = next_unread(catalog)
         for unread in found:
             await self._while_busy()
             await self._understand(unread)
@@ -94,15 +92,8 @@ class Understanding:
 
     async def _understand(self, unread: Unread) -> None:
         catalog = self._store.catalog
-        told: Told | None = TOO_LARGE
-        if catalog.reports.is_read(unread.digest):  # the same in another form
-            told = catalog.reports.of_digest(unread.digest)
-        elif unread.size <= MOST_BYTES:
-            told = await self._read_if_here(unread)
-        with catalog.transaction():
-            catalog.reports.forget(unread.id)
-            if told is not None:
-                catalog.reports.put(unread.digest, told)
+        told = known(catalog, unread) or await self._read_if_here(unread)
+        note(catalog, unread, told)
 
     async def _read_if_here(self, unread: Unread) -> Told | None:
         try:

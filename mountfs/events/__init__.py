@@ -5,13 +5,12 @@ people, `deliveries.py` who gets it, with all limits. Nothing in the file system
 """
 
 from mountfs.events.deliveries import AT_ONCE_MAX, OUTPUT_BYTES_MAX, WAITING_MAX, Deliveries, Delivery, Hook, Tail
-from mountfs.events.judging import JumpRule, expired, size_jump, warn
+from mountfs.events.judging import JumpRule, Published, size_jump, warn
 from mountfs.events.telling import SCHEMA, Told, body, environment, headers
 from mountfs.events.values import (
     ConflictLost,
     Event,
     EventKind,
-    ExpiredJob,
     JobExpired,
     QuotaWarning,
     SizeJump,
@@ -20,6 +19,6 @@ from mountfs.events.values import (
 
 __all__ = [
     "AT_ONCE_MAX", "OUTPUT_BYTES_MAX", "SCHEMA", "WAITING_MAX", "ConflictLost", "Deliveries", "Delivery", "Event",
-    "EventKind", "ExpiredJob", "Hook", "JobExpired", "JumpRule", "QuotaWarning", "SizeJump", "Tail", "Told",
-    "UploadFailed", "body", "environment", "expired", "headers", "size_jump", "warn",
+    "EventKind", "Hook", "JobExpired", "JumpRule", "Published", "QuotaWarning", "SizeJump", "Tail", "Told",
+    "UploadFailed", "body", "environment", "headers", "size_jump", "warn",
 ]  # fmt: skip

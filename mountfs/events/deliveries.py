@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from mountfs.events.telling import Told
 from mountfs.events.values import EventKind
 
-WAITING_MAX: Final = 100
+WAITING_MAX: Final = 1000  # a night on which so many jobs expire is told whole
 AT_ONCE_MAX: Final = 4
 OUTPUT_BYTES_MAX: Final = 4096
 

@@ -10,9 +10,8 @@ from typing import ClassVar, Final, TypeAlias
 
 from mountfs.namespace.units import format_size
 
-JOBS_NAMED_MAX: Final = 50
 REASONS_NAMED_MAX: Final = 10
-"""In one event, the second for each job; one of a run that expires more says how many more there are."""
+"""In one event; one with more says how many more there are."""
 
 Fact: TypeAlias = "str | int | float | bool | Sequence[Fact] | Mapping[str, Fact] | None"
 Facts: TypeAlias = Mapping[str, Fact]
@@ -53,29 +52,34 @@ class QuotaWarning:
 
 @dataclass(frozen=True, slots=True)
 class SizeJump:
-    """A report is much larger than the last `of` of its type were: `usual_bytes` is their median."""
+    """An artifact is much larger than the last `of` at its place were: `usual_bytes` is their median."""
 
     job: str
+    path: str
     type: str
-    stored_bytes: int
+    branch: str
+    size_bytes: int
     usual_bytes: int
     of: int
     kind: ClassVar[EventKind] = EventKind.SIZE_JUMP
 
     @property
     def text(self) -> str:
-        times = f"{self.stored_bytes / self.usual_bytes:.1f} times" if self.usual_bytes else "far more than"
+        times = f"{self.size_bytes / self.usual_bytes:.1f} times" if self.usual_bytes else "far more than"
+        where = f" of branch {self.branch}" if self.branch else ""
         return (
-            f"{self.type} of {self.job} takes {format_size(self.stored_bytes)}, {times} the"
-            f" {format_size(self.usual_bytes)} that were usual in the last {self.of} jobs"
+            f"{self.job}/{self.path} has {format_size(self.size_bytes)}, {times} the {format_size(self.usual_bytes)}"
+            f" that were usual in the last {self.of} jobs{where}"
         )
 
     @property
     def facts(self) -> Facts:
         return {
             "job": self.job,
+            "path": self.path,
             "type": self.type,
-            "stored_bytes": self.stored_bytes,
+            "branch": self.branch,
+            "size_bytes": self.size_bytes,
             "usual_bytes": self.usual_bytes,
             "of": self.of,
         }
@@ -107,53 +111,36 @@ class UploadFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class ExpiredJob:
-    """What one job lost, a sentence for each report or artifact; `is_gone` where nothing of it is left."""
+class JobExpired:
+    """What retention took from one job; `reasons` has a sentence for each report or artifact, `is_gone`: all of it."""
 
     job: str
-    sentences: tuple[str, ...]
+    types: tuple[str, ...]
     artifacts: int
+    size_bytes: int
     stored_bytes: int
+    reasons: tuple[str, ...]
     is_gone: bool
+    kind: ClassVar[EventKind] = EventKind.JOB_EXPIRED
+
+    @property
+    def text(self) -> str:
+        of_types = f"{self.artifacts} artifacts ({', '.join(self.types)}; {format_size(self.size_bytes)})"
+        left = "and nothing of it is left" if self.is_gone else "the rest of it stays"
+        why = f": {self.reasons[0]}" if self.reasons else ""
+        return f"{of_types} of {self.job} expired, {left}{why}"
 
     @property
     def facts(self) -> Facts:
         return {
             "job": self.job,
-            "reasons": list(self.sentences[:REASONS_NAMED_MAX]),
-            "more": max(0, len(self.sentences) - REASONS_NAMED_MAX),
+            "types": list(self.types),
             "artifacts": self.artifacts,
+            "size_bytes": self.size_bytes,
             "stored_bytes": self.stored_bytes,
+            "reasons": list(self.reasons[:REASONS_NAMED_MAX]),
+            "more": max(0, len(self.reasons) - REASONS_NAMED_MAX),
             "is_gone": self.is_gone,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class JobExpired:
-    """What one run of retention dropped: one event for a run, so that a large one floods nobody."""
-
-    jobs: tuple[ExpiredJob, ...]
-    kind: ClassVar[EventKind] = EventKind.JOB_EXPIRED
-
-    @property
-    def job(self) -> str:
-        """The job, where it is only one."""
-        return self.jobs[0].job if len(self.jobs) == 1 else ""
-
-    @property
-    def text(self) -> str:
-        artifacts = sum(job.artifacts for job in self.jobs)
-        freed = format_size(sum(job.stored_bytes for job in self.jobs))
-        where = self.job or f"{len(self.jobs)} jobs"
-        return f"{artifacts} artifacts of {where} expired and free {freed}; `mountfs restore` still brings them back"
-
-    @property
-    def facts(self) -> Facts:
-        return {
-            "jobs": [job.facts for job in self.jobs[:JOBS_NAMED_MAX]],
-            "more": max(0, len(self.jobs) - JOBS_NAMED_MAX),
-            "artifacts": sum(job.artifacts for job in self.jobs),
-            "stored_bytes": sum(job.stored_bytes for job in self.jobs),
         }
 
 

@@ -240,5 +240,5 @@ class VirtualFiles(ReadOnly):
     def _told(self, question: Callable[[Telling], Said]) -> Said:
         if self._telling is None:
             store = self._store
-            self._telling = Telling(store.state.catalog, mountpoint=store.mountpoint, types=store.options.types)
+            self._telling = Telling(store.state.catalog, mountpoint=store.mountpoint, types=store.types)
         return question(self._telling)

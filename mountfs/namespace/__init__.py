@@ -43,11 +43,11 @@ from mountfs.namespace.kinds import (
     ArtifactType,
     canonical_type,
     type_by_name,
-    type_of_path,
     type_word,
 )
 from mountfs.namespace.layouts import Layouts
 from mountfs.namespace.mime import guess_mime
+from mountfs.namespace.rules import TypeRules
 
 __all__ = [
     "BUILTIN_TYPES",
@@ -70,6 +70,7 @@ __all__ = [
     "Layouts",
     "Plain",
     "Tag",
+    "TypeRules",
     "Xattr",
     "build_key",
     "canonical_type",
@@ -86,6 +87,5 @@ __all__ = [
     "split_key",
     "tag_key",
     "type_by_name",
-    "type_of_path",
     "type_word",
 ]

@@ -121,13 +121,6 @@ def type_of_word(name: bytes, *, extra: Mapping[str, str] = _NONE) -> str | None
     return _type_of_file(type_word(name.decode("utf-8", "surrogateescape")), extra)
 
 
-def type_of_path(
-    path: tuple[bytes, ...], *, explicit: str | None, extra: Mapping[str, str] = _NONE, by_format: str = ""
-) -> str:
-    """The type of the artifact at `path` below its job: said explicitly, by its name, by its format, else `custom`."""
-    return explicit or type_by_name(path, extra=extra) or by_format or ArtifactType.CUSTOM.value
-
-
 def _word_of(name: bytes) -> str:
     return type_word(name.decode("utf-8", "surrogateescape"))
 

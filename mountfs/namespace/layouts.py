@@ -25,8 +25,9 @@ class _Part:
 class Layouts:
     """The settings' layouts. The first that fits a path counts: where two would, they are written in that order."""
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        self._layouts = tuple(tuple(_part(text) for text in layout.split("/")) for layout in texts)
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self.texts = tuple(texts)
+        self._layouts = tuple(tuple(_part(text) for text in layout.split("/")) for layout in self.texts)
 
     def __bool__(self) -> bool:
         return bool(self._layouts)
@@ -44,12 +45,12 @@ class Layouts:
         return {}
 
     def type_of(self, path: tuple[bytes, ...], *, extra: Mapping[str, str]) -> str | None:
-        """The type that the part `{type}` of a path stands for, where that is the name of one."""
+        """The type that the part `{type}` above a file, or its name, stands for, where that is the name of one."""
         for layout in self._layouts:
-            found = _read(layout, path[: len(layout)])
-            for read in found or ():
-                if TYPE_KEY in read:
-                    return type_of_word(read[TYPE_KEY], extra=extra)
+            found = _read(layout, path[: len(layout)]) if len(path) >= len(layout) else None
+            if found is not None:
+                words = (read[TYPE_KEY] for read in found if TYPE_KEY in read)
+                return next((type_of_word(word, extra=extra) for word in words), None)
         return None
 
 

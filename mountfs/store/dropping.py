@@ -30,6 +30,7 @@ class Condemned:
     type: str
     published_ns: int
     artifacts: int
+    reason: str = ""
 
     def __str__(self) -> str:
         return f"{self.type} of {self.job}"
@@ -42,9 +43,29 @@ class Outdated:
     job: str
     path: str
     expires_s: int
+    type: str = ""
+    reason: str = ""
 
     def __str__(self) -> str:
         return f"{self.job}/{self.path}"
+
+
+@dataclass(slots=True)
+class Lost:
+    """What one job lost: of which types, how much, and why; `reasons` has one for each report or artifact."""
+
+    types: set[str] = field(default_factory=set)
+    artifacts: int = 0
+    size: int = 0
+    stored: int = 0
+    reasons: dict[str, None] = field(default_factory=dict)  # in their order, each once
+
+    def add(self, why: Condemned | Outdated, member: Member) -> None:
+        self.types.add(why.type)
+        self.artifacts += 1
+        self.size += member.size
+        self.stored += member.stored
+        self.reasons[f"{why}: {why.reason}"] = None
 
 
 @dataclass(slots=True)
@@ -52,6 +73,7 @@ class Dropped:
     """What went, what was left and why, and what the kernel may no longer remember."""
 
     artifacts: int = 0
+    lost: dict[str, Lost] = field(default_factory=dict)  # by job
     jobs: list[str] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     changes: Changes = field(default_factory=Changes)
@@ -80,7 +102,7 @@ class Dropping:
             elif key in self._being_written():
                 done.skipped.append((str(report), "somebody is writing in it"))
             else:
-                yield from self._drop_report(key, standing, done)
+                yield from self._drop_report(report, key, standing, done)
             yield
         for one in dated:
             yield from self._drop_dated(one, done)
@@ -89,14 +111,16 @@ class Dropping:
         inos = self._tree.inos_being_written()
         return {self._units.key_of(ino) for ino in inos}
 
-    def _drop_report(self, key: tuple[int, int], standing: Standing, done: Dropped) -> Iterator[None]:
+    def _drop_report(
+        self, report: Condemned, key: tuple[int, int], standing: Standing, done: Dropped
+    ) -> Iterator[None]:
         parents: set[int] = set()
         last: Member | None = None
         while page := self._units.members(key, after=last, limit=PAGE):
             for last in page:
                 if last.published_ms > standing.newest_ms:
                     continue  # it came while others went
-                self._take(last, parents, done)
+                self._take(last, report, parents, done)
                 yield
         yield from self._tidy(parents, done)
 
@@ -108,11 +132,11 @@ class Dropping:
             done.skipped.append((str(one), "its date has changed since that was decided"))
         else:
             parents: set[int] = set()
-            self._take(member, parents, done)
+            self._take(member, one, parents, done)
             yield from self._tidy(parents, done)
         yield
 
-    def _take(self, member: Member, parents: set[int], done: Dropped) -> None:
+    def _take(self, member: Member, why: Condemned | Outdated, parents: set[int], done: Dropped) -> None:
         entry = self._ledger.entry(member.ino)
         if entry is None or entry.kind == Kind.DIRECTORY:
             return
@@ -125,6 +149,7 @@ class Dropping:
             done.skipped.append((self._key(entry.ino), str(error)))
             return
         done.artifacts += 1
+        done.lost.setdefault(why.job, Lost()).add(why, member)
         done.changes.names.add((entry.parent, entry.name))
         parents.add(entry.parent)
 
@@ -156,12 +181,14 @@ class Dropping:
 
 def condemned(said: object) -> list[Condemned]:
     """Reports as a request names them. Raises InvalidArgument."""
-    return [Condemned(str(job), str(slug), int(ns), int(count)) for job, slug, ns, count in _rows(said, 4)]
+    rows = _rows(said, 5)
+    return [Condemned(str(job), str(slug), int(ns), int(count), str(why)) for job, slug, ns, count, why in rows]
 
 
 def outdated(said: object) -> list[Outdated]:
     """The same of single artifacts."""
-    return [Outdated(str(job), str(path), int(seconds)) for job, path, seconds in _rows(said, 3)]
+    rows = _rows(said, 5)
+    return [Outdated(str(job), str(path), int(at), str(slug), str(why)) for job, path, at, slug, why in rows]
 
 
 def _rows(said: object, width: int) -> list[list[str]]:

@@ -10,6 +10,7 @@ from mountfs import namespace
 from mountfs.catalog import Catalog
 from mountfs.catalog.reports import Told
 from mountfs.model import ROOT_INO, Artifact, Codec, Content, Digest, Entry, Kind, Owed, Place, Standing, State
+from mountfs.namespace import TypeRules
 from mountfs.reports.model import Unknown, Unreadable
 from mountfs.reports.wire import Summary
 from mountfs.store.versions import number_of
@@ -20,10 +21,10 @@ EMPTY_DIGEST = Digest.of(b"")
 class Facts:
     """Answers about entries, from the catalog alone, so that a reader beside the daemon gives the same ones.
 
-    `mountpoint` is where keys are paths, None when nothing is mounted; `types` are the settings' own aliases.
+    `mountpoint` is where keys are paths, None when nothing is mounted; `types` are the settings' rules.
     """
 
-    def __init__(self, catalog: Catalog, *, mountpoint: Path | None, types: Mapping[str, str]) -> None:
+    def __init__(self, catalog: Catalog, *, mountpoint: Path | None, types: TypeRules) -> None:
         self._catalog = catalog
         self._mountpoint = mountpoint
         self._types = types
@@ -73,7 +74,7 @@ class Facts:
         """What is said, by the name, or of what its content was `told` to be."""
         said = _text(explicit) if explicit is not None else None
         by_format = told.type if isinstance(told, Summary) else ""
-        return namespace.type_of_path(names[1:], explicit=said, extra=self._types, by_format=by_format)
+        return self._types.type_of(names[1:], explicit=said, by_format=by_format)
 
     def told(self, content: Content | None) -> Told | None:
         """What a content says as a report; None where nobody has looked, or it may be none."""

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Final
 
 from mountfs import namespace
@@ -20,14 +19,15 @@ from mountfs.catalog.reports import READER
 from mountfs.catalog.search.filling import FoundRow, OwnTag, Seen
 from mountfs.clock import milliseconds_of
 from mountfs.model import ROOT_INO, Digest, Kind, Place, Standing
+from mountfs.namespace import TypeRules
 from mountfs.reports.candidates import MOST_BYTES, is_typed, may_be_report
 
 PIECE = 40  # entries: a piece takes 2 to 4 ms, up to 5 where each is in a job of its own
 FOLDERS_KEPT = 10_000
-RULES: Final = 1  # another number, and all is read again: types or MIME types are told in another way
+RULES: Final = 2  # another number, and all is read again: types or MIME types are told in another way
 DAY_NS: Final = 86400 * 1_000_000_000
 
-_NONE: Final[Mapping[str, str]] = MappingProxyType({})
+_NONE: Final = TypeRules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,13 @@ class _Piece:
 
 
 class Indexer:
-    """`types` are the settings' own."""
+    """`types` are the settings' rules."""
 
-    def __init__(self, catalog: Catalog, *, types: Mapping[str, str] = _NONE) -> None:
+    def __init__(self, catalog: Catalog, *, types: TypeRules = _NONE) -> None:
         self._catalog = catalog
         self._tables = catalog.index
         self._types = types
-        self._rules = _named([RULES, READER, sorted(types.items())])
+        self._rules = _named([RULES, READER, sorted(types.extra.items()), types.layouts.texts])
         self._words: dict[bytes, int] = {}
         self._folders: dict[int, _Folder | None] = {}  # good until a directory is noted
 
@@ -220,10 +220,7 @@ class Indexer:
 
     def _type(self, path: tuple[bytes, ...], registers: Mapping[str, bytes], seen: Seen) -> bytes:
         explicit = registers.get("type")
-        if explicit:
-            return explicit
-        kind = namespace.type_by_name(path, extra=self._types) or seen.report_type
-        return (kind or namespace.ArtifactType.CUSTOM.value).encode()
+        return explicit or self._types.type_of(path, explicit=None, by_format=seen.report_type or "").encode()
 
     def _word(self, text: bytes) -> int:
         number = self._words.get(text)
@@ -232,21 +229,23 @@ class Indexer:
         return number
 
     def _folder(self, ino: int) -> _Folder | None:
-        """What a directory gives to all in it; None where it is in no job."""
-        if ino not in self._folders:
-            self._folders[ino] = self._read_folder(ino)
-        return self._folders[ino]
-
-    def _read_folder(self, ino: int) -> _Folder | None:
-        seen = self._tables.one(ino) if ino > ROOT_INO else None
-        if seen is None or seen.kind != Kind.DIRECTORY:
-            return None
-        if seen.parent == ROOT_INO:
-            return _Folder(ino, (), {})
-        above = self._folder(seen.parent)
-        if above is None:
-            return None
-        return _Folder(above.job, (*above.path, seen.name), {**above.tags, **self._tables.tags(ino)})
+        """What a directory gives to all in it; None where it is in no job. Thousands may lie one in another."""
+        way: list[Seen] = []
+        while ino not in self._folders:
+            seen = self._tables.one(ino) if ino > ROOT_INO else None
+            if seen is None or seen.kind != Kind.DIRECTORY:
+                self._folders[ino] = None
+            elif seen.parent == ROOT_INO:
+                self._folders[ino] = _Folder(ino, (), {})
+            else:
+                way.append(seen)
+                ino = seen.parent
+        folder = self._folders[ino]
+        for seen in reversed(way):
+            if folder is not None:
+                folder = _Folder(folder.job, (*folder.path, seen.name), {**folder.tags, **self._tables.tags(seen.ino)})
+            self._folders[seen.ino] = folder
+        return folder
 
     # -- sums -----------------------------------------------------------------------------------------------
 

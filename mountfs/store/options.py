@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from mountfs.namespace import Layouts, TypeRules
 from mountfs.retention import Policy
 
 
@@ -35,7 +36,11 @@ class Options:
     recorded_owner: bool = False  # show the numbers that other machines recorded
     protect_others: bool = True  # refuse to remove what another machine wrote
     job_tags: Mapping[str, str] = field(default_factory=_empty)  # put on every job created here
-    layouts: tuple[str, ...] = ()  # parts of paths below a job that become tags
+    layouts: tuple[str, ...] = ()  # parts of paths below a job that become tags, or say the type
     retention: Policy = field(default_factory=Policy)
     retention_schedule: str = "0 2 * * *"
     owner: tuple[int, int] = (0, 0)  # uid and gid of the mounting user: the owner of the root
+
+    def type_rules(self) -> TypeRules:
+        """What decides the type of an artifact."""
+        return TypeRules(self.types, Layouts(self.layouts))

@@ -36,6 +36,7 @@ from mountfs.store.settler import Settler
 from mountfs.store.snapshots import Snapshots
 from mountfs.store.trash import Trash
 from mountfs.store.tree import Tree
+from mountfs.store.understanding import Understanding
 from mountfs.store.versions import Versions
 
 log = logging.getLogger(__name__)
@@ -78,8 +79,10 @@ class Store:
         self.trash = Trash(self.ledger, self.versions, days=options.trash_days)
         self.tree = Tree(self.ledger, self.owing, self.files, self.room, state, options, self.trash)
         self.dropping = Dropping(self.ledger, self.tree)
-        self.indexer = Indexer(self.catalog, types=options.types)
-        self.facts = Facts(self.catalog, mountpoint=mountpoint, types=options.types)
+        self.types = options.type_rules()
+        self.indexer = Indexer(self.catalog, types=self.types)
+        self.facts = Facts(self.catalog, mountpoint=mountpoint, types=self.types)
+        self.understanding = Understanding(self.catalog, self.files, self.indexer)
         self.paths = Paths(
             self.ledger, self.owing, self.files, self.trash, self.versions, owner=options.owner,
             recorded_owner=options.recorded_owner,

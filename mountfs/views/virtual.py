@@ -17,6 +17,7 @@ from mountfs.catalog import Catalog
 from mountfs.catalog.search import Search
 from mountfs.errors import Stale
 from mountfs.model import ROOT_INO, SCHEMA, Artifact, Entry, Kind
+from mountfs.namespace import TypeRules
 from mountfs.store import figures
 from mountfs.store.facts import Facts
 
@@ -56,9 +57,7 @@ class Said:
 class Telling:
     """What virtual files say. Raises CatalogError."""
 
-    def __init__(
-        self, path: Path, *, mountpoint: Path | None, types: Mapping[str, str], most: Most | None = None
-    ) -> None:
+    def __init__(self, path: Path, *, mountpoint: Path | None, types: TypeRules, most: Most | None = None) -> None:
         self._catalog = Catalog.open(path, read_only=True)
         self._search = Search.open(path)
         self._mountpoint = mountpoint

@@ -71,7 +71,7 @@ def test_at_most_four_are_told_at_once() -> None:
     assert len(queue) == 2
 
 
-def test_of_more_than_a_hundred_the_oldest_goes_and_is_counted() -> None:
+def test_of_more_than_a_thousand_the_oldest_goes_and_is_counted() -> None:
     queue = Deliveries([hook(QUOTA)])
     assert [queue.put(told(number)) for number in range(WAITING_MAX + 2)][-3:] == [0, 1, 1]
     assert (len(queue), queue.dropped) == (WAITING_MAX, 2)

@@ -6,16 +6,21 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.faults.clock import build_clock, skewed
 from tests.mount.conftest import ExpectedLog, MountFactory
+from tests.mount.test_cleanup import KEPT, make, mountfs, notes
+from tests.s3.two import wait_until
 
 pytestmark = pytest.mark.mountfs_only
 
 QUOTA = {"quota": "1 MiB", "warn_threshold": 0.5}
+MIB = 1 << 20
+DAY_SECONDS = 86_400
 
 
 def eventually(path: Path) -> str:
@@ -118,3 +123,125 @@ def test_a_command_that_hangs_or_fails_holds_up_nobody(
     while Path(f"/proc/{hung}").exists() and time.monotonic() < until:
         time.sleep(0.05)
     assert not Path(f"/proc/{hung}").exists(), "the command outlived its time"
+
+
+# -- sizes, and what expired --------------------------------------------------------------------------------------
+
+
+def telling(directory: Path, *kinds: str) -> Mapping[str, object]:
+    """A command that adds the JSON of each event to a file of `directory`."""
+    return {"on": list(kinds), "command": ["sh", "-c", f"cat >> {directory}/said"]}
+
+
+def said(directory: Path) -> list[dict[str, object]]:
+    """The data of what was told so far."""
+    path = directory / "said"
+    return [json.loads(line)["data"] for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def save(root: Path, job: str, size: int, *, branch: str = "main") -> Path:
+    """A job with one artifact; its branch is said after that, as CI does."""
+    (root / job / "logs").mkdir(parents=True, exist_ok=True)
+    (root / job / "logs" / "app.log").write_bytes(b"x" * size)
+    os.setxattr(root / job, b"user.branch", branch.encode())
+    return root / job / "logs" / "app.log"
+
+
+def test_an_artifact_that_is_much_larger_than_usual_is_told_once(mounted: MountFactory, tmp_path: Path) -> None:
+    """F-135: compared with what lay at its path in earlier jobs of its branch."""
+    mount = mounted({"events": [telling(tmp_path, "size_jump")]})
+    for number, size in enumerate((2 * MIB, 3 * MIB, 2 * MIB)):
+        save(mount.path, f"build-{number}", size)
+    save(mount.path, "other-1", 9 * MIB, branch="other")
+    save(mount.path, "build-7", 3 * MIB - 1)  # as large as one may be
+    jumped = save(mount.path, "build-8", 6 * MIB)
+    wait_until(lambda: len(said(tmp_path)) > 0, "the jump is told", seconds=60)
+    jumped.write_bytes(b"x" * (7 * MIB))  # it has been told of
+    save(mount.path, "build-9", 5 * MIB)
+    wait_until(lambda: len(said(tmp_path)) > 1, "the next one is told", seconds=60)
+    assert said(tmp_path) == [
+        {
+            "job": job, "path": "logs/app.log", "type": "build-logs", "branch": "main", "size_bytes": size,
+            "usual_bytes": usual, "of": of,
+        }
+        for job, size, usual, of in (("build-8", 6 * MIB, 5 * MIB // 2 - 1, 4), ("build-9", 5 * MIB, 3 * MIB - 1, 5))
+    ]  # fmt: skip
+
+
+def test_a_restart_tells_of_no_jump_again_and_of_none_from_before_anybody_asked(
+    mounted: MountFactory, tmp_path: Path
+) -> None:
+    first = mounted()
+    for number in range(3):
+        save(first.path, f"build-{number}", 2 * MIB)
+    save(first.path, "build-4", 9 * MIB)
+    first.stop()
+    told = {"events": [telling(tmp_path, "size_jump")]}
+    second = mounted(told, state=first.state)
+    save(second.path, "build-5", 7 * MIB)
+    wait_until(lambda: len(said(tmp_path)) > 0, "the jump is told", seconds=60)
+    second.stop()
+    third = mounted(told, state=first.state)
+    save(third.path, "build-6", 8 * MIB)
+    wait_until(lambda: len(said(tmp_path)) > 1, "the next one is told", seconds=60)
+    assert [data["job"] for data in said(tmp_path)] == ["build-5", "build-6"]
+
+
+def test_each_job_that_expires_is_told_with_what_went_and_why(mounted: MountFactory, tmp_path: Path) -> None:
+    """F-178: through cleaning by hand, with what has a date of its own."""
+    mount = mounted({"events": [telling(tmp_path, "job_expired")]})
+    make(mount.path, "build-1", "a.log", "deep/b.log")
+    make(mount.path, "build-2", "junit.xml", "a.log")
+    os.setxattr(mount.path / "build-2" / "a.log", b"user.mountfs.expires_at", b"2020-01-02")
+    mount.settle()
+    mountfs(mount, "cleanup")
+    mountfs(mount, "cleanup", "--type", "build-logs", "--yes")
+    wait_until(lambda: len(said(tmp_path)) > 1, "both are told", seconds=60)
+    dated, whole = said(tmp_path)
+    assert all(0 < int(str(data.pop("stored_bytes"))) <= int(str(data["size_bytes"])) for data in (dated, whole))
+    size = len("build-1 a.log\n") * 50
+    assert dated == {
+        "job": "build-2", "types": ["build-logs"], "artifacts": 1, "size_bytes": size, "more": 0, "is_gone": False,
+        "reasons": ["build-2/a.log: its own date was 2020-01-02 00:00 UTC (expires_at)"],
+    }  # fmt: skip
+    assert whole == {
+        "job": "build-1", "types": ["build-logs"], "artifacts": 2, "size_bytes": 2 * size + 250, "more": 0,
+        "reasons": ["build-logs of build-1: 0 days since it was published, asked for (--type build-logs)"],
+        "is_gone": True,
+    }  # fmt: skip
+
+
+def test_what_goes_on_the_schedule_is_one_event_a_job(mounted: MountFactory, tmp_path: Path) -> None:
+    settings = {"retention": {**KEPT, "schedule": "0 2 * * *"}, "events": [telling(tmp_path, "job_expired")]}
+    store = mounted(settings)
+    make(store.path, "build-1", "a.log", "junit.xml", "video/a.mp4")
+    make(store.path, "build-2", "a.log")
+    wait_until(lambda: "retention_tried" in notes(store), "the schedule is known", seconds=60)
+    store.stop()
+    late = skewed(build_clock(tmp_path), ahead_seconds=31 * DAY_SECONDS)
+    mounted(settings, state=store.state, environment=late)
+    wait_until(lambda: len(said(tmp_path)) > 1, "both are told", seconds=60)
+    assert [(data["job"], data["types"], data["artifacts"], data["is_gone"]) for data in said(tmp_path)] == [
+        ("build-1", ["build-logs", "test-results"], 2, False),
+        ("build-2", ["build-logs"], 1, True),
+    ]
+    assert said(tmp_path)[0]["reasons"] == [
+        "build-logs of build-1: 31 days since it was published, kept for 7 (retention.types)",
+        "test-results of build-1: 31 days since it was published, kept for 30 (retention.default_ttl_days)",
+    ]
+
+
+def test_a_cleanup_does_not_wait_for_a_command_that_hangs(
+    mounted: MountFactory, expected_log: ExpectedLog, tmp_path: Path
+) -> None:
+    expected_log("did not take an event within 2 seconds")
+    pid = tmp_path / "pid"
+    hangs = f"import os, time; open('{pid}', 'w').write(str(os.getpid()) + '\\n'); time.sleep(1000)"
+    hanging = {"on": ["job_expired"], "command": [sys.executable, "-c", hangs], "timeout_seconds": 2}
+    mount = mounted({"events": [hanging, telling(tmp_path, "job_expired")]})
+    make(mount.path, "build-1", "a.log")
+    mount.settle()
+    assert mountfs(mount, "cleanup", "--type", "build-logs", "--yes").endswith("1 jobs are gone with them\n")
+    wait_until(lambda: len(said(tmp_path)) > 0, "the other receiver is told", seconds=60)
+    hung = int(eventually(pid))
+    wait_until(lambda: not Path(f"/proc/{hung}").exists(), "the command is ended after its time", seconds=30)

@@ -18,6 +18,7 @@ import pytest
 
 from tests.mount.conftest import MountFactory
 from tests.mounting import Ground
+from tests.written import answered
 
 pytestmark = pytest.mark.mountfs_only
 
@@ -83,6 +84,7 @@ def test_the_metadata_of_a_job_are_one_json_document(build: Path) -> None:
 def test_each_artifact_is_said_as_mountfs_show_and_list_say_it(build: Path, shared: Ground) -> None:
     """F-010: one shape of an artifact, whoever is asked."""
     shared.settle()
+    answered(build / "junit.xml")
     listed = sorted(mountfs(shared, "list", build.name), key=lambda one: str(one["key"]))
     assert [{"schema": 1, **one} for one in artifacts(build)] == listed
     [shown] = mountfs(shared, "show", f"{build.name}/junit.xml")

@@ -89,5 +89,12 @@ def test_the_part_type_says_the_type(path: str, expected: str | None) -> None:
     assert layouts.type_of(tuple(path.encode().split(b"/")), extra={}) == expected
 
 
+def test_a_layout_that_a_file_lies_above_says_nothing_of_it() -> None:
+    layouts = Layouts(["{spec}/{task}/{type}", "{spec}/{type}"])
+    assert layouts.type_of((b"s", b"coverage.txt"), extra={}) == "coverage-report"
+    assert layouts.type_of((b"s", b"coverage", b"a.log"), extra={}) == "build-logs"
+    assert Layouts(["{type}/{task}", "{spec}/{type}"]).type_of((b"else", b"coverage.txt"), extra={}) is None
+
+
 def test_a_value_longer_than_a_tag_may_be_is_no_tag() -> None:
     assert Layouts(["{a}"]).tags_of_last((b"x" * 2000,), is_directory=True) == {}

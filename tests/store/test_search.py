@@ -17,6 +17,7 @@ from mountfs.catalog.search.paging import ORDERS
 from mountfs.clock import milliseconds_of
 from mountfs.errors import CatalogError, InvalidArgument, MountfsError
 from mountfs.model import ROOT_INO, Digest, Entry, Kind
+from mountfs.namespace import TypeRules
 from mountfs.query import Item, Query
 from mountfs.store.indexer import DAY_NS, Indexer
 from mountfs.store.options import Options
@@ -33,7 +34,7 @@ class Searched:
 
     def __init__(self, path: Path, reach: Reach = USUAL) -> None:
         self.bench = Bench(path, Options(types=TYPES))
-        self.indexer = Indexer(self.bench.store.catalog, types=TYPES)
+        self.indexer = Indexer(self.bench.store.catalog, types=TypeRules(TYPES))
         self.search = Search.open(self.bench.store.state.catalog, reach=reach)
 
     def close(self) -> None:
@@ -423,7 +424,7 @@ def test_what_was_there_before_the_index_is_found(small: Small) -> None:
     small.file("job/junit.xml")
     small.tag("job", branch="main")
     small.searched.bench.restarted()
-    Indexer(small.searched.bench.store.catalog, types=TYPES).catch_up()
+    Indexer(small.searched.bench.store.catalog, types=TypeRules(TYPES)).catch_up()
     assert small.searched.find("branch=main and type=test-results") == ["job/junit.xml"]
 
 
@@ -555,9 +556,9 @@ def test_other_types_in_the_settings_are_told_of_all_that_is_there(small: Small)
     small.file("job/spectrum.csv")
     assert small.find("type~sp*") == []
     types = {"spectrum": "spectra"}
-    Indexer(small.searched.bench.store.catalog, types=types).catch_up()
+    Indexer(small.searched.bench.store.catalog, types=TypeRules(types)).catch_up()
     assert small.searched.find("type~sp*") == ["job/spectrum.csv"]
-    again = Indexer(small.searched.bench.store.catalog, types=types)
+    again = Indexer(small.searched.bench.store.catalog, types=TypeRules(types))
     assert not again.is_behind
 
 
@@ -565,7 +566,7 @@ def test_what_goes_while_all_is_read_again_is_not_left_behind(small: Small) -> N
     for number in range(10):
         small.file(f"job/file-{number}")
     small.find("*")
-    again = Indexer(small.searched.bench.store.catalog, types={"a": "b"})
+    again = Indexer(small.searched.bench.store.catalog, types=TypeRules({"a": "b"}))
     again.step(3)
     small.tree.unlink(small.ino("job"), b"file-9")
     small.searched.bench.store.ledger.drain()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from mountfs.errors import Stale
+from mountfs.namespace import TypeRules
 from mountfs.views.virtual import Most, Telling
 from tests.store.conftest import Bench
 
@@ -29,7 +30,7 @@ def tell(full: Bench) -> Iterator[Tell]:
     made: list[Telling] = []
 
     def say(*, seconds: float = 60, **most: int) -> dict[str, object]:
-        made.append(Telling(full.store.state.catalog, mountpoint=None, types={}, most=Most(**most)))
+        made.append(Telling(full.store.state.catalog, mountpoint=None, types=TypeRules(), most=Most(**most)))
         said = made[-1].metadata(full.job, states={}, until=time.monotonic() + seconds)
         found = json.loads(said.document)
         assert isinstance(found, dict)
@@ -73,7 +74,7 @@ def test_when_the_time_is_up_what_was_found_is_told(tell: Tell) -> None:
 
 
 def test_a_job_that_went_is_stale(full: Bench) -> None:
-    telling = Telling(full.store.state.catalog, mountpoint=None, types={})
+    telling = Telling(full.store.state.catalog, mountpoint=None, types=TypeRules())
     with pytest.raises(Stale):
         telling.metadata(full.entry(NAMES[0]).ino, states={}, until=0)
     telling.close()

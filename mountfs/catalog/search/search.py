@@ -16,6 +16,7 @@ from mountfs.catalog.search.compiling import Compiler, Sql, both, fits_raw
 from mountfs.catalog.search.drivers import USUAL, Drivers, Reach
 from mountfs.catalog.search.jobs import Jobs
 from mountfs.catalog.search.paging import ORDERS, WIDTH, Paging
+from mountfs.catalog.search.sizes import Sizes
 from mountfs.catalog.search.units import Units
 from mountfs.catalog.search.values import Values
 from mountfs.catalog.tables import Row, Value
@@ -36,6 +37,7 @@ class Search:
         self._words: dict[int, str] = {}
         self.values = Values(self._run, self._snapshot)
         self.units = Units(self._run, self._snapshot)
+        self.sizes = Sizes(self._run, self._snapshot)
         self.reports = ReportTables(self._run, _no_writes)
         connection.create_function("fits", 2, fits_raw, deterministic=True)
 

@@ -26,7 +26,7 @@ _TO_THE_ROOT: Final = (
     " SELECT e.ino, e.parent, e.name FROM above a CROSS JOIN entry e ON e.ino = a.parent WHERE a.parent <> 1)"
     " SELECT ino, parent, name FROM above"
 )
-_MEMBER: Final = "SELECT ino, published_ms, expires_s FROM found"
+_MEMBER: Final = "SELECT ino, published_ms, expires_s, size, stored FROM found"
 
 Key = tuple[int, int]
 """(ino of the job, number of the type)."""
@@ -57,6 +57,8 @@ class Member:
     ino: int
     published_ms: int
     expires_s: int | None
+    size: int
+    stored: int
 
 
 class Units:
