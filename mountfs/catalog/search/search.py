@@ -25,7 +25,7 @@ from mountfs.query import Query
 
 
 class Search:
-    """Opened beside whoever writes; `close` it. Its answers are as good as the index: see `Indexer`.
+    """Opened beside a catalog that is open; `close` it. Its answers are as good as the index: see `Indexer`.
 
     All methods raise CatalogError, also when `interrupt` was called meanwhile.
     """
@@ -43,7 +43,7 @@ class Search:
 
     @classmethod
     def open(cls, path: Path, *, reach: Reach = USUAL) -> "Search":
-        return cls(open_connection(path, read_only=True), path, reach)
+        return cls(open_connection(path, read_only=True, was_checked=True), path, reach)
 
     def close(self) -> None:
         self._db.close()
