@@ -53,6 +53,11 @@ class KnownTables(Tables):
         sql = f"SELECT r.digest, {REPORT} FROM report r WHERE r.digest IN ({{marks}})"
         return {digest: told_of_row(row) for digest, *row in self._ask(sql, digests)}  # type: ignore[misc]
 
+    def mimes(self, digests: Sequence[bytes]) -> dict[bytes, str]:
+        """What contents are that somebody has seen and that are no plain text."""
+        sql = "SELECT digest, text FROM mime WHERE digest IN ({marks})"
+        return dict(self._ask(sql, digests))  # type: ignore[arg-type]
+
     def versioned(self, inos: Sequence[int]) -> set[int]:
         """Those that were written over, and of which that is kept."""
         return {ino for (ino,) in self._ask("SELECT DISTINCT ino FROM version WHERE ino IN ({marks})", inos)}  # type: ignore[misc]

@@ -2,7 +2,7 @@
 
 import json
 import urllib.parse
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import islice
@@ -37,6 +37,7 @@ class _Rows(NamedTuple):
     registers: Mapping[int, dict[str, bytes]]
     owed: Container[int]
     reports: Mapping[bytes, Told]
+    mimes: Mapping[bytes, str]
     numbers: Mapping[int, int]
 
 
@@ -67,7 +68,7 @@ class Facts:
         digests = [content.digest for content in contents.values() if content.digest is not None]
         return _Rows(
             contents, known.registers(inos), known.owed(inos), known.reports(digests),
-            {entry.ino: number_of(self._catalog, entry) for entry in self._overwritten(entries)},
+            self._mimes(contents.values()), {entry.ino: number_of(self._catalog, entry) for entry in self._overwritten(entries)},
         )  # fmt: skip
 
     def _overwritten(self, entries: Sequence[Entry]) -> list[Entry]:
@@ -86,7 +87,7 @@ class Facts:
             path=_text(b"/".join(names[1:])),
             kind=Kind(entry.kind).name.lower(),
             type=self.type_of(names, registers.get("type"), told),
-            mime_type=self.mime_of(names, registers.get("mime_type")),
+            mime_type=_mime(names[-1], registers.get("mime_type"), content, rows.mimes),
             size=entry.size,
             stored_size=content.stored if content else 0,
             sha256=digest.hex() if digest else None,
@@ -126,8 +127,13 @@ class Facts:
             return None
         return self._catalog.reports.of_digest(content.digest)
 
-    def mime_of(self, names: tuple[bytes, ...], explicit: bytes | None) -> str:
-        return _text(explicit) if explicit is not None else namespace.guess_mime(names[-1])
+    def mime_of(self, names: tuple[bytes, ...], explicit: bytes | None, content: Content | None) -> str:
+        """What is said, by the name, or what the first bytes of its content tell."""
+        seen = self._mimes([content] if content is not None else [])
+        return _mime(names[-1], explicit, content, seen)
+
+    def _mimes(self, contents: Iterable[Content]) -> Mapping[bytes, str]:
+        return self._catalog.known.mimes([content.digest for content in contents if content.digest is not None])
 
     def uri(self, names: tuple[bytes, ...]) -> str:
         """`file://` and the path inside the mount; without a mount the path the key would have below `/`."""
@@ -235,6 +241,14 @@ class _Ways:
     def _down(self, above: _Way, entry: Entry) -> _Way:
         own = tags_in(self._catalog.registers(entry.ino, "tag:"))
         return _Way((*above.names, entry.name), {**above.tags, **own} if own else above.tags)
+
+
+def _mime(name: bytes, explicit: bytes | None, content: Content | None, seen: Mapping[bytes, str]) -> str:
+    """`seen`: what contents are, by their digests, where that is not plain text."""
+    if explicit is not None:
+        return _text(explicit)
+    digest = None if content is None else content.digest
+    return namespace.mime_by_name(name) or seen.get(digest or b"", namespace.PLAIN_TEXT)
 
 
 def digest_of(entry: Entry, content: Content | None) -> Digest | None:

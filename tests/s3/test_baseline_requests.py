@@ -34,7 +34,7 @@ def patient(shared_machines: Machines, _claims: Claims) -> Iterator[Two]:
     while len(shared_machines.made) < 2:
         shared_machines(settings=STILL)
     for two in lent(shared_machines, (0, 0), _claims):
-        if not list(two[0].path.glob("other-*")):
+        if not (two[0].path / "other-0").exists():
             _crowd(shared_machines)
             _fill(two[0])
         yield two
