@@ -66,10 +66,10 @@ class Facts:
         known, inos = self._catalog.known, [entry.ino for entry in entries]
         contents = known.contents([entry.content for entry in entries if entry.content is not None])
         digests = [content.digest for content in contents.values() if content.digest is not None]
+        numbers = {entry.ino: number_of(self._catalog, entry) for entry in self._overwritten(entries)}
         return _Rows(
-            contents, known.registers(inos), known.owed(inos), known.reports(digests),
-            self._mimes(contents.values()), {entry.ino: number_of(self._catalog, entry) for entry in self._overwritten(entries)},
-        )  # fmt: skip
+            contents, known.registers(inos), known.owed(inos), known.reports(digests), known.mimes(digests), numbers
+        )
 
     def _overwritten(self, entries: Sequence[Entry]) -> list[Entry]:
         versioned = self._catalog.known.versioned([entry.ino for entry in entries])
