@@ -179,18 +179,25 @@ class Facts:
             yield from self.artifacts(some)
 
     def _placed(self, at: Placed, *, recursive: bool) -> Iterator[Placed]:
+        """A path may be 2,000 directories deep: more than calls may be."""
         if at.entry.kind != Kind.DIRECTORY:
             yield at
             return
+        inside = [self._inside(at)]
+        while inside:
+            below = next(inside[-1], None)
+            if below is None:
+                inside.pop()
+            elif below.entry.kind != Kind.DIRECTORY:
+                yield below
+            elif recursive:
+                inside.append(self._inside(below))
+
+    def _inside(self, at: Placed) -> Iterator[Placed]:
         tags = at.inherited
         if at.names:
             tags = {**tags, **tags_in(self._catalog.registers(at.entry.ino, "tag:"))}
-        for child in self._children(at.entry.ino):
-            below = Placed((*at.names, child.name), child, tags)
-            if child.kind != Kind.DIRECTORY:
-                yield below
-            elif recursive:
-                yield from self._placed(below, recursive=True)
+        return (Placed((*at.names, child.name), child, tags) for child in self._children(at.entry.ino))
 
     def of_inos(self, inos: Sequence[int]) -> list[Artifact]:
         """The artifacts of these numbers, in their order; those that went are left out."""

@@ -76,3 +76,19 @@ def test_a_list_of_many_takes_few_statements(made: Bench) -> None:
     made.store.catalog._db.set_trace_callback(statements.append)
     assert len(listed(made)) > 2 * TOGETHER
     assert len(statements) < 40
+
+
+def test_a_file_two_thousand_directories_deep_is_listed_and_found(made: Bench) -> None:
+    directory, tree, store = made.job, made.store.tree, made.store
+    for _ in range(2000):
+        directory = tree.make_directory(directory, b"d", 0o755, OWNER).ino
+    made.close(tree.create_file(directory, b"f", 0o644, OWNER))
+    store.ledger.drain()
+    store.indexer.catch_up()
+    key = "job" + 2000 * "/d" + "/f"
+    assert key in [artifact.key for artifact in listed(made)]
+    file = tree.walk(tuple(key.encode().split(b"/")))
+    store.attributes.set(file.ino, b"user.team", b"deep")  # looked at by itself, when its directories are forgotten
+    store.indexer.catch_up()
+    assert store.catalog._run("SELECT value FROM own_tag WHERE ino = ?", (file.ino,)).fetchone() == (b"deep",)
+    assert [artifact.key for artifact in store.facts.of_inos([file.ino])] == [key]
