@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 from mountfs.api.keys import Key
 from mountfs.api.pieces import Data
 from mountfs.api.place import Place, Said, locate
-from mountfs.api.reading import LIST_LIMIT, ArtifactStore, Quota
+from mountfs.api.reading import LIST_LIMIT, ArtifactStore
+from mountfs.api.routes import Quota
 from mountfs.daemon import client
 from mountfs.errors import AlreadyMounted, CatalogError, EnvironmentProblem, InvalidArgument, NotMounted
 from mountfs.namespace import Layouts, TypeRules

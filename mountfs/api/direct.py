@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from mountfs import namespace
+from mountfs.api.files import ContentFile
 from mountfs.api.keys import Key, Names, names_of, writable_names_of
 from mountfs.api.pieces import Data, mode_of, pieces_of, umask
-from mountfs.api.reading import ArtifactStore, ContentFile
+from mountfs.api.reading import ArtifactStore
 from mountfs.api.said import PINNED, About, attributes_of, no_tags_on_symlink, tag_attributes
 from mountfs.api.shared import read_only as read_only_refusal
 from mountfs.compare.baseline import Candidate

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from mountfs import query
-from mountfs.catalog.search import NEWEST, Order, Search, Sum
+from mountfs.catalog.known import TOGETHER
+from mountfs.catalog.search import NEWEST, Cursor, Order, Search, Sum
 from mountfs.errors import InvalidArgument
 from mountfs.query import Query
 
@@ -36,14 +37,19 @@ def searching(catalog: Path) -> Iterator[Search]:
         search.close()
 
 
-def found_inos(search: Search, wanted: Query, order: Order = NEWEST) -> Iterator[int]:
-    """The artifacts that fit, in their order, read a page at a time as far as somebody asks."""
-    page = search.page(wanted, order=order, limit=PAGE)
-    while True:
-        yield from (found.ino for found in page.rows)
+def found_inos(
+    search: Search, wanted: Query, order: Order = NEWEST, *, limit: int | None = None
+) -> Iterator[list[int]]:
+    """The artifacts that fit, in their order, some at a time and as far as somebody asks."""
+    after: Cursor | None = None
+    while limit is None or limit > 0:
+        page = search.page(wanted, order=order, after=after, limit=PAGE if limit is None else min(limit, PAGE))
+        inos = [found.ino for found in page.rows]
+        for start in range(0, len(inos), TOGETHER):
+            yield inos[start : start + TOGETHER]
         if page.next is None:
             return
-        page = search.page(wanted, order=order, after=page.next, limit=PAGE)
+        after, limit = page.next, None if limit is None else limit - len(inos)
 
 
 def sums(search: Search, by: str) -> list[Sum]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from mountfs import namespace, query
@@ -131,8 +132,8 @@ def inos_of_type(store: "ArtifactStore", catalog: Catalog, job: bytes, type: str
     slug = namespace.canonical_type(type, extra=store.types)
     name = job.decode("utf-8", "surrogateescape")
     with store.searching() as search:
-        inos = found_inos(search, query.conjunction((Text("job", Op.EQ, name), Text("type", Op.EQ, slug))))
-        return _with_directories(catalog, inos)
+        found = found_inos(search, query.conjunction((Text("job", Op.EQ, name), Text("type", Op.EQ, slug))))
+        return _with_directories(catalog, chain.from_iterable(found))
 
 
 def _with_directories(catalog: Catalog, inos: Iterable[int]) -> frozenset[int]:

@@ -1,17 +1,9 @@
-"""What both routes answer alike: everything that is read of a store, from its catalog.
+"""What all routes answer alike: everything that is read of a store, from its catalog."""
 
-The catalog holds what is acknowledged once `_refresh` has returned. Content comes from where the route has it.
-"""
-
-import abc
 import contextlib
 import hashlib
-import io
 import os
-import threading
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -21,173 +13,40 @@ from mountfs import namespace
 from mountfs.api.copying import Copying, Told
 from mountfs.api.finding import as_query, found_inos, parse_order, searching, sums
 from mountfs.api.keys import Key, Names, names_of, prefix_of
-from mountfs.api.pieces import PIECE_BYTES, Data
-from mountfs.catalog import Catalog
+from mountfs.api.pieces import PIECE_BYTES
+from mountfs.api.ways import Ways
 from mountfs.catalog.search import Search, Sum
-from mountfs.contents import ReadsRanges
 from mountfs.errors import (
     ContentLost,
     CorruptContent,
-    InvalidArgument,
     IsADirectory,
-    NotADirectory,
     NotFound,
     Protected,
 )
-from mountfs.model import ROOT_INO, Artifact, Entry, Kind
-from mountfs.namespace import TypeRules
+from mountfs.model import Artifact, Kind
 from mountfs.query import Query
 from mountfs.reports.candidates import may_be_report
 from mountfs.store import figures
-from mountfs.store.facts import Facts
 from mountfs.store.pins import Pins
 from mountfs.store.removed import Bin, Removed
 from mountfs.store.trash import keep_ms_of
 
 if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer as Buffer  # collections.abc.Buffer from Python 3.12 on
-
     from mountfs.api.comparing import Compared
     from mountfs.api.getting import Chosen
     from mountfs.api.trends import HistoryFound, TrendFound
-    from mountfs.compare.baseline import Candidate
     from mountfs.compare.values import Options
 
 LIST_LIMIT = 100  # what list_artifacts(prefix, limit=100) of an older store promised (F-008)
-LINKS_MAX = 40
-PAGE = 500
 EXPECTED = 64  # of what is read next, said in advance
-JOBS_AT_ONCE = 16  # that a listing of all looks at together
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """What a store may hold, and from which part of it on that is worth a warning. 0: as much as there is."""
-
-    limit_bytes: int = 0
-    threshold: float = 0.8
-
-
-class ArtifactStore(abc.ABC):
+class ArtifactStore(Ways):
     """The artifacts of one store, by key `<job>/<path>`.
 
     Wherever a key is expected, a `file://` uri or an absolute path inside the mount does too. All methods may be
     called from any thread; each raises errors of `mountfs.errors`.
     """
-
-    def __init__(self, *, mountpoint: Path, state: Path, catalog: Catalog, rules: TypeRules) -> None:
-        self.mountpoint = mountpoint
-        self.state = state
-        self._catalog = catalog
-        self._types = rules.extra
-        self._facts = Facts(catalog, mountpoint=mountpoint, types=rules)
-        self._lock = threading.RLock()
-        self.knows_all = True
-        """Whether what is searched is all there is, not only the jobs that this machine has looked at."""
-        self.quota = Quota()
-        self.on_reading: Callable[[int, int], None] = _nobody
-        """How many reports were read, of how many, where a question has to wait for that."""
-
-    @property
-    def types(self) -> Mapping[str, str]:
-        """The settings' own types, by alias."""
-        return self._types
-
-    def names_of(self, key: Key) -> Names:
-        """The components of a key. Raises InvalidName."""
-        return names_of(key, self.mountpoint)
-
-    # -- what the routes do each in their way -----------------------------------------------------------------
-
-    @abc.abstractmethod
-    def put(
-        self,
-        key: Key,
-        data: Data,
-        *,
-        type: str | None = None,
-        tags: Mapping[str, object] | None = None,
-        metadata: Mapping[str, object] | None = None,
-        mime_type: str | None = None,
-        expires: str | None = None,
-    ) -> Artifact:
-        """Store an artifact, all or nothing, and return what is known of it. What had that key is replaced, tags too.
-
-        A file-like object is read from where it stands, in pieces. `expires` is a date, a time or `+30d`.
-        """
-
-    @abc.abstractmethod
-    def delete(self, key: Key) -> bool:
-        """Remove an artifact, or a directory with all below it; whether there was one."""
-
-    @abc.abstractmethod
-    def tag(self, key: Key, **tags: object) -> None:
-        """Set tags of an artifact, or of a directory for all below it. A label is a tag with an empty value."""
-
-    @abc.abstractmethod
-    def untag(self, key: Key, *keys: str) -> None:
-        """Take tags of its own away. Raises TagNotFound."""
-
-    @abc.abstractmethod
-    def pin(self, key: Key) -> None:
-        """Keep an artifact, or a directory with all below it: it never expires, and keeps its name until `unpin`.
-
-        Its content may still be written to. Raises NotFound.
-        """
-
-    @abc.abstractmethod
-    def unpin(self, key: Key) -> None:
-        """Let go of what `pin` keeps; of what is not pinned itself nothing changes. Raises NotFound."""
-
-    @abc.abstractmethod
-    def path(self, key: Key) -> Path:
-        """The file of an artifact inside the mount, whether it exists or not. Raises NotMounted."""
-
-    @abc.abstractmethod
-    def flush(self, key: Key | None = None, *, timeout: float | None = None) -> None:
-        """Return once the bucket has confirmed all that was stored in the job of a key, or everywhere.
-
-        `timeout` in seconds. Raises ConfigError without a bucket, RemoteUnavailable, RemoteDenied: what did not go is
-        kept, and goes later.
-        """
-
-    @abc.abstractmethod
-    def close(self) -> None:
-        """Let go of the store. May be called more than once."""
-
-    @abc.abstractmethod
-    def _ask(self, op: str, *, timeout: float | None = None, **arguments: object) -> dict[str, object]:
-        """Have whoever holds the store answer `retention`, or do `expire`: see `mountfs.daemon.dropping`."""
-
-    @abc.abstractmethod
-    def _refresh(self) -> None:
-        """Bring everything acknowledged into the catalog."""
-
-    @abc.abstractmethod
-    def _index(self) -> None:
-        """Bring everything acknowledged into the search index."""
-
-    @abc.abstractmethod
-    def _look(self, jobs: Sequence[bytes]) -> None:
-        """Bring in what other machines wrote in these jobs. Raises where only the name of one is known here."""
-
-    @abc.abstractmethod
-    def _look_at_root(self) -> None:
-        """Bring in the names of all jobs. Raises RemoteUnavailable rather than knowing some of them only."""
-
-    @abc.abstractmethod
-    def _be_sure(self, job: bytes) -> None:
-        """Before it is said that something is not there: raise where the bucket could not be asked."""
-
-    @abc.abstractmethod
-    def _open(self, names: Names, entry: Entry) -> BinaryIO:
-        """The content of a file."""
-
-    @abc.abstractmethod
-    def _await_digest(self, names: Names) -> None:
-        """Return when the digest of a published content is known, where it is still being computed."""
-
-    # -- reading --------------------------------------------------------------------------------------------------
 
     def exists(self, key: Key) -> bool:
         """Whether there is an artifact, directory or job of that name."""
@@ -306,11 +165,10 @@ class ArtifactStore(abc.ABC):
         query = as_query(wanted, types=dict(self._types))
         order = parse_order(sort)
         with self.searching() as search:
-            for ino in islice(found_inos(search, query, order), limit):
+            for inos in found_inos(search, query, order, limit=limit):
                 with self._lock:
-                    artifact = self._by_ino(ino)
-                if artifact is not None:  # it went meanwhile
-                    yield artifact
+                    found = self._facts.of_inos(inos)
+                yield from found
 
     def sums(self, by: str) -> Sequence[Sum]:
         """How much there is by `job`, `type`, `branch` or `tag:KEY`: artifacts, plain and stored bytes."""
@@ -325,23 +183,12 @@ class ArtifactStore(abc.ABC):
         with searching(self._catalog.path) as search:
             yield search
 
-    def heads(self, key: str, value: bytes, *, limit: int, is_beginning: bool = False) -> "Sequence[Candidate]":
-        """The newest jobs with that tag, or one that begins so, of which the bucket tells; none where this machine
-        knows all there is."""
-        return ()
-
-    def understand(self) -> None:  # noqa: B027  # a daemon does it, and nobody waits for it
-        """Have reports read that nobody has looked at, where no daemon does."""
-
     def read_job(self, job: bytes) -> None:
         """Bring in what a job holds now, into the search index too. Raises where the bucket could not be asked."""
         with self._lock:
             self._look((job,))
             self._be_sure(job)
             self._index()
-
-    def expect(self, inos: Sequence[int]) -> None:  # noqa: B027  # nothing to do where all is here
-        """These are opened next, all of them: where they are in the bucket, few requests bring them."""
 
     def compare(
         self,
@@ -388,13 +235,6 @@ class ArtifactStore(abc.ABC):
         from mountfs.api.trends import Wanted, badge
 
         return badge(self, what, Wanted(branch, type=type), label=label)
-
-    def _by_ino(self, ino: int) -> Artifact | None:
-        entry = self._catalog.entry(ino)
-        names: Names = () if entry is None else self._facts.names_of(entry)
-        if entry is None or not names:
-            return None
-        return self._facts.artifact(names, entry, self._facts.inherited(names))
 
     def get(self, key: Key) -> bytes:
         """The content of an artifact. Raises NotFound, IsADirectory, CorruptContent, RemoteUnavailable."""
@@ -481,10 +321,6 @@ class ArtifactStore(abc.ABC):
         uri = self.metadata(key).uri
         return self._url(names_of(key, self.mountpoint), seconds=int(expires_in), plain=plain) or uri
 
-    def _url(self, names: Names, *, seconds: int, plain: bool) -> str | None:
-        """A URL that a server answers; None where there is no such server."""
-        return None
-
     def stats(self) -> dict[str, object]:
         """How many artifacts there are, and what they cost."""
         with self._lock:
@@ -518,153 +354,8 @@ class ArtifactStore(abc.ABC):
     ) -> None:
         self.close()
 
-    # -- finding --------------------------------------------------------------------------------------------------
-
-    def _artifact(self, names: Names) -> Artifact:
-        entry = self._facts.find(names)
-        if entry is None:
-            self._be_sure(names[0])
-            raise NotFound(f"not found: {namespace.join_key(names)}")
-        artifact = self._facts.artifact(names, entry, self._facts.inherited(names))
-        return replace(artifact, sha256=None) if entry.kind == Kind.DIRECTORY else artifact
-
-    def _below(self, names: Names, *, recursive: bool) -> Iterator[Artifact]:
-        """What `list` answers. Runs with the lock between two artifacts."""
-        if not names:
-            yield from self._jobs(b"") if recursive else ()
-            return
-        self._look(names[:1])
-        self._refresh()
-        entry = self._facts.find(names)
-        if entry is not None:
-            yield from self._facts.walk(names, entry, self._facts.inherited(names), recursive=recursive)
-        elif len(names) == 1:
-            yield from self._jobs(names[0], recursive=recursive)
-        else:
-            yield from self._named(names, recursive=recursive)
-
-    def _named(self, names: Names, *, recursive: bool) -> Iterator[Artifact]:
-        """Entries of one directory whose names begin so."""
-        self._be_sure(names[0])
-        directory = self._facts.find(names[:-1])
-        for page in self._begins_with(directory.ino, names[-1]) if directory else ():
-            for child in page:
-                found = (*names[:-1], child.name)
-                yield from self._facts.walk(found, child, self._facts.inherited(found), recursive=recursive)
-
-    def _jobs(self, prefix: bytes, *, recursive: bool = True) -> Iterator[Artifact]:
-        """All below the jobs whose names begin so; some of them are looked at together, as far as somebody asks."""
-        self._look_at_root()
-        self._refresh()
-        for page in self._begins_with(ROOT_INO, prefix):
-            jobs = [child.name for child in page]
-            self._look(jobs)
-            self._refresh()
-            for job in jobs:
-                entry = self._facts.find((job,))
-                if entry is not None:
-                    yield from self._facts.walk((job,), entry, {}, recursive=recursive)
-
-    def _begins_with(self, directory: int, prefix: bytes) -> Iterator[Sequence[Entry]]:
-        after, limit = prefix, JOBS_AT_ONCE if directory == ROOT_INO else PAGE
-        while page := self._catalog.children(directory, after=after, limit=limit):
-            yield [child for child in page if child.name.startswith(prefix)]
-            after = page[-1].name
-            if not after.startswith(prefix):
-                return
-
-    def _resolved(self, names: Names) -> tuple[Names, Entry]:
-        """The entry at the end of all symlinks. One that leads out of the store is not followed: NotFound."""
-        key = namespace.join_key(names)
-        self._look(names[:1])
-        self._refresh()
-        root = self._catalog.entry(ROOT_INO)
-        assert root is not None
-        way: deque[tuple[bytes, Entry]] = deque()
-        ahead, links = deque(names), 0
-        while ahead:
-            name = ahead.popleft()
-            directory = way[-1][1] if way else root
-            if directory.kind != Kind.DIRECTORY:
-                raise NotADirectory(f"{key}: not a directory: {os.fsdecode(directory.name)}")
-            if name == b"..":
-                if not way:
-                    raise NotFound(f"{key}: a symlink that leads out of the store")
-                way.pop()
-                continue
-            if directory is root and links:
-                self._look([name])
-                self._refresh()
-            entry = directory if name in (b"", b".") else self._catalog.child(directory.ino, name)
-            if entry is None:
-                self._be_sure(way[0][0] if way else name)
-                raise NotFound(f"not found: {key}")
-            if entry.kind == Kind.SYMLINK:
-                links += 1
-                if links > LINKS_MAX:
-                    raise InvalidArgument(f"{key}: more than {LINKS_MAX} symlinks")
-                target = self._inside(entry.target or b"", key)
-                if target.startswith(b"/"):
-                    way.clear()
-                ahead.extendleft(reversed(target.split(b"/")))
-            elif entry is not directory:
-                way.append((name, entry))
-        return tuple(name for name, _ in way), way[-1][1] if way else root
-
-    def _inside(self, target: bytes, key: str) -> bytes:
-        """A symlink's target, absolute ones from the root of the store."""
-        if not target.startswith(b"/"):
-            return target
-        mountpoint = os.fsencode(self.mountpoint)
-        if not target.startswith(mountpoint + b"/"):
-            raise NotFound(f"{key}: a symlink that leads out of the store")
-        return target[len(mountpoint) :]
-
 
 def _is_to_be_read(artifact: Artifact) -> bool:
     """Whether it may be a report that nobody has looked at."""
     is_file = artifact.kind == "file" and artifact.state != "draft"
     return is_file and artifact.summary is None and may_be_report(artifact.type, os.fsencode(artifact.path))
-
-
-def _nobody(done: int, total: int) -> None:
-    """Nobody wants to know."""
-
-
-class ContentFile(io.RawIOBase):
-    """A settled content as a read-only, seekable file; `on_damage` is called before a damage is raised."""
-
-    def __init__(self, key: str, content: ReadsRanges) -> None:
-        self._key = key
-        self._content = content
-        self._position = 0
-
-    @classmethod
-    def opened(cls, key: str, content: ReadsRanges) -> BinaryIO:
-        return io.BufferedReader(cls(key, content), buffer_size=PIECE_BYTES)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "Buffer") -> int:
-        view = memoryview(buffer).cast("B")
-        try:
-            piece = self._content.read(self._position, len(view))
-        except (CorruptContent, ContentLost) as error:
-            raise type(error)(f"{self._key}: {error}") from error
-        view[: len(piece)] = piece
-        self._position += len(piece)
-        return len(piece)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._content.size}[whence]
-        if base + offset < 0:
-            raise InvalidArgument("a seek to before the start")
-        self._position = base + offset
-        return self._position
-
-    def tell(self) -> int:
-        return self._position

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mountfs import journal, namespace
+from mountfs.api.files import ContentFile
 from mountfs.api.keys import Key, Names
 from mountfs.api.pieces import Data
-from mountfs.api.reading import ArtifactStore, ContentFile
+from mountfs.api.reading import ArtifactStore
 from mountfs.catalog import Catalog
 from mountfs.contents import ContentFiles, PlainReader, ReadsRanges, in_memory
 from mountfs.errors import (

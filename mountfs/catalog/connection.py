@@ -17,9 +17,10 @@ MOST_FRAMES = 8192  # 32 MiB: a log that writers never let begin anew is made to
 QUICK_CHECK_BYTES = 32 << 20  # larger catalogs are not read whole at start: a mount is ready within a second
 
 
-def open_connection(path: Path, *, read_only: bool) -> sqlite3.Connection:
+def open_connection(path: Path, *, read_only: bool, was_checked: bool = False) -> sqlite3.Connection:
     """A connection to a sound catalog of this version, made or migrated where that is allowed.
 
+    `was_checked`: by whom this one is opened beside, so that it is not read whole once more.
     Raises CatalogError where the file is damaged, foreign or from a newer version.
     """
     existed = path.exists() and path.stat().st_size > 0
@@ -30,7 +31,7 @@ def open_connection(path: Path, *, read_only: bool) -> sqlite3.Connection:
         _check_version(connection, path, existed=existed)
         if not read_only and _version(connection) < schema.VERSION:
             schema.migrate(connection)
-        if existed and path.stat().st_size <= QUICK_CHECK_BYTES:
+        if existed and not was_checked and path.stat().st_size <= QUICK_CHECK_BYTES:
             _quick_check(connection, path)
         return connection
     except sqlite3.Error as error:

@@ -6,15 +6,15 @@ from mountfs.catalog.tables import Tables
 from mountfs.errors import CatalogError
 from mountfs.model import Content, Digest
 
-_CONTENT = "id, place, digest, size, stored, codec, sums, segment, offset, damaged"
+CONTENT = "id, place, digest, size, stored, codec, sums, segment, offset, damaged"
 
 
 class ContentTables(Tables):
     """See the module's docstring."""
 
     def content(self, content_id: int) -> Content | None:
-        row = self._run(f"SELECT {_CONTENT} FROM content WHERE id = ?", (content_id,)).fetchone()
-        return _content(row) if row else None
+        row = self._run(f"SELECT {CONTENT} FROM content WHERE id = ?", (content_id,)).fetchone()
+        return content_of_row(row) if row else None
 
     def content_id(self, digest: Digest, codec: str) -> int | None:
         """The id of the content of that digest which is stored in that form."""
@@ -23,8 +23,8 @@ class ContentTables(Tables):
 
     def content_by_digest(self, digest: Digest, codec: str) -> Content | None:
         """The content of that digest which is stored in that form."""
-        row = self._run(f"SELECT {_CONTENT} FROM content WHERE digest = ? AND codec = ?", (digest, codec)).fetchone()
-        return _content(row) if row else None
+        row = self._run(f"SELECT {CONTENT} FROM content WHERE digest = ? AND codec = ?", (digest, codec)).fetchone()
+        return content_of_row(row) if row else None
 
     def content_by_any(self, digest: bytes, codec: str) -> int | None:
         """The id of a content of that digest: one that is here before one that is not, in that form before others."""
@@ -54,8 +54,8 @@ class ContentTables(Tables):
         return bytes(row[0])
 
     def unsettled(self) -> list[Content]:
-        rows = self._run(f"SELECT {_CONTENT} FROM content WHERE digest IS NULL ORDER BY segment, id")
-        return [_content(row) for row in rows]
+        rows = self._run(f"SELECT {CONTENT} FROM content WHERE digest IS NULL ORDER BY segment, id")
+        return [content_of_row(row) for row in rows]
 
     def insert_contents(
         self, contents: Iterable[Content], data: Iterable[tuple[int, bytes]] = (), *, now_s: int = 0
@@ -115,11 +115,11 @@ class ContentTables(Tables):
     def least_recently_read(self, after: tuple[int, int], *, limit: int) -> list[tuple[int, Content]]:
         """(read_s, content) of what is here, in the order of the last reads, from behind (read_s, id)."""
         rows = self._run(
-            f"SELECT read_s, {_CONTENT} FROM content WHERE place IN ('catalog', 'file') AND (read_s, id) > (?, ?)"
+            f"SELECT read_s, {CONTENT} FROM content WHERE place IN ('catalog', 'file') AND (read_s, id) > (?, ?)"
             " ORDER BY read_s, id LIMIT ?",
             (*after, limit),
         )
-        return [(row[0], _content(row[1:])) for row in rows]
+        return [(row[0], content_of_row(row[1:])) for row in rows]
 
     def note_reads(self, contents: Iterable[int], *, now_s: int) -> None:
         """These were opened; to the minute."""
@@ -153,10 +153,10 @@ class ContentTables(Tables):
 
     def dead(self, limit: int) -> list[Content]:
         """Contents that nothing needs any more. CROSS JOIN: else the planner scans all contents for the few dead."""
-        columns = ", ".join(f"c.{name.strip()}" for name in _CONTENT.split(","))
+        columns = ", ".join(f"c.{name.strip()}" for name in CONTENT.split(","))
         dead = "FROM dead d CROSS JOIN content c ON c.id = d.content WHERE c.links = 0 AND c.kept = 0"
         sql = f"SELECT {columns} {dead} LIMIT ?"
-        return [_content(row) for row in self._run(sql, (limit,))]
+        return [content_of_row(row) for row in self._run(sql, (limit,))]
 
     def forget_contents(self, ids: Iterable[int]) -> None:
         """Remove rows that nothing links to."""
@@ -201,7 +201,7 @@ class ContentTables(Tables):
         self._run("DELETE FROM draft WHERE content = ?", (content_id,))
 
 
-def _content(row: tuple[int, str, bytes | None, int, int, str, bytes, int, int, int]) -> Content:
+def content_of_row(row: tuple[int, str, bytes | None, int, int, str, bytes, int, int, int]) -> Content:
     i, place, digest, size, stored, codec, sums, segment, offset, damaged = row
     return Content(
         i,

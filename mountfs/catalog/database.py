@@ -16,6 +16,7 @@ from mountfs.catalog.connection import open_connection, translated
 from mountfs.catalog.contents import ContentTables
 from mountfs.catalog.entries import EntryTables
 from mountfs.catalog.feed import FeedTables
+from mountfs.catalog.known import KnownTables
 from mountfs.catalog.mimes import MimeTables
 from mountfs.catalog.reports import ReportTables
 from mountfs.catalog.search.filling import IndexTables
@@ -44,6 +45,7 @@ class Catalog(EntryTables, ContentTables):
         self.bucket = BucketTables(self._run, self._many)
         self.feed = FeedTables(self._run, self._many)
         self.bulk = BulkTables(self._run, self._many)
+        self.known = KnownTables(self._run, self._many)
         self.trash = TrashTables(self._run, self._many)
         self.index = IndexTables(self._run, self._many)
         self.units = Units(self._run, contextlib.nullcontext)

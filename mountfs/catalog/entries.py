@@ -12,6 +12,7 @@ _ENTRY = (
 )
 _FROM = " FROM entry e LEFT JOIN content c ON c.id = e.content "
 _BY_INO = f"SELECT {_ENTRY}{_FROM}WHERE e.ino = ?"
+BY_INOS = f"SELECT {_ENTRY}{_FROM}WHERE e.ino IN ({{marks}})"
 _BY_NAME = f"SELECT {_ENTRY}{_FROM}WHERE e.parent = ? AND e.name = ?"
 _CHILDREN = f"SELECT {_ENTRY}{_FROM}WHERE e.parent = ? AND e.name > ? ORDER BY e.name LIMIT ?"
 _BELOW = (

@@ -10,11 +10,6 @@ from mountfs.namespace import PLAIN_TEXT
 class MimeTables(Tables):
     """See the module's docstring."""
 
-    def of_digest(self, digest: bytes) -> str:
-        """`text/plain` also of what nobody here has seen."""
-        row = self._run("SELECT text FROM mime WHERE digest = ?", (digest,)).fetchone()
-        return PLAIN_TEXT if row is None else str(row[0])
-
     def put(self, digest: bytes, text: str) -> None:
         """What a content is. The index looks at its entries again when that is new."""
         if text != PLAIN_TEXT:

@@ -4,7 +4,7 @@ Rows only, part of `Catalog` and bound by its protocol; readers beside it have t
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple, assert_never
 
@@ -17,7 +17,7 @@ Told = Summary | Unreadable | Unknown
 READER: Final = 1
 """Another number, and all reports are read again: the readers know more, or other, than before."""
 WINDOW: Final = 256  # of the newest that are looked at: those that are still being written are passed over
-_COLUMNS: Final = "r.answer, r.format, r.schema, r.kind, r.type, r.reason, r.summary"
+REPORT: Final = "r.answer, r.format, r.schema, r.kind, r.type, r.reason, r.summary"
 
 
 class Unread(NamedTuple):
@@ -34,13 +34,13 @@ class ReportTables(Tables):
     def of_entry(self, ino: int) -> Told | None:
         """What the content of a file says; None where nobody has looked at it."""
         sql = (
-            f"SELECT {_COLUMNS} FROM entry e JOIN content c ON c.id = e.content JOIN report r ON r.digest = c.digest"
+            f"SELECT {REPORT} FROM entry e JOIN content c ON c.id = e.content JOIN report r ON r.digest = c.digest"
             " WHERE e.ino = ?"
         )
         return _told(self._run(sql, (ino,)).fetchone())
 
     def of_digest(self, digest: bytes) -> Told | None:
-        return _told(self._run(f"SELECT {_COLUMNS} FROM report r WHERE r.digest = ?", (digest,)).fetchone())
+        return _told(self._run(f"SELECT {REPORT} FROM report r WHERE r.digest = ?", (digest,)).fetchone())
 
     def is_read(self, digest: bytes) -> bool:
         """Whether these readers have looked at it."""
@@ -82,8 +82,11 @@ class ReportTables(Tables):
 
 
 def _told(row: tuple[Value, ...] | None) -> Told | None:
-    if row is None:
-        return None
+    return None if row is None else told_of_row(row)
+
+
+def told_of_row(row: Sequence[Value]) -> Told:
+    """Of a row with the columns `REPORT`."""
     answer, form, schema, kind, slug, reason, summary = map(str, row)
     match answer:
         case "parsed":

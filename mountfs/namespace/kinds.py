@@ -126,8 +126,15 @@ def _word_of(name: bytes) -> str:
 
 
 def _type_of_directories(path: tuple[bytes, ...], extra: Mapping[str, str]) -> str | None:
-    words = (_word_of(part) for part in reversed(path[:-1]))
-    return next(filter(None, (extra.get(word) or _ALIASES.get(word) for word in words)), None)
+    for part in reversed(path[:-1]):
+        word = _word_of_directory(part)
+        found = extra.get(word) or _ALIASES.get(word)
+        if found:
+            return found
+    return None
+
+
+_word_of_directory = functools.lru_cache(maxsize=4096)(_word_of)  # the same few are asked for with each of their files
 
 
 def _type_of_file(word: str, extra: Mapping[str, str]) -> str | None:
@@ -137,6 +144,8 @@ def _type_of_file(word: str, extra: Mapping[str, str]) -> str | None:
 
 
 def _type_by_settings(word: str, extra: Mapping[str, str]) -> str | None:
+    if not extra:
+        return None
     return _of_stems(_stems(word), extra) or _first_match(_globs(tuple(extra.items())), word)
 
 
@@ -146,11 +155,17 @@ def _stems(word: str) -> tuple[str, str, str]:
 
 
 def _of_stems(stems: tuple[str, ...], aliases: Mapping[str, str]) -> str | None:
-    return next((aliases[stem] for stem in stems if stem in aliases), None)
+    for stem in stems:
+        if stem in aliases:
+            return aliases[stem]
+    return None
 
 
 def _first_match(patterns: Iterable[tuple[re.Pattern[str], str]], word: str) -> str | None:
-    return next((slug for pattern, slug in patterns if pattern.search(word)), None)
+    for pattern, slug in patterns:
+        if pattern.search(word):
+            return slug
+    return None
 
 
 @functools.lru_cache(maxsize=8)

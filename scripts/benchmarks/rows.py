@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.bench import Bench, begin, finish, time_command, work
-from benchmarks.systems import System, drop_caches, interpreter
+from benchmarks.systems import BenchmarkFailed, System, drop_caches, interpreter
 from benchmarks.table import Result, at_least, at_most, below, remark
 
 _MIB = 1 << 20
@@ -283,6 +283,39 @@ def latency(bench: Bench) -> list[Result]:
     ]
 
 
+def report_latency(bench: Bench) -> list[Result]:
+    """p99 of stat while reports are read behind the writers, and how many of them were in that time."""
+    count = bench.scaled(4000)
+    probed = bench.small_files(bench.mountfs, bench.scaled(20_000))
+    idle_ms, busy_ms, read = [], [], []
+    for number in range(bench.rounds):
+        idle_ms.append(work("probe", probed)["p99_ms"])
+        work("reports", bench.mountfs.job(f"reports-{number}"), "--count", str(count))
+        before = _parsed(bench, number, count)
+        busy_ms.append(work("probe", probed)["p99_ms"])
+        read.append(_parsed(bench, number, count) - before)
+        bench.mountfs.settle()
+    if not min(read):
+        raise BenchmarkFailed("No report was read while stat was probed: make more of them.")
+    told = f"{statistics.median(idle_ms):.2f} ms idle"
+    note = f"{statistics.median(read):.0f} reports read meanwhile"
+    row = "p99 of stat while reports are read"
+    return [below(row, statistics.median(busy_ms), limit=20, unit="ms", reference=told, note=note)]
+
+
+def _parsed(bench: Bench, number: int, count: int) -> int:
+    """How many of these reports were read: they are read from the newest on."""
+    job = bench.mountfs.root / f"reports-{number}"
+    return sum(_has_summary(job / f"junit-{n:05}.xml") for n in range(0, count, 20)) * 20
+
+
+def _has_summary(path: Path) -> bool:
+    try:
+        return bool(os.getxattr(path, "user.mountfs.summary"))
+    except OSError:
+        return False
+
+
 def mount(bench: Bench) -> list[Result]:
     """Time until a mount with many artifacts answers, and the memory it holds, also after `find` over all of them."""
     count = bench.scaled(1_000_000)
@@ -315,5 +348,6 @@ ROWS: dict[str, Callable[[Bench], list[Result]]] = {
     "append": append,
     "rename": rename,
     "latency": latency,
+    "report-latency": report_latency,
     "mount": mount,
 }

@@ -77,7 +77,7 @@ class Mount(System):
     def __init__(self, directory: Path) -> None:
         self.directory = directory / self.name
         self.root = self.directory / "mount"
-        self.root.mkdir(parents=True)
+        self.root.mkdir(parents=True, exist_ok=True)
         self.ready_seconds = 0.0
         self._process: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
@@ -269,5 +269,6 @@ def workspace(parent: Path) -> Iterator[Path]:
     try:
         yield directory
     finally:
-        if not any(os.path.ismount(path) for path in directory.glob("*/mount")):
+        places = (*directory.glob("*/mount"), *directory.glob("*/*/mount"))
+        if not any(os.path.ismount(path) for path in places):
             shutil.rmtree(directory)

@@ -40,6 +40,17 @@ def create(arguments: argparse.Namespace) -> dict[str, float]:
     return {"started": started, "seconds": seconds, "p99_ms": percentile(closes, 99) / 1e6}
 
 
+def reports(arguments: argparse.Namespace) -> dict[str, float]:
+    """Write `count` JUnit reports of a hundred tests each, no two alike."""
+    os.chdir(arguments.path)
+    started = time.monotonic()
+    for number in range(arguments.count):
+        cases = "".join(f'<testcase classname="job{number}" name="test_{n}" time="0.{n:02}"/>' for n in range(100))
+        with open(f"junit-{number:05}.xml", "w") as file:
+            file.write(f'<testsuite name="suite" tests="100">{cases}</testsuite>')
+    return {"started": started, "seconds": time.monotonic() - started}
+
+
 def stat_listed(arguments: argparse.Namespace) -> dict[str, float]:
     """List every directory and stat every name once; then time a second round of stat."""
     root = str(arguments.path)
@@ -110,6 +121,7 @@ def percentile(values: list[int], percent: float) -> float:
 
 WORK = {
     "create": create,
+    "reports": reports,
     "stat-listed": stat_listed,
     "read-small": read_small,
     "write": write,

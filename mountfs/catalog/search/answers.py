@@ -54,17 +54,11 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class JobFound:
-    """A job of which artifacts were found: how many, of how many."""
+    """A job of which artifacts were found; `whole`: all that it has."""
 
     name: bytes
     ino: int
-    matching: int
-    artifacts: int
-
-    @property
-    def whole(self) -> bool:
-        """All of its artifacts were found."""
-        return self.matching == self.artifacts
+    whole: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,7 +152,9 @@ class Compiler:
             case _:
                 found = self.words(part)
                 marks = ",".join("?" * len(found))
-                return Sql(f"ifnull(+f.{part.field} IN ({marks}), 0)", tuple(found)) if found else NO
+                told = f"+f.{part.field} IN ({marks})"
+                told = f"ifnull({told}, 0)" if part.field == "format" else told
+                return Sql(told, tuple(found)) if found else NO
 
     def words(self, part: Text) -> list[int]:
         """The numbers of the types, MIME types or formats that this condition holds for."""

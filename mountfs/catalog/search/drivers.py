@@ -13,8 +13,20 @@ from mountfs.catalog.tables import Run
 from mountfs.model import Digest
 from mountfs.query import And, Flag, HasTag, Moment, Number, Op, Or, Query, TagText, Text, conjuncts
 
-MOST: Final = 2000
-"""Artifacts, or jobs, that are looked at one by one."""
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How much is looked at before something cleverer is tried. Measured at a million artifacts of 6,000 jobs."""
+
+    few: int = 200  # artifacts, so few that nothing is faster than to look at each
+    few_jobs: int = 50
+    most: int = 2000  # artifacts, or jobs, that are looked at one by one
+    near: tuple[int, int] = (1000, 8000)  # the first in their order, before anything is counted; again where it pays
+    near_jobs: int = 1000  # the newest, or the next by name
+
+
+USUAL: Final = Reach()
+
 
 _INDEXED: Final = frozenset({"size", "created_ns", "published_ms", "expires_s"})
 _GLOB_SIGNS: Final = "*?["
@@ -29,21 +41,22 @@ class Driver:
 
 
 class Drivers:
-    """For one snapshot of the index."""
+    """For one snapshot of the index. They have up to `most` rows."""
 
-    def __init__(self, run: Run, compiler: Compiler) -> None:
+    def __init__(self, run: Run, compiler: Compiler, most: int) -> None:
         self._run = run
         self._compiler = compiler
+        self._most = most
 
     def artifacts(self, query: Query) -> Driver | None:
-        """SELECTs the inos of up to `MOST` artifacts, among them all that the query is about; None: they are more."""
+        """SELECTs the inos of artifacts, among them all that the query is about; None: they are more."""
         match query:
             case And(parts):
                 ranges = self._ranges(parts)
                 others = (self.artifacts(part) for part in parts if not isinstance(part, Number | Moment))
                 return _least([*ranges, *others])
             case Or(parts):
-                return _all_of([self.artifacts(part) for part in parts])
+                return _all_of([self.artifacts(part) for part in parts], self._most)
             case _:
                 found = self._of_artifacts(query)
                 return self._counted(found) if found else None
@@ -54,15 +67,15 @@ class Drivers:
             case And(parts):
                 return _least([self.jobs(part) for part in parts])
             case Or(parts):
-                return _all_of([self.jobs(part) for part in parts])
+                return _all_of([self.jobs(part) for part in parts], self._most)
             case _:
                 found = self._of_jobs(query)
                 return self._counted(found) if found else None
 
     def _counted(self, sql: Sql) -> Driver | None:
-        found = f"SELECT count(*) FROM (SELECT 1 FROM ({sql.text}) LIMIT {MOST + 1})"
+        found = f"SELECT count(*) FROM (SELECT 1 FROM ({sql.text}) LIMIT {self._most + 1})"
         count = int(self._run(found, sql.args).fetchone()[0])
-        return Driver(sql, count) if count <= MOST else None
+        return Driver(sql, count) if count <= self._most else None
 
     # -- artifacts ------------------------------------------------------------------------------------------
 
@@ -159,10 +172,10 @@ def _least(found: Iterable[Driver | None]) -> Driver | None:
     return min((driver for driver in found if driver is not None), key=lambda driver: driver.count, default=None)
 
 
-def _all_of(found: list[Driver | None]) -> Driver | None:
+def _all_of(found: list[Driver | None], most: int) -> Driver | None:
     known = [driver for driver in found if driver is not None]
     count = sum(driver.count for driver in known)
-    if len(known) < len(found) or count > MOST:
+    if len(known) < len(found) or count > most:
         return None
     if not known:
         return Driver(Sql("SELECT 0 WHERE 0"), 0)

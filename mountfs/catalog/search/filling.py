@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from mountfs.catalog.bulk import WIDTH
-from mountfs.catalog.tables import Row, Tables
+from mountfs.catalog.tables import Row, Tables, Value
 
 _MARKS: Final = ",".join("?" * WIDTH)
 _SEEN: Final = (
@@ -61,20 +61,19 @@ class FoundRow(NamedTuple):
     recovered: bool
     digest: bytes | None
 
-    def counted(self) -> "Counted":
-        return Counted(self.ino, self.job, self.type, self.size, self.stored, self.published_ms, self.created_ns)
+    @property
+    def indexed(self) -> tuple[Value, ...]:
+        """All of it but what no index is about, and no sum but that of stored bytes."""
+        return self._replace(mime=0, stored=0, modified_ns=0)
 
 
-class Counted(NamedTuple):
-    """What of a row the sums are made of."""
+class OwnTag(NamedTuple):
+    """A row of `own_tag`."""
 
     ino: int
+    key: str
+    value: bytes
     job: int
-    type: int
-    size: int
-    stored: int
-    published_ms: int
-    created_ns: int
 
 
 class IndexTables(Tables):
@@ -150,10 +149,10 @@ class IndexTables(Tables):
             found.setdefault(ino, {})[name] = value  # type: ignore[arg-type, index, assignment]
         return found
 
-    def _ask(self, sql: str, things: Sequence[int]) -> Iterator[Row]:
+    def _ask(self, sql: str, things: Sequence[int] | Sequence[bytes], *before: int) -> Iterator[Row]:
         for start in range(0, len(things), WIDTH):
             some = things[start : start + WIDTH]
-            yield from self._run(sql, (*some, *(None,) * (WIDTH - len(some))))
+            yield from self._run(sql, (*before, *some, *(None,) * (WIDTH - len(some))))
 
     # -- words --------------------------------------------------------------------------------------------
 
@@ -166,23 +165,39 @@ class IndexTables(Tables):
 
     # -- rows ---------------------------------------------------------------------------------------------
 
-    def counted(self, inos: Sequence[int]) -> dict[int, Counted]:
-        """What the sums hold of these by now."""
-        sql = f"SELECT ino, job, type, size, stored, published_ms, created_ns FROM found WHERE ino IN ({_MARKS})"
-        return {row[0]: Counted._make(row) for row in self._ask(sql, inos)}  # type: ignore[misc]
+    def rows(self, inos: Sequence[int]) -> dict[int, FoundRow]:
+        """What there is of these by now."""
+        sql = f"SELECT {', '.join(FoundRow._fields)} FROM found WHERE ino IN ({_MARKS})"
+        return {row[0]: FoundRow._make(row) for row in self._ask(sql, inos)}  # type: ignore[misc]
+
+    def at(self, job: int, paths: Sequence[bytes]) -> dict[int, FoundRow]:
+        """The rows at these paths of a job."""
+        columns = ", ".join(FoundRow._fields)
+        sql = f"SELECT {columns} FROM found INDEXED BY found_path WHERE job = ? AND path IN ({_MARKS})"
+        return {row[0]: FoundRow._make(row) for row in self._ask(sql, paths, job)}  # type: ignore[misc]
+
+    def own_tags(self, inos: Sequence[int]) -> set[OwnTag]:
+        sql = f"SELECT ino, key, value, job FROM own_tag WHERE ino IN ({_MARKS})"
+        return {OwnTag._make(row) for row in self._ask(sql, inos)}
 
     def put(self, rows: Sequence[FoundRow]) -> None:
         """Rows of entries that have none."""
         self._many("INSERT INTO found VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", rows)
 
-    def remove(self, inos: Iterable[int]) -> None:
-        rows = [(ino,) for ino in inos]
-        self._many("DELETE FROM found WHERE ino = ?", rows)
-        self._many("DELETE FROM own_tag WHERE ino = ?", rows)
+    def put_beside_indexes(self, rows: Sequence[FoundRow]) -> None:
+        """Rows of entries whose own are the same but for what `FoundRow.indexed` leaves out."""
+        sql = "UPDATE found SET mime = ?, stored = ?, modified_ns = ? WHERE ino = ?"
+        self._many(sql, ((row.mime, row.stored, row.modified_ns, row.ino) for row in rows))
 
-    def put_own_tags(self, rows: Iterable[tuple[int, str, bytes, int]]) -> None:
-        """(ino, key, value, job)."""
-        self._many("INSERT INTO own_tag VALUES (?,?,?,?)", rows)
+    def remove(self, inos: Iterable[int]) -> None:
+        self._many("DELETE FROM found WHERE ino = ?", ((ino,) for ino in inos))
+
+    def remove_own_tags(self, tags: Iterable[OwnTag]) -> None:
+        self._many("DELETE FROM own_tag WHERE ino = ? AND key = ?", ((tag.ino, tag.key) for tag in tags))
+
+    def put_own_tags(self, tags: Iterable[OwnTag]) -> None:
+        """Of keys that these entries do not have."""
+        self._many("INSERT INTO own_tag VALUES (?,?,?,?)", tags)
 
     def set_job_tags(self, job: int, tags: Iterable[tuple[str, bytes]]) -> None:
         """The tags of what is, or was, a job."""
@@ -203,12 +218,12 @@ class IndexTables(Tables):
             "UPDATE holding SET artifacts = artifacts + ?2, size = size + ?3, stored = stored + ?4 WHERE job = ?1",
             [row for row in rows if row[1] < 0],
         )
-        jobs = [row[:1] for row in rows]
-        self._many("DELETE FROM holding WHERE job = ? AND artifacts = 0", jobs)
+        fewer = [row[:1] for row in rows if row[1] < 0]
+        self._many("DELETE FROM holding WHERE job = ? AND artifacts = 0", fewer)
         self._many(
             "UPDATE holding SET newest_ms = (SELECT max(published_ms) FROM found WHERE job = ?1),"
             " oldest_ms = (SELECT min(published_ms) FROM found WHERE job = ?1) WHERE job = ?1",
-            jobs,
+            [row[:1] for row in rows],
         )
 
     def add_to_types(self, rows: Sequence[tuple[int, int, int, int, int]]) -> None:
@@ -224,12 +239,12 @@ class IndexTables(Tables):
             " WHERE type = ?1 AND job = ?2",
             [row for row in rows if row[2] < 0],
         )
-        keys = [row[:2] for row in rows]
-        self._many("DELETE FROM tally WHERE type = ? AND job = ? AND artifacts = 0", keys)
+        fewer = [row[:2] for row in rows if row[2] < 0]
+        self._many("DELETE FROM tally WHERE type = ? AND job = ? AND artifacts = 0", fewer)
         self._many(  # from the newest on: the first of the type is near
             "UPDATE tally SET newest_ms = (SELECT published_ms FROM found INDEXED BY found_job"
             " WHERE job = ?2 AND type = ?1 ORDER BY published_ms DESC LIMIT 1) WHERE type = ?1 AND job = ?2",
-            keys,
+            [row[:2] for row in rows],
         )
 
     def add_to_days(self, rows: Sequence[tuple[int, int, int]]) -> None:
@@ -243,4 +258,10 @@ class IndexTables(Tables):
             "UPDATE daily SET artifacts = artifacts + ?3 WHERE day = ?1 AND job = ?2",
             [row for row in rows if row[2] < 0],
         )
-        self._many("DELETE FROM daily WHERE day = ? AND job = ? AND artifacts = 0", [row[:2] for row in rows])
+        fewer = [row[:2] for row in rows if row[2] < 0]
+        self._many("DELETE FROM daily WHERE day = ? AND job = ? AND artifacts = 0", fewer)
+
+    def add_stored(self, jobs: Iterable[tuple[int, int]], types: Iterable[tuple[int, int, int]]) -> None:
+        """(job, stored) and (type, job, stored) more, or fewer."""
+        self._many("UPDATE holding SET stored = stored + ?2 WHERE job = ?1", jobs)
+        self._many("UPDATE tally SET stored = stored + ?3 WHERE type = ?1 AND job = ?2", types)

@@ -5,7 +5,7 @@ Nothing is shared with the writer, so that a worker thread or another process ca
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from mountfs.catalog.connection import open_connection, translated
 from mountfs.catalog.reports import ReportTables
 from mountfs.catalog.search.answers import NEWEST, Below, Cursor, Found, JobFound, Order, Page, Sum
 from mountfs.catalog.search.compiling import Compiler, Sql, both, fits_raw
-from mountfs.catalog.search.drivers import Drivers
+from mountfs.catalog.search.drivers import USUAL, Drivers, Reach
 from mountfs.catalog.search.jobs import Jobs
 from mountfs.catalog.search.paging import ORDERS, WIDTH, Paging
 from mountfs.catalog.search.sizes import Sizes
@@ -25,13 +25,14 @@ from mountfs.query import Query
 
 
 class Search:
-    """Opened beside whoever writes; `close` it. Its answers are as good as the index: see `Indexer`.
+    """Opened beside a catalog that is open; `close` it. Its answers are as good as the index: see `Indexer`.
 
     All methods raise CatalogError, also when `interrupt` was called meanwhile.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, reach: Reach) -> None:
         self._db = connection
+        self._reach = reach
         self._path = path
         self._words: dict[int, str] = {}
         self.values = Values(self._run, self._snapshot)
@@ -41,8 +42,8 @@ class Search:
         connection.create_function("fits", 2, fits_raw, deterministic=True)
 
     @classmethod
-    def open(cls, path: Path) -> "Search":
-        return cls(open_connection(path, read_only=True), path)
+    def open(cls, path: Path, *, reach: Reach = USUAL) -> "Search":
+        return cls(open_connection(path, read_only=True, was_checked=True), path, reach)
 
     def close(self) -> None:
         self._db.close()
@@ -51,6 +52,10 @@ class Search:
         """Let the answer under way fail. From any thread."""
         self._db.interrupt()
 
+    def watch(self, count: Callable[[], int] | None, *, every: int) -> None:
+        """Have this called each time so many steps of SQLite's machine were made: work that no busy machine blurs."""
+        self._db.set_progress_handler(count, every)
+
     # -- artifacts ----------------------------------------------------------------------------------------
 
     def page(self, query: Query, *, order: Order = NEWEST, after: Cursor | None = None, limit: int = 100) -> Page:
@@ -58,7 +63,7 @@ class Search:
         if order.field not in ORDERS:
             raise InvalidArgument(f"{order.field} is no order; allowed: {', '.join(sorted(ORDERS))}")
         with self._snapshot():
-            rows = Paging(self._run, query, order, after, limit).rows()
+            rows = Paging(self._run, query, order, after, limit, self._reach).rows()
             cursor = (rows[-1][-2], rows[-1][-1]) if rows and len(rows) == limit else None
             return Page([self._found(row) for row in rows if row[1] is not None], cursor)
 
@@ -75,7 +80,7 @@ class Search:
         if of_jobs is not None:
             return Sql(f"coalesce(sum(artifacts), 0) FROM holding h WHERE {of_jobs.text}", of_jobs.args)
         where = compiler.where(query)
-        driver = Drivers(self._run, compiler).artifacts(query)
+        driver = Drivers(self._run, compiler, self._reach.most).artifacts(query)
         if driver is not None:
             where = both([Sql(f"f.ino IN ({driver.sql.text})", driver.sql.args), where])
         return Sql(f"count(*) FROM (SELECT 1 FROM found f WHERE {where.text} LIMIT ?)", (*where.args, most))
@@ -100,12 +105,12 @@ class Search:
     def jobs(self, query: Query, *, after: bytes = b"", limit: int = 100) -> list[JobFound]:
         """The next jobs with artifacts that the query is about, in byte order of their names."""
         with self._snapshot():
-            return list(islice((job for job in Jobs(self._run, query).matching(after) if job.matching), limit))
+            return list(islice(Jobs(self._run, query, self._reach).matching(after), limit))
 
     def job(self, query: Query, name: bytes) -> JobFound | None:
         """The job of that name, where it has artifacts that the query is about."""
         with self._snapshot():
-            return Jobs(self._run, query).one(name)
+            return Jobs(self._run, query, self._reach).one(name)
 
     def job_ino(self, name: bytes) -> int | None:
         row = self._run("SELECT ino FROM entry WHERE parent = 1 AND name = ? AND kind = 2", (name,)).fetchone()
@@ -114,7 +119,7 @@ class Search:
     def at(self, query: Query, *, job: int, path: bytes) -> Below | None:
         """The artifact at a path in a job, or a directory with some below it, where the query is about them."""
         with self._snapshot():
-            return Jobs(self._run, query).at(job, path)
+            return Jobs(self._run, query, self._reach).at(job, path)
 
     def child_ino(self, directory: int, name: bytes) -> int | None:
         row = self._run("SELECT ino FROM entry WHERE parent = ? AND name = ?", (directory, name)).fetchone()
@@ -150,7 +155,7 @@ class Search:
         In the order of `Below.after`; `after` is that of the last one that is known.
         """
         with self._snapshot():
-            return Jobs(self._run, query).below(job, path, after, limit)
+            return Jobs(self._run, query, self._reach).below(job, path, after, limit)
 
     # -- sums ---------------------------------------------------------------------------------------------
 

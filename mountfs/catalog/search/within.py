@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from mountfs.catalog.tables import Run
 from mountfs.query import (
     EVERYTHING,
     NOTHING,
@@ -30,6 +31,13 @@ class JobFacts:
     own: Collection[str]
 
 
+def facts_of(run: Run, job: int) -> JobFacts:
+    name = run("SELECT coalesce(max(name), x'') FROM entry WHERE ino = ?", (job,)).fetchone()
+    tags = run("SELECT key, value FROM job_tag WHERE job = ?", (job,))
+    own = run("SELECT DISTINCT key FROM own_tag WHERE job = ?", (job,))
+    return JobFacts(_text(name[0]), {key: _text(value) for key, value in tags}, {key for (key,) in own})
+
+
 def within(query: Query, job: JobFacts) -> Query:
     """A query that holds for the same artifacts of this job."""
     match query:
@@ -48,6 +56,10 @@ def within(query: Query, job: JobFacts) -> Query:
             return _truth(tag is not None and (tag == value if op is Op.EQ else fits(value, tag)))
         case _:
             return query
+
+
+def _text(raw: bytes) -> str:
+    return bytes(raw).decode("utf-8", "surrogateescape")
 
 
 def _truth(holds: bool) -> Query:
