@@ -127,7 +127,7 @@ def test_maintenance_keeps_the_newest_head_of_a_job(machine: Machine, bucket: Si
     bucket.now_ms += 2 * 3_600_000
     assert drive(drop_old_heads(machine.ground), bucket) == 3
     assert [(head.job, head.status) for head in found(bucket, "branch", b"main")] == [
-        (b"build-0", b"success"), (b"build-1", None)
+        (b"build-1", None), (b"build-0", b"success")
     ]  # fmt: skip
 
 
