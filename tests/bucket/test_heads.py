@@ -106,6 +106,24 @@ def test_a_job_began_when_the_first_of_all_in_it_was_made_whoever_made_its_direc
         assert one.store.catalog._run("SELECT began_ns FROM holding").fetchall() == [(first_ns,)]
 
 
+def test_a_directory_alone_that_another_machine_makes_again_is_heard_of_by_the_index(
+    machine: Machine, b: Machine, bucket: SimulatedBucket
+) -> None:
+    machine.mkdir("job")
+    bucket.now_ms += 1000
+    machine.write("job/first", b"1")
+    machine.publish("job")
+    machine.store.indexer.catch_up()
+    bucket.now_ms += 60_000
+    b.mkdir("job")
+    b.publish("job")
+    for one in (machine, b):
+        one.refresh("job")
+        one.store.indexer.catch_up()
+        began = one.store.catalog._run("SELECT began_ns FROM holding").fetchall()
+        assert began == [(machine.entry("job/first").birth_ns,)]
+
+
 def test_a_short_sha_finds_its_commits(machine: Machine, bucket: SimulatedBucket) -> None:
     for number, sha in enumerate(("abc123ff", "abc123ee", "abd00000")):
         machine.write(f"build-{number}/log", b"line\n")
