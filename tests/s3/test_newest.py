@@ -60,10 +60,9 @@ def test_nor_for_a_runner_that_asks_for_the_newest_alone(writer: Machine, beside
     assert [row["job"] for row in said["rows"]] == ["build-3"]
 
 
-def test_nor_when_the_late_file_comes_from_a_runner_that_knows_nothing_of_the_job(
+def test_nor_when_the_late_file_comes_from_a_fresh_runner_that_says_the_branch_once_more(
     writer: Machine, shared_machines: Machines, beside: Machines, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """It makes the job once more, as far as it knows, and its head says that the job began now."""
     runner = Program(tmp_path_factory.mktemp("late"), storage_of(shared_machines.bucket), sync={"mode": "lazy"})
     (runner.directory / "late.log").write_text("late\n")
     runner("put", "build-2/late.log", "late.log")
