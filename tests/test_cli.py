@@ -400,10 +400,18 @@ def test_ctrl_c_ends_with_130(program: Program) -> None:
         assert waiting.stderr is not None
         waiting.stdin.write(bytes(PIPE_BYTES + 1))
         waiting.stdin.flush()  # more than the pipe holds has gone in: it is being stored
-        waiting.send_signal(signal.SIGINT)
-        assert waiting.wait(SECONDS) == 130
+        assert _interrupted(waiting) == 130
         assert waiting.stderr.read().strip() == b""
     assert program("list", "--limit", "0") == ""
+
+
+def _interrupted(waiting: "subprocess.Popen[bytes]") -> int:
+    """Its exit code after Ctrl-C, pressed again where it came right before a read: Python does not notice that one."""
+    for _ in range(3):
+        waiting.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return waiting.wait(SECONDS / 4)
+    return waiting.wait(SECONDS / 4)
 
 
 def _holder_of(state: Path) -> int | None:

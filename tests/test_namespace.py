@@ -222,29 +222,6 @@ def test_every_path_has_a_type(path: tuple[bytes, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "head", "mime"),
-    [
-        (b"a.json", b"", "application/json"),
-        (b"a.SARIF", b"", "application/sarif+json"),
-        (b"a.xml", b"\x89PNG\r\n\x1a\n", "application/xml"),
-        (b"a.docx", b"", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
-        (b"shot", b"\x89PNG\r\n\x1a\n....", "image/png"),
-        (b"x", b"%PDF-1.7", "application/pdf"),
-        (b"x", b"\x28\xb5\x2f\xfd....", "application/zstd"),
-        (b"x", b"\0\0\0\x18ftypmp42", "video/mp4"),
-        (b"log", b"\x1b[31mred\x1b[0m\n", "text/plain"),
-        (b"log", "é".encode() * 3 + b"\xc3", "text/plain"),
-        (b"empty", b"", "text/plain"),
-        (b"x.unknown-suffix", b"\0\x01", "application/octet-stream"),
-        (b"x", b"caf\xe9 au lait", "application/octet-stream"),
-        (b"\xff.\xff", b"text", "text/plain"),
-    ],
-)
-def test_mime_follows_name_then_content(name: bytes, head: bytes, mime: str) -> None:
-    assert ns.guess_mime(name, head) == mime
-
-
-@pytest.mark.parametrize(
     ("name", "meaning"),
     [
         (b"user.branch", ns.Tag("branch")),

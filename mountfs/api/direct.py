@@ -229,7 +229,8 @@ class DirectStore(ArtifactStore):
             return None
         with self._lock:
             entry = self._store.tree.walk(names)
-            mime = self._facts.mime_of(names, self._catalog.register(entry.ino, "mime_type"))
+            content = self._catalog.content(entry.content) if entry.content is not None else None
+            mime = self._facts.mime_of(names, self._catalog.register(entry.ino, "mime_type"), content)
             return self._bucket.url(entry, seconds=seconds, plain=plain, content_type=mime)
 
     def close(self) -> None:

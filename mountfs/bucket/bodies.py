@@ -13,6 +13,7 @@ from mountfs.bundle import Member
 from mountfs.contents import ContentFiles
 from mountfs.errors import ContentLost, CorruptContent
 from mountfs.model import Codec, Content, Digest, Place
+from mountfs.namespace import mime_by_content
 
 PIECE_BYTES = 1 << 20
 
@@ -42,7 +43,7 @@ def fetched_body(digest: Digest, kind: Codec, size: int, sums: bytes, stored: by
         plain = codec.decode(stored, codec=kind, plain_bytes=size, sums=sums)
         if Digest.of(plain) != digest:
             raise CorruptContent(f"integrity check: the bucket has other bytes than those of {digest.hex()}")
-        return Member(digest, kind, size, stored, sums=sums)
+        return Member(digest, kind, size, stored, sums=sums, mime=mime_by_content(plain))
 
     return body
 

@@ -207,6 +207,7 @@ def _bring(ground: Ground, member: Member) -> list[int]:
         return []
     length, data = len(member.data), member.data if len(member.data) <= INLINE_BYTES else None
     now_s = ground.ledger.now_s()
+    ground.catalog.mimes.put(member.digest, member.mime)
     return ground.catalog.bring(known, member.codec, member.sums, member.size, length, data, now_s=now_s)
 
 

@@ -23,6 +23,7 @@ from mountfs.catalog.bucket import Placed
 from mountfs.contents import framed, full_disk, pwrite_all
 from mountfs.errors import CorruptContent, MountfsError, ObjectMissing
 from mountfs.model import Content, Digest
+from mountfs.namespace import HEAD_BYTES, mime_by_content
 from mountfs.remote.protocol import Fetched, Remote
 
 log = logging.getLogger(__name__)
@@ -111,9 +112,10 @@ def _keep_file(ground: Ground, content: Content, place: Placed, scratch: _Scratc
     try:
         with ground.catalog.transaction():
             ground.catalog.doom(names)
-        yield from ask(Work(lambda: _check(content, place, scratch)))
+        mime = yield from ask(Work(lambda: _checked(content, place, scratch)))
         ground.contents.adopt_quickly(scratch.path, digest, place.codec)
         with ground.ledger.transaction():
+            ground.catalog.mimes.put(digest, mime)
             resized = ground.catalog.bring(
                 content.id, place.codec, place.sums, place.size, place.stored, None, now_s=ground.ledger.now_s()
             )
@@ -123,15 +125,21 @@ def _keep_file(ground: Ground, content: Content, place: Placed, scratch: _Scratc
         ground.contents.came(names)
 
 
-def _check(content: Content, place: Placed, scratch: _Scratch) -> None:
-    """Every frame by its checksum, the whole by its SHA-256. Raises CorruptContent."""
+def _checked(content: Content, place: Placed, scratch: _Scratch) -> str:
+    """What its first bytes tell, after every frame was checked by its checksum, the whole by its SHA-256.
+
+    Raises CorruptContent.
+    """
     stored = replace(content, codec=place.codec, size=place.size, stored=place.stored, sums=place.sums)
     reader = framed(stored, fetch=scratch.read, stored_bytes=place.stored)
-    total = hashlib.sha256()
+    total, head = hashlib.sha256(), b""
     for index in range(len(reader.table)):
-        total.update(reader.decoded(index))
+        plain = reader.decoded(index)
+        head = head or plain[:HEAD_BYTES]
+        total.update(plain)
     if total.digest() != place.digest:
         raise CorruptContent(f"integrity check: the bucket has other bytes than those of {place.digest.hex()}")
+    return mime_by_content(head)
 
 
 @dataclass(frozen=True, slots=True)

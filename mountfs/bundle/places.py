@@ -10,6 +10,7 @@ from mountfs.bundle.archive import MOST_MEMBERS, MOST_OBJECT_BYTES, header_bytes
 from mountfs.codec import FRAME_BYTES
 from mountfs.errors import CorruptContent
 from mountfs.model import Codec, Digest
+from mountfs.namespace import PLAIN_TEXT
 from mountfs.objects import LargeName, parse_object
 from mountfs.records import (
     Fields,
@@ -55,6 +56,7 @@ class Member:
     """A content on its way into a bundle, `data` as it is stored.
 
     `line` is what its old bundle said of it, when it comes from one: what we do not know in there goes along.
+    `mime` is what its first bytes tell, where it came to stay here.
     """
 
     digest: Digest
@@ -65,6 +67,7 @@ class Member:
     sums: bytes = b""
     dead_since_ms: int | None = None
     line: bytes = b""
+    mime: str = PLAIN_TEXT
 
     @classmethod
     def carried(cls, place: Place, data: bytes, *, dead_since_ms: int | None) -> "Member":

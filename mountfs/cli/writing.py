@@ -31,7 +31,7 @@ SAMPLE_BYTES = 4 << 20
 @click.option("--type", "kind", shell_complete=types, help="Its type, where the name does not say it.")
 @click.option("--tag", "tags", shell_complete=tags, multiple=True, metavar="KEY=VALUE", help="A tag; may be repeated.")
 @click.option("--metadata", metavar="JSON", help="An object; what may be a tag becomes one, all of it is kept.")
-@click.option("--mime-type", help="Its MIME type, where the name does not say it.")
+@click.option("--mime-type", help="Its MIME type, where neither its name nor its first bytes say it.")
 @click.option("--expires", metavar="WHEN", help="A date, a time, or +30d.")
 @click.option("--dry-run", is_flag=True, help="Store nothing; say what it would cost.")
 @json_option

@@ -47,15 +47,17 @@ from mountfs.namespace.kinds import (
     type_word,
 )
 from mountfs.namespace.layouts import Layouts
-from mountfs.namespace.mime import guess_mime
+from mountfs.namespace.mime import HEAD_BYTES, PLAIN_TEXT, guess_mime, mime_by_content, mime_by_name
 from mountfs.namespace.rules import TypeRules
 
 __all__ = [
     "BUILTIN_TYPES",
     "FACTS",
+    "HEAD_BYTES",
     "JOB_METADATA_NAME",
     "MAX_TAGS",
     "NAME_MAX",
+    "PLAIN_TEXT",
     "REQUEST_FACTS",
     "TAG_KEY",
     "TAG_KEY_MAX",
@@ -85,6 +87,8 @@ __all__ = [
     "is_reserved_root_name",
     "is_successful",
     "join_key",
+    "mime_by_content",
+    "mime_by_name",
     "normalize_key",
     "parse_expiry",
     "parse_tag",

@@ -16,6 +16,7 @@ from mountfs.contents import INLINE_BYTES, FramedReader, full_disk, pwrite_all
 from mountfs.drafts import DraftFile
 from mountfs.errors import MountfsError
 from mountfs.model import Codec, Digest
+from mountfs.namespace import HEAD_BYTES, mime_by_content
 from mountfs.settling.settled import Abandoned, Settled
 from mountfs.settling.snapshot import Snapshot
 
@@ -61,6 +62,7 @@ class Behind:
 
     def _restart_hash(self) -> None:
         self._hash = hashlib.sha256()
+        self._head = b""  # of what is hashed
         self._hashed = 0
         self._hashed_versions: list[int] = []
         self._hashing = False
@@ -162,6 +164,8 @@ class Behind:
             self._hashing = False
 
     def _take_into_hash(self, plain: bytes, version: int) -> None:
+        if not self._hashed:
+            self._head = plain[:HEAD_BYTES]
         self._hash.update(plain)
         self._hashed += 1
         self._hashed_versions.append(version)
@@ -281,7 +285,7 @@ class Behind:
 
     def _snapshot(self, ino: int, content_id: int, state: Snapshot, incoming: Path) -> Settled:
         whole = state.size // FRAME_BYTES
-        total = hashlib.sha256()
+        total, head = hashlib.sha256(), b""
         sizes: list[tuple[int, int, int]] = []
         target = incoming / str(content_id)
         fd = os.open(target, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
@@ -290,6 +294,7 @@ class Behind:
             for chunk in range(-(-state.size // FRAME_BYTES)):
                 plain = state.tail if chunk == whole else self.draft.read_chunk(chunk, FRAME_BYTES)
                 total.update(plain)
+                head = head or plain[:HEAD_BYTES]
                 stored = self._stored_frame(chunk, state.versions.get(chunk, 0), len(plain))
                 if stored is None:
                     stored = codec.compress_frame(plain, level=self.level)
@@ -312,7 +317,8 @@ class Behind:
             os.close(fd)
         stored_bytes = position + codec.seek_table_bytes(len(sizes))
         return Settled(
-            content_id, ino, Digest(total.digest()), Codec.ZSTD, state.size, stored_bytes, b"", None, target
+            content_id, ino, Digest(total.digest()), Codec.ZSTD, state.size, stored_bytes, b"", None, target,
+            mime_by_content(head),
         )  # fmt: skip
 
     def _stored_frame(self, chunk: int, version: int, plain_bytes: int) -> bytes | None:
@@ -348,6 +354,7 @@ class Behind:
             sums,
             data,
             None if data is not None else path,
+            mime_by_content(self._head),
             epoch,
         )
 

@@ -6,11 +6,15 @@ from pathlib import Path
 from mountfs import codec
 from mountfs.contents import INLINE_BYTES, write_durably
 from mountfs.model import Content, Digest, Place
+from mountfs.namespace import mime_by_content
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A content in its final form: `data` when it goes into the catalog, else `path` of a complete, synced file."""
+    """A content in its final form: `data` when it goes into the catalog, else `path` of a complete, synced file.
+
+    `mime` is what its first bytes tell.
+    """
 
     content_id: int
     ino: int
@@ -21,6 +25,7 @@ class Settled:
     sums: bytes
     data: bytes | None
     path: Path | None
+    mime: str
     epoch: int = 0
 
     def as_content(self) -> Content:
@@ -59,5 +64,5 @@ def _settle_one(content: Small, done: codec.Encoded, incoming: Path) -> Settled:
         write_durably(path, [data])
     return Settled(
         content.content_id, content.ino, content.digest, done.codec, len(content.plain), len(data), done.sums,
-        None if path else data, path,
+        None if path else data, path, mime_by_content(content.plain),
     )  # fmt: skip

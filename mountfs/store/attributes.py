@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable
 
 from mountfs import namespace
-from mountfs.catalog.reports import Told
 from mountfs.errors import (
     InvalidArgument,
     NotFound,
@@ -16,7 +15,7 @@ from mountfs.errors import (
     TagTooLarge,
     UnsupportedAttribute,
 )
-from mountfs.model import ROOT_INO, Entry, Kind, Standing, State
+from mountfs.model import ROOT_INO, Content, Entry, Kind, Standing, State
 from mountfs.namespace import Fact, Foreign, Plain, Tag
 from mountfs.records import RecordRefused, check_register, xattr_name, xattr_register
 from mountfs.store.facts import Facts, digest_of, format_of, iso, summary_of
@@ -27,6 +26,8 @@ from mountfs.store.owing import Owing
 from mountfs.store.tree import Tree
 from mountfs.store.versions import number_of
 
+_MIME = b"user.mountfs.mime_type"
+_OF_SETTLED = frozenset({b"user.mountfs.sha256", b"user.mountfs.stored_size", b"user.mountfs.codec", _MIME})
 PLAIN_MAX = 256  # other xattrs on one entry
 CODEC = "@codec"  # what was asked for on this machine, before the first write: no other needs to know
 
@@ -89,7 +90,7 @@ class Attributes:
 
     def needs_settling(self, ino: int, name: bytes) -> bool:
         """Whether the answer waits for a hash or a compression that is still running."""
-        if name not in (b"user.mountfs.sha256", b"user.mountfs.stored_size", b"user.mountfs.codec"):
+        if name not in _OF_SETTLED or (name == _MIME and self._is_mime_known(ino)):
             return False
         live = self._files.live.get(ino)
         if live is not None and live.dirty:
@@ -99,6 +100,15 @@ class Attributes:
             return False
         content = self._ledger.content(entry.content)
         return content is not None and content.digest is None
+
+    def _is_mime_known(self, ino: int) -> bool:
+        """Whether it is said, or the name says it, so that nobody asks the content."""
+        names = self._ledger.path(ino)
+        return (
+            not names
+            or namespace.mime_by_name(names[-1]) is not None
+            or self._catalog.register(ino, "mime_type") is not None
+        )
 
     def fact(self, ino: int, field: str) -> str:
         """One fact as text. Raises TagNotFound where there is none."""
@@ -148,9 +158,9 @@ class Attributes:
             case "type":
                 if directory or not names:
                     return None if said is None else said.decode("utf-8", "surrogateescape")
-                return self._facts.type_of(names, said, self._told(entry))
+                return self._facts.type_of(names, said, self._facts.told(self._published(entry)))
             case "mime_type":
-                return None if directory or not names else self._facts.mime_of(names, said)
+                return None if directory or not names else self._facts.mime_of(names, said, self._published(entry))
             case "pinned":
                 return "1" if said == b"1" else "0"
             case "created_at":
@@ -162,11 +172,11 @@ class Attributes:
             case _:
                 return said.decode() if said is not None else None
 
-    def _told(self, entry: Entry) -> Told | None:
+    def _published(self, entry: Entry) -> Content | None:
+        """The content that others see."""
         live = self._files.live.get(entry.ino)
         published = live.acknowledged if live is not None else entry
-        content = self._ledger.content(published.content) if published.content is not None else None
-        return self._facts.told(content)
+        return self._ledger.content(published.content) if published.content is not None else None
 
     # -- writing ------------------------------------------------------------------------------------------
 

@@ -42,7 +42,7 @@ class Facts:
             path=_text(b"/".join(names[1:])),
             kind=Kind(entry.kind).name.lower(),
             type=self.type_of(names, registers.get("type"), told),
-            mime_type=self.mime_of(names, registers.get("mime_type")),
+            mime_type=self.mime_of(names, registers.get("mime_type"), content),
             size=entry.size,
             stored_size=content.stored if content else 0,
             sha256=digest.hex() if digest else None,
@@ -82,8 +82,16 @@ class Facts:
             return None
         return self._catalog.reports.of_digest(content.digest)
 
-    def mime_of(self, names: tuple[bytes, ...], explicit: bytes | None) -> str:
-        return _text(explicit) if explicit is not None else namespace.guess_mime(names[-1])
+    def mime_of(self, names: tuple[bytes, ...], explicit: bytes | None, content: Content | None) -> str:
+        """What is said, by the name, or what the first bytes of its content tell."""
+        if explicit is not None:
+            return _text(explicit)
+        return namespace.mime_by_name(names[-1]) or self._mime_of_content(content)
+
+    def _mime_of_content(self, content: Content | None) -> str:
+        if content is None or content.digest is None:
+            return namespace.PLAIN_TEXT
+        return self._catalog.mimes.of_digest(content.digest)
 
     def uri(self, names: tuple[bytes, ...]) -> str:
         """`file://` and the path inside the mount; without a mount the path the key would have below `/`."""

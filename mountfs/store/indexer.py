@@ -19,7 +19,7 @@ from mountfs.catalog.reports import READER
 from mountfs.catalog.search.filling import Counted, FoundRow, Seen
 from mountfs.clock import milliseconds_of
 from mountfs.model import ROOT_INO, Digest, Kind, Place, Standing
-from mountfs.namespace import TypeRules
+from mountfs.namespace import PLAIN_TEXT, TypeRules
 from mountfs.reports.candidates import MOST_BYTES, is_typed, may_be_report
 
 PIECE = 100  # entries: a piece takes up to 5 ms
@@ -182,7 +182,7 @@ class Indexer:
         path = (*folder.path, seen.name)
         link = seen.kind == Kind.SYMLINK
         form = None if seen.format in (None, "", "unknown") else seen.format.encode()
-        mime = registers.get("mime_type") or namespace.guess_mime(seen.name).encode()
+        mime = registers.get("mime_type") or namespace.guess_mime(seen.name, seen.mime or PLAIN_TEXT).encode()
         return FoundRow(
             seen.ino, folder.job, b"/".join(path), seen.name, link, slug,
             self._word(mime), None if form is None else self._word(form), seen.size, seen.stored, seen.created_ns,

@@ -320,6 +320,7 @@ class Ledger:
                 self.bring_back(same, done)
                 continue
             ids[key] = entry.content
+            self.catalog.mimes.put(done.digest, done.mime)
             rows.append(done.as_content())
             if done.data is not None:
                 data.append((entry.content, done.data))
@@ -331,6 +332,7 @@ class Ledger:
 
         The bucket has it for another job perhaps, and there not for as long as this one needs it.
         """
+        self.catalog.mimes.put(done.digest, done.mime)
         self.catalog.bring(content_id, done.codec, done.sums, done.size, done.stored, done.data, now_s=self.now_s())
 
     def now_s(self) -> int:

@@ -268,6 +268,7 @@ class Settler:
             self._ledger.replaced(result.ino, content.id, same.id)
             self._ledger.bring_back(same.id, result)
         else:
+            self._catalog.mimes.put(result.digest, result.mime)
             self._catalog.settle_content(result.as_content(), result.data, now_s=self._ledger.now_s())
         if content.place == Place.DRAFT:
             self._catalog.delete_draft(content.id)

@@ -112,6 +112,7 @@ class Snapshots:
         with self._ledger.transaction():
             known = catalog.content_by_any(settled.digest, settled.codec)
             if known is None:
+                catalog.mimes.put(settled.digest, settled.mime)
                 catalog.insert_contents(
                     [settled.as_content()], [(settled.content_id, settled.data)] if settled.data is not None else []
                 )

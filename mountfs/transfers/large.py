@@ -28,6 +28,7 @@ from mountfs.bucket.requests import Range, Request
 from mountfs.contents import FramedReader, framed
 from mountfs.errors import CacheFull, CorruptContent, MountfsError, ObjectMissing
 from mountfs.model import Codec, Content, Digest
+from mountfs.namespace import HEAD_BYTES, mime_by_content
 from mountfs.remote.protocol import Fetched
 from mountfs.store.paths import Changes
 from mountfs.transfers.carrier import Carrier
@@ -402,8 +403,9 @@ class Large:
 
     async def _keep(self) -> None:
         digest = Digest(self._content.digest or b"")
-        ground, reader, scratch = self._ground, self.reader, self._scratch
+        ground, reader, scratch, check = self._ground, self.reader, self._scratch, self._check
         assert reader is not None
+        assert check is not None
         assert scratch is not None
         name = ground.contents.doom_name(digest, self._codec)
         ground.contents.expect([name])
@@ -412,6 +414,7 @@ class Large:
                 ground.catalog.doom([name])
             await trio.to_thread.run_sync(lambda: ground.contents.adopt_quickly(scratch.path, digest, self._codec))
             with ground.ledger.transaction():
+                ground.catalog.mimes.put(digest, mime_by_content(check.head))
                 resized = ground.catalog.bring(
                     self._content.id, self._codec, self._sums, self._size, self._stored, None,
                     now_s=ground.ledger.now_s(),
@@ -442,6 +445,7 @@ class _Check:
     def __init__(self, reader: FramedReader) -> None:
         self.reader = reader
         self.total = hashlib.sha256()
+        self.head = b""  # its first bytes, which tell what it is
         self.next = 0  # the first frame that is not in it
 
     @property
@@ -451,5 +455,7 @@ class _Check:
     def advance(self, until: int) -> None:
         """Take in the frames before `until`. Raises CorruptContent for the one that is `next` then."""
         while self.next < min(until, len(self.reader.table)):
-            self.total.update(self.reader.decoded(self.next))
+            plain = self.reader.decoded(self.next)
+            self.head = self.head or plain[:HEAD_BYTES]
+            self.total.update(plain)
             self.next += 1

@@ -65,7 +65,8 @@ class Links:
             return local_link(self._store, ino)
         entry = await self._published(ino)
         alone = await self._alone(entry, plain=plain)
-        mime = self._store.facts.mime_of(names, self._store.catalog.register(ino, "mime_type"))
+        content = self._store.ledger.content(entry.content) if entry.content is not None else None
+        mime = self._store.facts.mime_of(names, self._store.catalog.register(ino, "mime_type"), content)
         encoding = encoding_of(alone)
         name = namespace.join_key(names[-1:])
 

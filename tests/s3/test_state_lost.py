@@ -78,6 +78,29 @@ def test_after_the_state_directory_is_gone_everything_comes_back_from_the_bucket
     assert os.getxattr(machine.path / "build-7/junit.xml", "user.mountfs.type") == facts
 
 
+def test_what_came_back_from_the_bucket_is_known_by_its_first_bytes_once_it_was_read(machine: Machine) -> None:
+    """A record says names and digests: what a content is, and no name says, is seen when it comes."""
+    heads = {"picture": b"\x89PNG\r\n\x1a\n", "page": b"<!doctype html>", "large": b"%PDF-1.7\n", "notes": b"so it is"}
+    noise_bytes = {"page": 40_000, "large": 5 * MIB}
+    for name, head in heads.items():
+        write(machine.path / "job" / name, head + b" " * 600 + os.urandom(noise_bytes.get(name, 0)))
+    os.setxattr(machine.path / "job/notes", "user.mountfs.mime_type", b"text/x-notes")
+    machine.flush()
+
+    def mimes() -> dict[str, bytes]:
+        return {name: os.getxattr(machine.path / "job" / name, "user.mountfs.mime_type") for name in heads}
+
+    before = mimes()
+    assert sorted(before.values()) == [b"application/pdf", b"image/png", b"text/html", b"text/x-notes"]
+    machine.stop()
+    shutil.rmtree(machine.state)
+    machine.start()
+    assert mimes() == {**dict.fromkeys(heads, b"text/plain"), "notes": b"text/x-notes"}
+    assert all((machine.path / "job" / name).read_bytes().startswith(head) for name, head in heads.items())
+    eventually(mimes, before)
+    assert "job/picture" in machine.mountfs("find", "job=job and mime=image/png").stdout
+
+
 def test_who_deletes_the_prefix_of_a_job_has_deleted_the_job(make_machine: Machines) -> None:
     knows, fresh = make_machine(), make_machine(start=False)
     for job in ("kept", "deleted"):

@@ -78,6 +78,13 @@ def test_raw_content_has_no_encoding(two: Two, job: str) -> None:
     assert headers["content-type"] == "image/png"
 
 
+def test_a_picture_without_a_suffix_is_served_as_one(two: Two, job: str) -> None:
+    here, _ = two
+    (here.path / job).mkdir()
+    (here.path / job / "picture").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(400))
+    assert headers_of(url_of(here, f"{job}/picture")["url"])["content-type"] == "image/png"
+
+
 def test_a_large_content_needs_no_second_upload(two: Two, job: str) -> None:
     here, _ = two
     noise = os.urandom(5 << 20)

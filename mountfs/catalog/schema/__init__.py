@@ -15,6 +15,7 @@ from mountfs.catalog.schema.beginnings import BEGINNINGS
 from mountfs.catalog.schema.bucket import BUCKET
 from mountfs.catalog.schema.first import FIRST
 from mountfs.catalog.schema.index import INDEX
+from mountfs.catalog.schema.mimes import MIMES
 from mountfs.catalog.schema.reports import REPORTS
 from mountfs.catalog.schema.versions import VERSIONS
 
@@ -22,7 +23,7 @@ APPLICATION_ID = 0x6D746673  # "mtfs"
 
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("first", FIRST), ("bucket", BUCKET), ("index", INDEX), ("reports", REPORTS), ("versions", VERSIONS),
-    ("beginnings", BEGINNINGS),
+    ("mimes", MIMES), ("beginnings", BEGINNINGS),
 )  # fmt: skip
 VERSION = len(MIGRATIONS)
 

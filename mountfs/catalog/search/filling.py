@@ -10,9 +10,12 @@ from mountfs.catalog.tables import Row, Tables
 _MARKS: Final = ",".join("?" * WIDTH)
 _SEEN: Final = (
     "e.ino, e.parent, e.name, e.kind, e.size, coalesce(c.stored, 0), e.birth_ns, e.mtime_ns, e.stamp, e.standing,"
-    " e.target, e.content, c.place, r.reader, r.format, r.type"
+    " e.target, e.content, c.place, r.reader, r.format, r.type, m.text"
 )
-_FROM: Final = " FROM entry e LEFT JOIN content c ON c.id = e.content LEFT JOIN report r ON r.digest = c.digest "
+_FROM: Final = (
+    " FROM entry e LEFT JOIN content c ON c.id = e.content LEFT JOIN report r ON r.digest = c.digest"
+    " LEFT JOIN mime m ON m.digest = c.digest "
+)
 _SAID: Final = "(name IN ('type', 'mime_type', 'expires_at', 'pinned') OR substr(name, 1, 4) = 'tag:')"
 
 
@@ -35,6 +38,7 @@ class Seen(NamedTuple):
     reader: int | None  # that has looked at it as a report; with what it found: format and type, '' where none
     format: str | None
     report_type: str | None
+    mime: str | None  # what its first bytes tell; None for plain text, and where nobody has seen them
 
 
 class FoundRow(NamedTuple):
