@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from mountfs.api.reading import ArtifactStore
 
 MOST_ANCESTORS: Final = 200
-ANCESTORS_ASKED: Final = 8  # of the bucket: a request each
+ANCESTORS_ASKED: Final = 8  # of the bucket: a request each, and one for each job of the commit
+OF_A_COMMIT: Final = 8
 
 
 class Baselines:
@@ -63,8 +64,8 @@ class Baselines:
 
     def _of_commit(self, commit: str, *, asks: bool) -> list[Candidate]:
         of_commit = replace(self._wanted, key="commit", value=commit.encode())
-        jobs = newest_jobs(self._search, of_commit.key, of_commit.value, most=8)
+        jobs = newest_jobs(self._search, of_commit.key, of_commit.value, most=OF_A_COMMIT)
         here = [candidate(self._search, then, of_commit) for then in jobs]
         if here or self._store.knows_all or not asks:
             return here
-        return list(self._store.heads(of_commit.key, of_commit.value, limit=1))
+        return list(self._store.heads(of_commit.key, of_commit.value, limit=OF_A_COMMIT))

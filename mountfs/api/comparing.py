@@ -144,7 +144,7 @@ def _described(choice: Choice, commit: str, repo: Path | None) -> Baseline:
     away = None
     if choice.chosen is not None and choice.chosen.commits_away is None and repo is not None:
         away = git.distance(repo, choice.chosen.tags.get("commit", b"").decode("ascii", "replace"), commit)
-    return describe(choice, now_ms=time.time_ns() // 1_000_000, commits_away=away)
+    return describe(choice, now_ns=time.time_ns(), commits_away=away)
 
 
 def _before(store: "ArtifactStore", reader: "Reader", names: Names, carried: Mapping[str, bytes]) -> Side:

@@ -16,7 +16,7 @@ def _candidate(head: Mapping[str, object]) -> Candidate:
     return Candidate(
         _raw(head["job"]),
         {str(key): _raw(value) for key, value in tags.items()} if isinstance(tags, dict) else {},
-        int(str(head["when_ms"])),
+        int(str(head["began_ns"])),
         frozenset(map(str, types)) if isinstance(types, list) else frozenset(),
         frozenset(map(_raw, top)) if isinstance(top, list) else frozenset(),
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from mountfs import namespace
 from mountfs.api.sides import Held, held_in, side_of
 from mountfs.api.summaries import Summaries
-from mountfs.catalog.search import Search
+from mountfs.catalog.search import JobThen, Search
 from mountfs.compare.badge import badge as drawn_badge
 from mountfs.compare.history import History, JobFacts
 from mountfs.compare.history import history as history_of
@@ -102,7 +102,7 @@ def trend(store: "ArtifactStore", what: str, wanted: Wanted) -> TrendFound:
     unreadable: list[str] = []
     with Summaries(store) as summaries:
         values = _values(store, summaries, metric, wanted, unreadable.append)
-        points = [Point(job.published_ms, value, job.job, job.commit) for job, value in values]
+        points = [Point(job.began_ms, value, job.job, job.commit) for job, value in values]
     return TrendFound(trend_of(metric, points), tuple(unreadable))
 
 
@@ -141,19 +141,42 @@ def _jobs(store: "ArtifactStore", wanted: Wanted) -> Iterator[JobFacts]:
     """The jobs that may tell of it, newest first."""
     branch = None if wanted.branch is None else wanted.branch.encode("utf-8", "surrogateescape")
     if branch is not None and not store.knows_all:
-        for head in store.heads("branch", branch, limit=_checked(wanted)):
-            with contextlib.suppress(NotFound):  # it went meanwhile
-                store.metadata(namespace.join_key((head.job,)))  # from now on it is known here
+        _bring(store, branch, _checked(wanted))
     with store.searching() as search:
         for then in newest_jobs(search, "branch", branch, most=_checked(wanted) * _LOOKED_AT):
             tags = search.values.job_tags(then.ino)
             if branch is None or "pr" not in tags:
-                yield _facts(then.name, then.newest_ms, tags)
+                yield _facts(then, tags)
 
 
-def _facts(name: bytes, published_ms: int, tags: Mapping[str, bytes]) -> JobFacts:
+def _bring(store: "ArtifactStore", branch: bytes, newest: int) -> None:
+    """Read the newest jobs of a branch, as the bucket tells of them: from then on they are known here.
+
+    Whoever wrote a head may have known a part of its job: where one is older than it said, more are asked for.
+    """
+    limit, read = newest, set[bytes]()
+    while True:
+        heads = store.heads("branch", branch, limit=limit)
+        for head in heads:
+            if head.job not in read:
+                read.add(head.job)
+                with contextlib.suppress(NotFound):  # it went meanwhile
+                    store.metadata(namespace.join_key((head.job,)))
+        if len(heads) < limit or _are_newest(store, branch, newest, min(head.began_ns for head in heads)):
+            return
+        limit *= 2
+
+
+def _are_newest(store: "ArtifactStore", branch: bytes, newest: int, oldest_ns: int) -> bool:
+    """Whether so many jobs are known that began then, or later: others are older."""
+    with store.searching() as search:
+        jobs = list(newest_jobs(search, "branch", branch, most=newest))
+    return len(jobs) == newest and jobs[-1].began_ns >= oldest_ns
+
+
+def _facts(job: JobThen, tags: Mapping[str, bytes]) -> JobFacts:
     said = {key: tags.get(key, b"").decode("utf-8", "surrogateescape") for key in ("commit", "branch", "status", "pr")}
-    return JobFacts(namespace.join_key((name,)), published_ms, **said)
+    return JobFacts(namespace.join_key((job.name,)), job.began_ns // 1_000_000, **said)
 
 
 def _held(store: "ArtifactStore", job: JobFacts) -> Held:

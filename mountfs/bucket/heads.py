@@ -1,7 +1,10 @@
 """Heads: a job with a tag, newest first, so that a machine without the index finds the jobs of a branch in one LIST.
 
-A head says what the machine that wrote it knew: the job's status, types and top names. The newest head of a job counts,
-also one that says that the job has that tag no more. Nothing rests on heads: `jobs/` says what is so.
+A head says what the machine that wrote it knew: the job's status, types, top names and beginning. The newest head of a
+job counts, also one that says that the job has that tag no more. Nothing rests on heads: `jobs/` says what is so.
+
+They are listed by when they were written, and jobs are as old as their beginning. No job begins after its head was
+written: so nothing that is not read yet is newer than what began after the next head was written.
 """
 
 import json
@@ -13,8 +16,10 @@ from typing import TypeAlias
 from mountfs import objects
 from mountfs.bucket.ground import HOUR_MS, Ground
 from mountfs.bucket.requests import Delete, Get, List, Pause, Put, Request, Steps, Together, ask
+from mountfs.clock import LATEST_NS
 from mountfs.errors import MountfsError, ObjectMissing
 from mountfs.model import Entry, Kind
+from mountfs.namespace import age_of
 from mountfs.records import (
     RecordRefused,
     Value,
@@ -22,6 +27,7 @@ from mountfs.records import (
     bytes_of_value,
     field_of_bytes,
     parse_line,
+    take_time,
     value_of_bytes,
 )
 from mountfs.remote.protocol import Answered, Fetched
@@ -44,10 +50,13 @@ Key = tuple[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class JobHead:
-    """What the newest head says of a job. `tags` are those by which jobs are found; `when_ms` is server's time."""
+    """What the newest head says of a job. `tags` are those by which jobs are found.
+
+    `began_ns` is its beginning; of a head that says none the time at which that was written.
+    """
 
     job: bytes
-    when_ms: int
+    began_ns: int
     status: bytes | None
     pr: bytes | None
     tags: Mapping[str, bytes]
@@ -70,12 +79,14 @@ class _Summary:
     tags: dict[str, bytes] = field(default_factory=dict)  # of the job itself
     types: set[str] = field(default_factory=set)
     top: list[bytes] = field(default_factory=list)
+    began_ns: int = LATEST_NS
 
     def said(self, keys: Iterable[str]) -> str:
         tags = {key: value_of_bytes(self.tags[key]) for key in keys if key in self.tags}
         facts = {key: value_of_bytes(self.tags[key]) for key in ("status", "pr") if key in self.tags}
         top = [value_of_bytes(name) for name in sorted(self.top)]
-        return json.dumps({**facts, "tags": tags, "types": sorted(self.types), "top": top}, sort_keys=True)
+        held = {"tags": tags, "types": sorted(self.types), "top": top, "began": self.began_ns}
+        return json.dumps({**facts, **held}, sort_keys=True)
 
 
 def write_heads(ground: Ground, job: int) -> Steps[None]:
@@ -129,8 +140,9 @@ def put_heads(ground: Ground, job: int, todo: Mapping[Key, str], *, when_ms: int
 
 
 def _summarize(ground: Ground, root: Entry, tags: dict[str, bytes]) -> Steps[_Summary]:
-    """What this machine knows of a job: the types of its first few thousand files, and what lies directly in it."""
-    summary = _Summary(tags)
+    """What this machine knows of a job: the types of its first few thousand files, what lies directly in it, and when
+    the first of all that was made."""
+    summary = _Summary(tags, began_ns=root.birth_ns if root.stamp else LATEST_NS)
     todo: list[tuple[int, tuple[bytes, ...]]] = [(root.ino, ())]
     left = MOST_LOOKED_AT
     while todo and left > 0:
@@ -146,6 +158,7 @@ def _summarize(ground: Ground, root: Entry, tags: dict[str, bytes]) -> Steps[_Su
                     todo.append((child.ino, (*path, child.name)))
                 else:
                     summary.types.add(_type(ground, child, (*path, child.name)))
+                    summary.began_ns = min(summary.began_ns, child.birth_ns)
             yield Pause()
     return summary
 
@@ -165,7 +178,7 @@ def find_jobs(
     """The newest jobs with that tag value, or with one that begins so; newest first, each once.
 
     One LIST where they are few, and a GET for each that is not `known` from before: what a head says never changes.
-    Raises RemoteUnavailable, RemoteDenied.
+    More GETs where heads were written late, for jobs that are older than that. Raises RemoteUnavailable, RemoteDenied.
     """
     known = {} if known is None else known
     for _ in range(ROUNDS):
@@ -181,24 +194,28 @@ def _find(key: str, value: bytes, known: KnownHeads, *, limit: int, beginning: b
     found: list[JobHead] = []
     seen: set[str] = set()
     token: str | None = None
-    waiting: list[tuple[objects.Head, str]] = []
+    listed: list[tuple[objects.Head, str]] = []
     while True:
         page = yield from ask(List(prefix, token=token))
         token = page.token
-        waiting += _parsed(listed.key for listed in page.objects)
+        listed += _parsed(one.key for one in page.objects)
         if token is not None and beginning:
             continue  # values follow each other: the newest may come last
-        waiting.sort(key=lambda head: -head[0].when_ms)
-        newest = list(_each_once(waiting, seen))
-        waiting = []
-        while newest and len(found) < limit:
-            some, newest = newest[: limit - len(found)], newest[limit - len(found) :]
+        waiting = list(_each_once(sorted(listed, key=lambda head: -head[0].when_ms), seen))
+        listed = []
+        while waiting and (lacking := limit - _settled(found, waiting[0][0].when_ms)) > 0:
+            some, waiting = waiting[:lacking], waiting[lacking:]
             got = yield from _read([head_key for _head, head_key in some], known)
             if got is None:
                 return None
             found += [head for head in got if head is not None and _is_of(head, key, value, beginning=beginning)]
-        if token is None or len(found) >= limit:
-            return found
+        if token is None or waiting:
+            return sorted(found, key=lambda head: age_of(head.began_ns, head.job), reverse=True)[:limit]
+
+
+def _settled(found: Iterable[JobHead], next_ms: int) -> int:
+    """How many of these are newer than any job whose head was written then, or earlier."""
+    return sum(head.began_ns >= next_ms * 1_000_000 for head in found)
 
 
 def _parsed(keys: Iterable[str]) -> Iterator[tuple[objects.Head, str]]:
@@ -258,12 +275,11 @@ def parse(key: str, data: bytes) -> JobHead | None:
         facts = {key: bytes_of_value(fields[key]) for key in ("status", "pr") if key in fields}
         types = tuple(str(slug) for slug in _list(fields.get("types")))
         top = tuple(bytes_of_value(entry) for entry in _list(fields.get("top")))
+        began_ns = take_time(fields, "began") if "began" in fields else name.when_ms * 1_000_000
     except RecordRefused as error:
         log.warning("%s is left out: %s", key, error)
         return None
-    return JobHead(
-        job, name.when_ms, facts.get("status"), facts.get("pr"), tags, types, top, str(fields.get("stamp", ""))
-    )
+    return JobHead(job, began_ns, facts.get("status"), facts.get("pr"), tags, types, top, str(fields.get("stamp", "")))
 
 
 def _object(value: Value) -> dict[str, Value]:

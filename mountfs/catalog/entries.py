@@ -27,7 +27,8 @@ _UPSERT = (
     " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
     " ON CONFLICT (ino) DO UPDATE SET parent = excluded.parent, name = excluded.name, mode = excluded.mode,"
     " uid = excluded.uid, gid = excluded.gid, size = excluded.size, atime_ns = excluded.atime_ns,"
-    " mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns, content = excluded.content,"
+    " mtime_ns = excluded.mtime_ns, ctime_ns = excluded.ctime_ns, birth_ns = excluded.birth_ns,"
+    " content = excluded.content,"
     " stamp = excluded.stamp, standing = excluded.standing, mode_stamp = excluded.mode_stamp,"
     " owner_stamp = excluded.owner_stamp, mtime_stamp = excluded.mtime_stamp, owed = excluded.owed"
 )

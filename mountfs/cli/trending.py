@@ -110,7 +110,7 @@ def _row(row: "HistoryRow") -> tuple[str, ...]:
     marks = ", ".join(["flaky"] * row.flaky + [f"{row.times} times"] * (row.times > 1))
     time = "" if row.seconds is None else shown_number(row.seconds, Unit.SECONDS)
     commit = legible(row.job.commit, 12)
-    return (_when(row.job.published_ms), legible(row.job.job), commit, outcome, time, marks)
+    return (_when(row.job.began_ms), legible(row.job.job), commit, outcome, time, marks)
 
 
 @click.command("trend", epilog=exit_codes(2, 3, 5, 6).replace("0 done", "0 done · 1 the alert"))
@@ -212,5 +212,5 @@ def _say_unreadable(sentences: Sequence[str]) -> None:
         complain(f"left out as well: {len(sentences) - _TOLD} more reports")
 
 
-def _when(published_ms: int) -> str:
-    return datetime.fromtimestamp(published_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")
+def _when(began_ms: int) -> str:
+    return datetime.fromtimestamp(began_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M")

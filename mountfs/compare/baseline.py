@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from mountfs.namespace import age_of, is_successful
+
 _OF_A_PR: Final = frozenset({"pr", "commit"})  # the tags under which the job of a pull request counts
 
 
@@ -25,13 +27,13 @@ class Rule(enum.StrEnum):
 class Candidate:
     """A job that could be compared with.
 
-    `types` and `names` (directly in the job) are what it holds; `published_ms` is when last something was published.
+    `types` and `names` (directly in the job) are what it holds; `began_ns` is its beginning (`namespace/ages.py`).
     `commits_away` counts from its commit to that of the compared job, None where it is no ancestor or nobody knows.
     """
 
     job: bytes
     tags: Mapping[str, bytes]
-    published_ms: int
+    began_ns: int
     types: frozenset[str] = frozenset()
     names: frozenset[bytes] = frozenset()
     pinned: bool = False
@@ -90,14 +92,14 @@ class Baseline:
         return f"{self.job} ({self.rule}{age}, {distance})"
 
 
-def describe(choice: Choice, *, now_ms: int, commits_away: int | None = None) -> Baseline:
+def describe(choice: Choice, *, now_ns: int, commits_away: int | None = None) -> Baseline:
     """The facts of a choice; `commits_away` where the caller found the distance after it chose."""
     if choice.chosen is None:
         return Baseline(None, choice.rule)
     chosen = choice.chosen
     away = chosen.commits_away if commits_away is None else commits_away
     name = chosen.job.decode("utf-8", "surrogateescape")
-    return Baseline(name, choice.rule, max(now_ms - chosen.published_ms, 0) / 1000, away)
+    return Baseline(name, choice.rule, max(now_ns - chosen.began_ns, 0) / 1_000_000_000, away)
 
 
 def reasons(choice: Choice, *, most: int = 3) -> str:
@@ -116,15 +118,10 @@ def _shown_age(seconds: float) -> str:
     return f"{int(seconds)} s"
 
 
-def is_successful(tags: Mapping[str, bytes]) -> bool:
-    """Whether a job says that it succeeded, or nothing of how it ended."""
-    return tags.get("status", b"success") == b"success"
-
-
 def latest(candidates: Iterable[Candidate], wanted: Wanted) -> Choice:
     """The newest successful job with that tag value and what is wanted in it: `.latest/<key>/<value>/`.
 
-    A job tagged `pr` counts under `pr` and `commit` only. Of two of one moment the greater name is the newer.
+    A job tagged `pr` counts under `pr` and `commit` only. `namespace/ages.py` says which is the newest.
     """
     jobs = _newest_first(candidates)
     fitting = [job for job in jobs if _refused(job, wanted) is None]
@@ -165,7 +162,7 @@ def choose_baseline(candidates: Iterable[Candidate], wanted: Wanted) -> Choice:
 
 
 def _newest_first(jobs: Iterable[Candidate]) -> list[Candidate]:
-    return sorted(jobs, key=lambda job: (job.published_ms, job.job), reverse=True)
+    return sorted(jobs, key=lambda job: age_of(job.began_ns, job.job), reverse=True)
 
 
 def _others(

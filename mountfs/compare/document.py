@@ -295,7 +295,7 @@ def _history_row(row: HistoryRow) -> Json:
 def _job(job: JobFacts) -> Json:
     return {
         "job": job.job,
-        "published_ms": job.published_ms,
+        "began_ms": job.began_ms,
         "commit": job.commit,
         "branch": job.branch,
         "status": job.status,
@@ -322,7 +322,7 @@ def trend_as_json(trend: Trend) -> dict[str, object]:
         "min": trend.least,
         "max": trend.most,
         "points": [
-            {"published_ms": point.at_ms, "value": point.value, "job": point.job, "commit": point.commit}
+            {"began_ms": point.at_ms, "value": point.value, "job": point.job, "commit": point.commit}
             for point in trend.points
         ],
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from mountfs.compare.identity import CaseId, find_test, identify
 from mountfs.compare.outcomes import BAD
 from mountfs.compare.values import Options, finite
+from mountfs.namespace import age_of
 from mountfs.reports.model import Case, Outcome, TestRun
 
 
@@ -16,7 +17,7 @@ class JobFacts:
     """What is known of a job that ran tests."""
 
     job: str
-    published_ms: int
+    began_ms: int
     commit: str = ""
     branch: str = ""
     status: str = ""
@@ -70,7 +71,7 @@ def history(wanted: str, runs: Iterable[tuple[JobFacts, TestRun]], options: Opti
 
     Raises NotFound, and InvalidArgument where it is more than one test.
     """
-    kept = sorted(runs, key=lambda run: (run[0].published_ms, run[0].job))
+    kept = sorted(runs, key=lambda run: age_of(run[0].began_ms, run[0].job))
     by_job = [(job, _by_id(run)) for job, run in kept]
     test = find_test(wanted, {test for _, tests in by_job for test in tests})
     rows = _with_flakes([_row(job, tests.get(test, [])) for job, tests in by_job])

@@ -6,13 +6,14 @@ from typing import Final
 
 from mountfs.compare.metrics import Metric, Unit
 from mountfs.compare.values import Better, Change
+from mountfs.namespace import age_of
 
 _MOST: Final = 1e18  # more than any disk holds or clock shows: a broken report, and no axis could show it
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """The number in one job."""
+    """The number in one job; `at_ms` is its beginning."""
 
     at_ms: int
     value: float
@@ -62,4 +63,4 @@ def _from_nothing(change: Change) -> float:
 def trend(metric: Metric, points: Iterable[Point]) -> Trend:
     """The trend of these points, in the order of time; what cannot be a number of a run is left out."""
     kept = (point for point in points if abs(point.value) <= _MOST)  # NaN is not
-    return Trend(metric, tuple(sorted(kept, key=lambda point: (point.at_ms, point.job))))
+    return Trend(metric, tuple(sorted(kept, key=lambda point: age_of(point.at_ms, point.job))))

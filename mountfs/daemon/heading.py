@@ -35,7 +35,7 @@ def told(head: JobHead) -> dict[str, object]:
     facts = {"status": head.status, "pr": head.pr, **head.tags}
     return {
         "job": _text(head.job),
-        "when_ms": head.when_ms,
+        "began_ns": head.began_ns,
         "tags": {key: _text(value) for key, value in facts.items() if value is not None},
         "types": list(head.types),
         "top": [_text(name) for name in head.top],

@@ -4,6 +4,7 @@ Pure decisions over names, so that the kernel side, the command line and the Pyt
 the same things. No clock, no I/O, nothing that depends on the machine it runs on.
 """
 
+from mountfs.namespace.ages import Age, age_of, is_successful
 from mountfs.namespace.attributes import (
     FACTS,
     MAX_TAGS,
@@ -66,6 +67,7 @@ __all__ = [
     "VIRTUAL_FILES",
     "WRITABLE_FACTS",
     "XATTR_VALUE_MAX",
+    "Age",
     "ArtifactType",
     "Fact",
     "Foreign",
@@ -74,6 +76,7 @@ __all__ = [
     "Tag",
     "TypeRules",
     "Xattr",
+    "age_of",
     "build_key",
     "canonical_type",
     "check_job_name",
@@ -82,6 +85,7 @@ __all__ = [
     "classify_xattr",
     "guess_mime",
     "is_reserved_root_name",
+    "is_successful",
     "join_key",
     "mime_by_content",
     "mime_by_name",

@@ -15,6 +15,7 @@ from mountfs.records.contents import (
     FileContent,
     SymlinkContent,
     content_of,
+    take_time,
 )
 from mountfs.records.fold import PathState, Win, fold, in_order, winning
 from mountfs.records.record import (
@@ -52,6 +53,6 @@ __all__ = [
     "ContentValue", "DirectoryContent", "Fields", "FileContent", "PathState", "Record", "RecordRefused",
     "SymlinkContent", "Value", "Win", "bytes_of_field", "bytes_of_value", "canonical", "check_register", "content_of",
     "decode_record", "field_of_bytes", "fold", "from_base64", "in_order", "match_usual_file", "parse_line", "record_of",
-    "take_codec", "take_digest", "take_hash", "take_int", "to_base64", "value_of_bytes", "winning", "xattr_name",
-    "xattr_register",
+    "take_codec", "take_digest", "take_hash", "take_int", "take_time", "to_base64", "value_of_bytes", "winning",
+    "xattr_name", "xattr_register",
 ]  # fmt: skip

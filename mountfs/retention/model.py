@@ -35,8 +35,9 @@ class Baseline:
 class Report:
     """All artifacts of one type in one job.
 
-    `published_ns` is its last publication. An artifact with a date of its own does not count for that, unless all have
-    one: once it had gone, the rest would be older than it was, and a second run would find it due.
+    `published_ns` is its last publication, from which its days count; `began_ns` is the beginning of its job, by which
+    jobs are newer and older (`namespace/ages.py`). An artifact with a date of its own does not count for the former,
+    unless all have one: once it had gone, the rest would be older than it was, and a second run would find it due.
     `tags` are those of the job; `pinned` is true where anything of it is: the job, a directory on the way, or one
     artifact. `baseline` is None unless a comparison would take it now.
     """
@@ -44,6 +45,7 @@ class Report:
     job: str
     type: str
     published_ns: int
+    began_ns: int
     tags: Mapping[str, str]
     artifacts: int = 1
     stored_bytes: int = 0
@@ -54,11 +56,6 @@ class Report:
     @property
     def key(self) -> tuple[str, str]:
         return self.job, self.type
-
-    @property
-    def is_dated_throughout(self) -> bool:
-        """Whether dates alone say when it goes, so that its age and the place among the newest are about to change."""
-        return len(self.dated) >= self.artifacts
 
     @property
     def branch(self) -> str:

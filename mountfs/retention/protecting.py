@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from mountfs.namespace import age_of
 from mountfs.retention.model import Report
 from mountfs.retention.policy import BRANCH, TYPE, Policy
 from mountfs.retention.reasons import AmongLatest, DateAhead, IsBaseline, IsPinned, Staying
@@ -14,8 +15,7 @@ Latest = Mapping[tuple[str, str], AmongLatest]
 def latest(reports: Iterable[Report], policy: Policy) -> Latest:
     """The reports of the newest `keep_latest_n` jobs of each group.
 
-    A job counts once, by what it published last in that group; of two at one moment the first by name is newer. Reports
-    that go by dates alone make no job newer: once they had gone, it would lose its place, and more in a second run.
+    A job counts once, by its beginning: what it published since makes it no newer.
     """
     if not policy.keep_latest_n:
         return {}
@@ -25,7 +25,7 @@ def latest(reports: Iterable[Report], policy: Policy) -> Latest:
     return {
         report.key: AmongLatest(rank, policy.keep_latest_n, group)
         for group, jobs in groups.items()
-        for rank, job in enumerate(sorted(jobs, key=lambda job: _newest_first(jobs[job]))[: policy.keep_latest_n], 1)
+        for rank, job in enumerate(_newest_first(jobs)[: policy.keep_latest_n], 1)
         for report in jobs[job]
     }
 
@@ -35,9 +35,8 @@ def group_of(report: Report, group_by: tuple[str, ...]) -> Group:
     return tuple((key, report.type if key == TYPE else report.tags.get(key, "")) for key in group_by)
 
 
-def _newest_first(reports: list[Report]) -> tuple[int, str]:
-    lasting = [report for report in reports if not report.is_dated_throughout] or reports
-    return -max(report.published_ns for report in lasting), reports[0].job
+def _newest_first(jobs: Mapping[str, list[Report]]) -> list[str]:
+    return sorted(jobs, key=lambda job: age_of(jobs[job][0].began_ns, job), reverse=True)
 
 
 def protections(report: Report, latest_ones: Latest, policy: Policy, *, is_merged: bool = False) -> list[Staying]:

@@ -139,6 +139,7 @@ class Indexer:
 
     def _take_job(self, ino: int) -> None:
         self._tables.set_job_tags(ino, self._tables.tags(ino).items())
+        self._tables.set_beginnings([ino])
 
     def _take_below(self, piece: _Piece, ino: int, after: bytes, read_to: int, limit: int) -> tuple[int, bytes | None]:
         """(how many may still follow, the name up to which it was looked at; None: to the end)."""
@@ -257,6 +258,7 @@ class Indexer:
                 types.add((row.type, row.job), sign, row)
                 days[row.created_ns // DAY_NS, row.job] += sign
         self._tables.add_to_jobs([(job, *sums) for (job,), sums in jobs.items()])
+        self._tables.set_beginnings(job for (job,) in jobs)
         self._tables.add_to_types([(kind, job, *sums) for (kind, job), sums in types.items()])
         self._tables.add_to_days([(day, job, count) for (day, job), count in days.items() if count])
 

@@ -156,7 +156,7 @@ class Answers:
         return node.wanted
 
     def _recent(self, place: Place) -> list[Held]:
-        newest = self._search.values.newest_jobs(limit=MOST_RECENT)
+        newest = self._search.values.recent_jobs(limit=MOST_RECENT)
         return sorted((Held(job.name, job.name, entry=job.ino) for job in newest), key=lambda held: held.name)
 
     def _latest(self, node: Latest) -> LatestJobs:

@@ -41,7 +41,7 @@ def candidate(search: Search, then: JobThen, wanted: Wanted) -> Candidate:
     names = frozenset[bytes]()
     if wanted.name is not None and search.has_name(then.ino, wanted.name):
         names = frozenset({wanted.name})
-    return Candidate(then.name, search.values.job_tags(then.ino), then.newest_ms, types, names)
+    return Candidate(then.name, search.values.job_tags(then.ino), then.began_ns, types, names)
 
 
 def pinned_candidates(search: Search, wanted: Wanted) -> Iterator[Candidate]:
@@ -59,7 +59,7 @@ def pinned_candidates(search: Search, wanted: Wanted) -> Iterator[Candidate]:
 def of_heads(heads: Iterable[JobHead]) -> list[Candidate]:
     """As the bucket tells of them."""
     return [
-        Candidate(head.job, _known({"status": head.status, "pr": head.pr, **head.tags}), head.when_ms,
+        Candidate(head.job, _known({"status": head.status, "pr": head.pr, **head.tags}), head.began_ns,
                   frozenset(head.types), frozenset(head.top))
         for head in heads
     ]  # fmt: skip

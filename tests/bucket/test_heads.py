@@ -61,6 +61,69 @@ def test_the_newest_jobs_come_first_in_one_list_and_a_get_each(machine: Machine,
     assert [kind for kind, _key in bucket.requests] == ["list", *["get"] * 5]
 
 
+def test_a_head_that_was_written_late_makes_its_job_no_newer_and_costs_a_get(
+    machine: Machine, bucket: SimulatedBucket
+) -> None:
+    make_jobs(machine, bucket, 20, branch="main")
+    machine.write("build-3/late/note.txt", b"late\n")
+    tell_of(machine, "build-3")
+    bucket.requests.clear()
+    assert [head.job for head in found(bucket, "branch", b"main", limit=3)] == [b"build-19", b"build-18", b"build-17"]
+    assert [kind for kind, _key in bucket.requests] == ["list", *["get"] * 4]
+    assert [head.job for head in found(bucket, "branch", b"main", limit=1)] == [b"build-19"]
+
+
+def test_a_head_says_the_beginning_of_its_job_and_an_older_one_counts_by_its_own_time(
+    machine: Machine, bucket: SimulatedBucket
+) -> None:
+    make_jobs(machine, bucket, 2, branch="main")
+    began_ns = machine.entry("build-1").birth_ns
+    key = min(key for key in bucket.objects if key.startswith(objects.HEADS))
+    said = json.loads(bucket.objects[key][0])
+    assert said["began"] == found(bucket, "branch", b"main")[0].began_ns == began_ns
+    del said["began"]
+    bucket.objects[key] = (json.dumps(said).encode(), bucket.now_ms)
+    (listed,) = [head for head in heads_of(bucket) if head.job == "build-1"]
+    assert next((head.job, head.began_ns) for head in found(bucket, "branch", b"main")) == (
+        b"build-1", listed.when_ms * 1_000_000
+    )  # fmt: skip
+
+
+def test_a_job_began_when_the_first_of_all_in_it_was_made_whoever_made_its_directory_last(
+    machine: Machine, b: Machine, bucket: SimulatedBucket
+) -> None:
+    machine.write("job/first", b"1")
+    first_ns = machine.entry("job/first").birth_ns
+    machine.publish("job")
+    bucket.now_ms += 60_000
+    b.write("job/second", b"2")
+    made_ns = b.entry("job").birth_ns
+    b.publish("job")
+    for one in (machine, b):
+        one.refresh("job")
+        assert one.entry("job").birth_ns == made_ns
+        one.store.indexer.catch_up()
+        assert one.store.catalog._run("SELECT began_ns FROM holding").fetchall() == [(first_ns,)]
+
+
+def test_a_directory_alone_that_another_machine_makes_again_is_heard_of_by_the_index(
+    machine: Machine, b: Machine, bucket: SimulatedBucket
+) -> None:
+    machine.mkdir("job")
+    bucket.now_ms += 1000
+    machine.write("job/first", b"1")
+    machine.publish("job")
+    machine.store.indexer.catch_up()
+    bucket.now_ms += 60_000
+    b.mkdir("job")
+    b.publish("job")
+    for one in (machine, b):
+        one.refresh("job")
+        one.store.indexer.catch_up()
+        began = one.store.catalog._run("SELECT began_ns FROM holding").fetchall()
+        assert began == [(machine.entry("job/first").birth_ns,)]
+
+
 def test_a_short_sha_finds_its_commits(machine: Machine, bucket: SimulatedBucket) -> None:
     for number, sha in enumerate(("abc123ff", "abc123ee", "abd00000")):
         machine.write(f"build-{number}/log", b"line\n")
@@ -127,7 +190,7 @@ def test_maintenance_keeps_the_newest_head_of_a_job(machine: Machine, bucket: Si
     bucket.now_ms += 2 * 3_600_000
     assert drive(drop_old_heads(machine.ground), bucket) == 3
     assert [(head.job, head.status) for head in found(bucket, "branch", b"main")] == [
-        (b"build-0", b"success"), (b"build-1", None)
+        (b"build-1", None), (b"build-0", b"success")
     ]  # fmt: skip
 
 

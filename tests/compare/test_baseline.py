@@ -118,9 +118,9 @@ def test_of_two_jobs_of_one_moment_the_same_is_taken_in_any_order() -> None:
 
 
 def test_a_baseline_says_how_old_it_is_and_how_far() -> None:
-    found = describe(choose_baseline([job("a", 1_000)], COVERAGE), now_ms=7_201_000)
+    found = describe(choose_baseline([job("a", 1_000_000_000)], COVERAGE), now_ns=7_201_000_000_000)
     assert str(found) == "a (latest, 2 h old, distance unknown)"
-    assert str(describe(choose_baseline([job("a", 0, away=1)], COVERAGE), now_ms=86_400_000)) == (
+    assert str(describe(choose_baseline([job("a", 0, away=1)], COVERAGE), now_ns=86_400_000_000_000)) == (
         "a (latest, 1 d old, 1 commit away)"
     )
-    assert str(describe(choose_baseline([], COVERAGE), now_ms=0)) == "no baseline"
+    assert str(describe(choose_baseline([], COVERAGE), now_ns=0)) == "no baseline"

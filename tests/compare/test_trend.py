@@ -75,7 +75,7 @@ def circles(picture: str) -> list[tuple[int, float]]:
 def test_the_points_of_a_picture_are_exactly_those_of_the_json(values: list[float], name: str) -> None:
     found = trend_of(*values, name=name)
     points = json.loads(json.dumps(trend_as_json(found), allow_nan=False))["points"]
-    assert circles(chart(found)) == [(point["published_ms"], point["value"]) for point in points]
+    assert circles(chart(found)) == [(point["began_ms"], point["value"]) for point in points]
 
 
 def test_a_picture_puts_higher_numbers_higher_and_later_ones_to_the_right() -> None:

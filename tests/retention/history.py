@@ -14,6 +14,7 @@ class Artifact:
     type: str
     path: str
     published_ns: int
+    began_ns: int  # of the job
     tags: tuple[tuple[str, str], ...] = ()
     pinned: bool = False
     expires_at_ns: int | None = None
@@ -40,6 +41,7 @@ def _report(artifacts: list[Artifact]) -> Report:
         job=one.job,
         type=one.type,
         published_ns=max(artifact.published_ns for artifact in counting),
+        began_ns=one.began_ns,
         tags=dict(one.tags),
         artifacts=len(artifacts),
         stored_bytes=100 * len(artifacts),
@@ -67,7 +69,11 @@ def days_ago(days: float) -> int:
     return TODAY_NS - int(days * DAY_NS)
 
 
-def report(job: str = "build-7", slug: str = "coverage-report", *, age: float = 0, **said: object) -> Report:
-    """A report of so many days, of branch `feature` unless something else is said."""
+def report(
+    job: str = "build-7", slug: str = "coverage-report", *, age: float = 0, began: float | None = None, **said: object
+) -> Report:
+    """A report of so many days, of branch `feature` unless something else is said; its job began then, or earlier."""
     tags = {"branch": "feature"} | {key: str(value) for key, value in said.items()}
-    return Report(job, slug, days_ago(age), tags, artifacts=2, stored_bytes=200)
+    return Report(
+        job, slug, days_ago(age), days_ago(age if began is None else began), tags, artifacts=2, stored_bytes=200
+    )

@@ -92,15 +92,22 @@ def test_with_branch_among_the_groups_each_branch_keeps_its_newest() -> None:
 def test_the_number_counts_jobs_not_reports() -> None:
     policy = Policy(default_ttl_days=30, keep_latest_n=2, group_by=())
     reports = [report(job, slug, age=40) for job in "abc" for slug in ("build-logs", "test-results")]
-    assert {line.split()[2] for line in going(policy, *reports)} == {"c:"}
-    assert "number 1 of the newest 2 of all jobs" in staying(policy, *reports)[0]
+    assert {line.split()[2] for line in going(policy, *reports)} == {"a:"}
+    assert "number 1 of the newest 2 of all jobs" in staying(policy, *reports)[-1]
 
 
 def test_what_goes_by_dates_alone_makes_no_job_newer() -> None:
     policy = Policy(default_ttl_days=30, keep_latest_n=1, group_by=())
-    passing = replace(report("old", "diff", age=1), artifacts=1, dated=(Dated("a.diff", TODAY_NS),))
+    passing = replace(report("old", "diff", age=1, began=50), artifacts=1, dated=(Dated("a.diff", TODAY_NS),))
     reports = [report("old", age=50), passing, report("new", age=40)]
     assert [line.partition(":")[0] for line in going(policy, *reports)] == ["coverage-report of old", "old/a.diff"]
+
+
+def test_a_late_file_makes_no_job_newer_neither_for_the_number_nor_as_a_baseline() -> None:
+    policy = Policy(default_ttl_days=30, keep_latest_n=1)
+    old, new = (report(job, age=age, began=began, branch="main") for job, age, began in (("a", 40, 60), ("b", 50, 55)))
+    assert [line.partition(":")[0] for line in going(policy, old, new)] == ["coverage-report of a"]
+    assert [one.job for one in with_baselines([old, new]) if one.baseline] == ["b"]
 
 
 def test_what_is_pinned_stays_with_every_other_reason_told() -> None:

@@ -47,12 +47,13 @@ def stores(draw: st.DrawFn) -> Store:
     found: set[Artifact] = set()
     for number in range(draw(st.integers(0, 8))):
         tags = draw(tags_of_jobs())
+        began = draw(ages)
         for slug in draw(st.sets(st.sampled_from(TYPES))):
             for part in range(draw(st.integers(1, 3))):
                 dated = draw(st.none() | st.none() | ages)
                 found.add(
                     Artifact(
-                        f"job-{number}", slug, f"{slug}/{part}", days_ago(draw(ages)), tags,
+                        f"job-{number}", slug, f"{slug}/{part}", days_ago(draw(ages)), days_ago(began), tags,
                         pinned=draw(st.integers(0, 9)) == 0, expires_at_ns=None if dated is None else days_ago(dated),
                     )
                 )  # fmt: skip
@@ -89,10 +90,9 @@ def newest_jobs(reports: list[Report], policy: Policy, of: Report) -> list[str]:
     newest: dict[str, int] = {}
     for other in reports:
         mine = [one for one in reports if one.job == other.job and group(one) == group(of)]
-        lasting = [one for one in mine if len(one.dated) < one.artifacts]
         if mine:
-            newest[other.job] = max(one.published_ns for one in lasting or mine)
-    return sorted(newest, key=lambda job: (-newest[job], job))[: policy.keep_latest_n]
+            newest[other.job] = min(one.began_ns for one in mine)
+    return sorted(newest, key=lambda job: (newest[job], job), reverse=True)[: policy.keep_latest_n]
 
 
 @sampled

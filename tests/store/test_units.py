@@ -27,6 +27,7 @@ def expected(searched: Searched) -> dict[tuple[str, str], Report]:
     pinned = {names for names, entry in searched.entries() if catalog.register(entry.ino, "pinned") == b"1"}
     units: dict[tuple[str, str], list[tuple[int, Dated | None, bool, int]]] = {}
     tags: dict[str, dict[str, str]] = {}
+    began: dict[str, int] = {}
     for names, entry in searched.entries():
         if entry.kind == Kind.DIRECTORY:
             continue
@@ -34,6 +35,7 @@ def expected(searched: Searched) -> dict[tuple[str, str], Report]:
         job = catalog.child(1, names[0])
         assert job is not None
         tags[artifact.job] = tags_in(catalog.registers(job.ino, "tag:"))
+        began[artifact.job] = min(began.get(artifact.job, job.birth_ns), entry.birth_ns)
         expires_ns = int(datetime.fromisoformat(artifact.expires_at).timestamp() * 1e9) if artifact.expires_at else None
         dated = None if expires_ns is None else Dated(artifact.path, expires_ns, artifact.stored_size)
         is_pinned = any(names[:depth] in pinned for depth in range(1, len(names) + 1))
@@ -46,7 +48,8 @@ def expected(searched: Searched) -> dict[tuple[str, str], Report]:
         lasting = [published for published, dated, _, _ in of_type if dated is None]
         made.append(
             Report(
-                job_name, slug, max(lasting or [published for published, *_ in of_type]), tags[job_name], len(of_type),
+                job_name, slug, max(lasting or [published for published, *_ in of_type]), began[job_name],
+                tags[job_name], len(of_type),
                 sum(stored for *_, stored in of_type), any(pin for _, _, pin, _ in of_type), dated=dates,
             )
         )  # fmt: skip
@@ -55,8 +58,8 @@ def expected(searched: Searched) -> dict[tuple[str, str], Report]:
 
 def comparable(report: Report) -> tuple[object, ...]:
     return (
-        report.key, report.published_ns, dict(report.tags), report.artifacts, report.stored_bytes, report.pinned,
-        report.baseline, sorted(report.dated, key=lambda dated: dated.path),
+        report.key, report.published_ns, report.began_ns, dict(report.tags), report.artifacts,
+        report.stored_bytes, report.pinned, report.baseline, sorted(report.dated, key=lambda dated: dated.path),
     )  # fmt: skip
 
 

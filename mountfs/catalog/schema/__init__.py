@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import sqlite_utils
 
+from mountfs.catalog.schema.beginnings import BEGINNINGS
 from mountfs.catalog.schema.bucket import BUCKET
 from mountfs.catalog.schema.first import FIRST
 from mountfs.catalog.schema.index import INDEX
@@ -22,7 +23,7 @@ APPLICATION_ID = 0x6D746673  # "mtfs"
 
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("first", FIRST), ("bucket", BUCKET), ("index", INDEX), ("reports", REPORTS), ("versions", VERSIONS),
-    ("mimes", MIMES),
+    ("mimes", MIMES), ("beginnings", BEGINNINGS),
 )  # fmt: skip
 VERSION = len(MIGRATIONS)
 

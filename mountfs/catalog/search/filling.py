@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from mountfs.catalog.bulk import WIDTH
+from mountfs.catalog.schema.beginnings import BEGUN
 from mountfs.catalog.tables import Row, Tables, Value
 
 _MARKS: Final = ",".join("?" * WIDTH)
@@ -209,7 +210,7 @@ class IndexTables(Tables):
     def add_to_jobs(self, rows: Sequence[tuple[int, int, int, int]]) -> None:
         """(job, artifacts, size, stored) more, or fewer."""
         self._many(
-            "INSERT INTO holding VALUES (?,?,?,?,0,0) ON CONFLICT (job) DO UPDATE SET"
+            "INSERT INTO holding VALUES (?,?,?,?,0,0,0) ON CONFLICT (job) DO UPDATE SET"
             " artifacts = artifacts + excluded.artifacts, size = size + excluded.size,"
             " stored = stored + excluded.stored",
             [row for row in rows if row[1] >= 0],
@@ -225,6 +226,10 @@ class IndexTables(Tables):
             " oldest_ms = (SELECT min(published_ms) FROM found WHERE job = ?1) WHERE job = ?1",
             [row[:1] for row in rows],
         )
+
+    def set_beginnings(self, jobs: Iterable[int]) -> None:
+        """Find out anew when these began, of those that have artifacts."""
+        self._many(f"{BEGUN} WHERE job = ?", ((job,) for job in jobs))
 
     def add_to_types(self, rows: Sequence[tuple[int, int, int, int, int]]) -> None:
         """(type, job, artifacts, size, stored) more, or fewer."""

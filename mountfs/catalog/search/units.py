@@ -39,6 +39,7 @@ class _Tally:
     artifacts: int
     stored: int
     newest_ms: int
+    began_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Units:
             return with_baselines(
                 Report(
                     tally.job, tally.type, self._published_ns(key, tally, len(dated.get(key, ()))),
-                    tags.get(key[0], {}), tally.artifacts, tally.stored, key in pinned,
+                    tally.began_ns, tags.get(key[0], {}), tally.artifacts, tally.stored, key in pinned,
                     dated=tuple(dated.get(key, ())),
                 )
                 for key, tally in self._tallies(texts)
@@ -84,8 +85,9 @@ class Units:
 
     def _tallies(self, texts: "_Texts") -> Iterator[tuple[Key, _Tally]]:
         rows = self._run(
-            "SELECT t.job, t.type, e.name, w.text, t.artifacts, t.stored, t.newest_ms FROM tally t"
-            " CROSS JOIN entry e ON e.ino = t.job CROSS JOIN word w ON w.id = t.type WHERE e.parent = 1"
+            "SELECT t.job, t.type, e.name, w.text, t.artifacts, t.stored, t.newest_ms, h.began_ns FROM tally t"
+            " CROSS JOIN holding h ON h.job = t.job CROSS JOIN entry e ON e.ino = t.job"
+            " CROSS JOIN word w ON w.id = t.type WHERE e.parent = 1"
         )
         for job, kind, name, slug, *sums in rows:
             yield (job, kind), _Tally(texts[name], texts[slug], *sums)

@@ -1,4 +1,4 @@
-"""Which values there are to ask for: types, keys and values of tags, days; and the jobs that came last.
+"""Which values there are to ask for: types, keys and values of tags, days; and the newest jobs.
 
 Each list hops from value to value by its index, so that it costs what is shown and not what is stored.
 """
@@ -15,19 +15,23 @@ from mountfs.namespace import TAG_VALUE_MAX
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FEW: Final = 2000  # jobs that are sorted; more are gone through from the newest on
 _NEWEST: Final = (
-    "SELECT h.job, e.name, h.newest_ms FROM {source} CROSS JOIN entry e ON e.ino = h.job WHERE e.parent = 1"
-    " AND (h.newest_ms, h.job) < (?, ?) {more} ORDER BY h.newest_ms DESC, h.job DESC"
+    "SELECT h.job, e.name, h.began_ns FROM {source} CROSS JOIN entry e ON e.ino = h.job WHERE e.parent = 1"
+    " AND h.began_ns <= ?1 AND (h.began_ns < ?1 OR e.name < ?2) {more} ORDER BY h.began_ns DESC, e.name DESC LIMIT ?3"
 )
-_AFTER_ALL: Final = (1 << 62, 1 << 62)
+_RECENT: Final = (
+    "SELECT h.job, e.name, h.began_ns FROM holding h INDEXED BY holding_newest CROSS JOIN entry e ON e.ino = h.job"
+    " WHERE e.parent = 1 ORDER BY h.newest_ms DESC, e.name DESC LIMIT ?"
+)
+_AFTER_ALL: Final = ((1 << 63) - 1, b"")
 
 
 @dataclass(frozen=True, slots=True)
 class JobThen:
-    """A job, and when something was last published in it, in ms since the epoch."""
+    """A job, and its beginning, in ns since the epoch."""
 
     ino: int
     name: bytes
-    newest_ms: int
+    began_ns: int
 
 
 class Values:
@@ -101,9 +105,14 @@ class Values:
                 found.append(text)
             return found
 
+    def recent_jobs(self, *, limit: int) -> list[JobThen]:
+        """The jobs in which something was published last, however old they are."""
+        with self._snapshot():
+            return [JobThen(ino, bytes(name), began_ns) for ino, name, began_ns in self._run(_RECENT, (limit,))]
+
     def newest_jobs(self, *, after: JobThen | None = None, limit: int) -> list[JobThen]:
-        """The next jobs in which something was published last, newest first."""
-        return self._newest("holding h", "", (), after, limit)
+        """The next jobs, newest first: those that began last."""
+        return self._newest("holding h INDEXED BY holding_began", "", (), after, limit)
 
     def newest_tagged(self, key: str, value: bytes, *, after: JobThen | None = None, limit: int) -> list[JobThen]:
         """The same of the jobs that have this tag themselves."""
@@ -111,17 +120,17 @@ class Values:
             sql = "SELECT count(*) FROM (SELECT 1 FROM job_tag WHERE key = ? AND value = ? LIMIT ?)"
             few = self._run(sql, (key, value, _FEW + 1)).fetchone()[0] <= _FEW
         if few:
-            more = "AND h.job IN (SELECT job FROM job_tag WHERE key = ? AND value = ?)"
+            more = "AND h.job IN (SELECT job FROM job_tag WHERE key = ?4 AND value = ?5)"
             source = "holding h NOT INDEXED"
         else:
-            more = "AND EXISTS (SELECT 1 FROM job_tag t WHERE t.job = h.job AND t.key = ? AND t.value = ?)"
-            source = "holding h INDEXED BY holding_newest"
+            more = "AND EXISTS (SELECT 1 FROM job_tag t WHERE t.job = h.job AND t.key = ?4 AND t.value = ?5)"
+            source = "holding h INDEXED BY holding_began"
         return self._newest(source, more, (key, value), after, limit)
 
     def newest_beginning(self, key: str, start: bytes, *, after: JobThen | None = None, limit: int) -> list[JobThen]:
         """The same of the jobs with a tag that begins so: few have one."""
         end = start + b"\xff" * TAG_VALUE_MAX  # no value that begins so comes after it
-        more = "AND h.job IN (SELECT job FROM job_tag WHERE key = ? AND value BETWEEN ? AND ?)"
+        more = "AND h.job IN (SELECT job FROM job_tag WHERE key = ?4 AND value BETWEEN ?5 AND ?6)"
         return self._newest("holding h NOT INDEXED", more, (key, start, end), after, limit)
 
     def jobs_tagged(self, key: str, value: bytes) -> list[bytes]:
@@ -136,10 +145,10 @@ class Values:
     def _newest(
         self, source: str, more: str, args: tuple[Value, ...], after: JobThen | None, limit: int
     ) -> list[JobThen]:
-        start = _AFTER_ALL if after is None else (after.newest_ms, after.ino)
+        start = _AFTER_ALL if after is None else (after.began_ns, after.name)
         with self._snapshot():
-            rows = self._run(_NEWEST.format(source=source, more=more) + " LIMIT ?", (*start, *args, limit))
-            return [JobThen(ino, bytes(name), newest_ms) for ino, name, newest_ms in rows]
+            rows = self._run(_NEWEST.format(source=source, more=more), (*start, limit, *args))
+            return [JobThen(ino, bytes(name), began_ns) for ino, name, began_ns in rows]
 
     def job_tags(self, job: int) -> dict[str, bytes]:
         """The tags of a job itself."""
@@ -168,8 +177,8 @@ class Values:
             while row := self._run("SELECT parent, name FROM entry WHERE ino = ? AND ino <> 1", (ino,)).fetchone():
                 parent, name = int(row[0]), bytes(row[1])
                 if parent == 1:
-                    newest = self._run("SELECT newest_ms FROM holding WHERE job = ?", (ino,)).fetchone()
-                    return None if newest is None else (JobThen(ino, name, int(newest[0])), b"/".join(reversed(path)))
+                    began = self._run("SELECT began_ns FROM holding WHERE job = ?", (ino,)).fetchone()
+                    return None if began is None else (JobThen(ino, name, int(began[0])), b"/".join(reversed(path)))
                 path.append(name)
                 ino = parent
         return None
