@@ -16,6 +16,7 @@ from mountfs.catalog.connection import open_connection, translated
 from mountfs.catalog.contents import ContentTables
 from mountfs.catalog.entries import EntryTables
 from mountfs.catalog.feed import FeedTables
+from mountfs.catalog.going import GoingTables
 from mountfs.catalog.reports import ReportTables
 from mountfs.catalog.search.filling import IndexTables
 from mountfs.catalog.search.units import Units
@@ -48,6 +49,7 @@ class Catalog(EntryTables, ContentTables):
         self.units = Units(self._run, contextlib.nullcontext)
         self.reports = ReportTables(self._run, self._many)
         self.versions = VersionTables(self._run, self._many)
+        self.going = GoingTables(self._run, self._many)
 
     # -- life ---------------------------------------------------------------------------------------------
 

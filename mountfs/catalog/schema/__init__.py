@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 from mountfs.catalog.schema.bucket import BUCKET
 from mountfs.catalog.schema.first import FIRST
+from mountfs.catalog.schema.going import GOING
 from mountfs.catalog.schema.index import INDEX
 from mountfs.catalog.schema.reports import REPORTS
 from mountfs.catalog.schema.versions import VERSIONS
@@ -21,6 +22,7 @@ APPLICATION_ID = 0x6D746673  # "mtfs"
 
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("first", FIRST), ("bucket", BUCKET), ("index", INDEX), ("reports", REPORTS), ("versions", VERSIONS),
+    ("going", GOING),
 )  # fmt: skip
 VERSION = len(MIGRATIONS)
 
