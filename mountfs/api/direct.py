@@ -185,16 +185,13 @@ class DirectStore(ArtifactStore):
             for name in names:
                 self._store.attributes.remove(ino, name)
 
-    def pin(self, key: Key) -> None:
-        self._pin(key, b"1")
-
-    def unpin(self, key: Key) -> None:
-        self._pin(key, b"0")
-
-    def _pin(self, key: Key, value: bytes) -> None:
+    def _set_pinned(self, names: Names, value: bytes) -> None:
         self._refuse_to_write()
         with self._lock:
-            self._store.attributes.set(self._tagged(key).ino, PINNED, value)
+            self._store.attributes.set(self._tagged(namespace.join_key(names)).ino, PINNED, value)
+
+    def _patience_seconds(self) -> float | None:
+        return None if self._bucket is None else self._bucket.patience_seconds
 
     def _tagged(self, key: Key) -> Entry:
         names = names_of(key, self.mountpoint)

@@ -22,6 +22,7 @@ from mountfs.api.copying import Copying, Told
 from mountfs.api.finding import as_query, found_inos, parse_order, searching, sums
 from mountfs.api.keys import Key, Names, names_of, prefix_of
 from mountfs.api.pieces import PIECE_BYTES, Data
+from mountfs.api.pinning import Pinning
 from mountfs.catalog import Catalog
 from mountfs.catalog.search import Search, Sum
 from mountfs.contents import ReadsRanges
@@ -68,7 +69,7 @@ class Quota:
     threshold: float = 0.8
 
 
-class ArtifactStore(abc.ABC):
+class ArtifactStore(Pinning):
     """The artifacts of one store, by key `<job>/<path>`.
 
     Wherever a key is expected, a `file://` uri or an absolute path inside the mount does too. All methods may be
@@ -127,17 +128,6 @@ class ArtifactStore(abc.ABC):
     @abc.abstractmethod
     def untag(self, key: Key, *keys: str) -> None:
         """Take tags of its own away. Raises TagNotFound."""
-
-    @abc.abstractmethod
-    def pin(self, key: Key) -> None:
-        """Keep an artifact, or a directory with all below it: it never expires, and keeps its name until `unpin`.
-
-        Its content may still be written to. Raises NotFound.
-        """
-
-    @abc.abstractmethod
-    def unpin(self, key: Key) -> None:
-        """Let go of what `pin` keeps; of what is not pinned itself nothing changes. Raises NotFound."""
 
     @abc.abstractmethod
     def path(self, key: Key) -> Path:
@@ -330,7 +320,7 @@ class ArtifactStore(abc.ABC):
         knows all there is."""
         return ()
 
-    def understand(self) -> None:  # noqa: B027  # a daemon does it, and nobody waits for it
+    def understand(self) -> None:  # a daemon does it, and nobody waits for it
         """Have reports read that nobody has looked at, where no daemon does."""
 
     def read_job(self, job: bytes) -> None:
@@ -340,7 +330,7 @@ class ArtifactStore(abc.ABC):
             self._be_sure(job)
             self._index()
 
-    def expect(self, inos: Sequence[int]) -> None:  # noqa: B027  # nothing to do where all is here
+    def expect(self, inos: Sequence[int]) -> None:  # nothing to do where all is here
         """These are opened next, all of them: where they are in the bucket, few requests bring them."""
 
     def compare(

@@ -193,6 +193,7 @@ class Daemon:
             "layouts": list(self._store.options.layouts),
             "states": bucket.job_states() if bucket is not None else {},
             "knows_all": bucket is None or not bucket.manner.lazy,
+            "patience_seconds": None if bucket is None else _patience_seconds(bucket),
             "quota_bytes": self._store.room.quota_bytes,
             "warn_threshold": self._store.options.warn_threshold,
         }
@@ -237,6 +238,11 @@ class Daemon:
     async def _stop(self, request: dict[str, object]) -> Answer:
         self._end()
         return {}
+
+
+def _patience_seconds(bucket: Bucket) -> float:
+    """How long it is waited for now: not at all while it is known to be silent."""
+    return 0.0 if bucket.carrier.down is not None else bucket.manner.patience_seconds
 
 
 def _text(name: bytes) -> str:
