@@ -5,11 +5,14 @@ from itertools import islice
 
 import pytest
 
+from mountfs import open_store
 from mountfs.errors import MountfsError, Protected
 from mountfs.model import ROOT_INO
 from mountfs.retention import Report
 from mountfs.store.dropping import Condemned, Dropped, Outdated
 from mountfs.store.removed import Bin
+from mountfs.store.store import Store
+from tests.dying import die
 from tests.store.conftest import OWNER, Bench
 
 PAST, PAST_S = b"2020-01-01T00:00:00Z", 1_577_836_800
@@ -212,6 +215,14 @@ def test_a_date_that_came_is_told_of_after_a_kill_too_and_its_directory_goes(ben
     finish(bench)
     assert names(bench, bench.job) == [b"a.log", b"junit.xml"]
     assert [one.reasons for one in bench.store.dropping.expired()] == [("job/logs/b.log: its date",)]
+
+
+def test_a_command_without_a_mount_finishes_it_first(bench: Bench) -> None:
+    killed_after(bench, 1, [judged(bench, "build-logs")])
+    die(bench.store)
+    with open_store({"state": str(bench.path), "mountpoint": str(bench.path.with_name("mnt"))}) as store:
+        assert [artifact.key for artifact in store.list()] == ["job/junit.xml"]
+    bench.store = Store.open(bench.path, bench.options)
 
 
 def test_what_was_written_after_the_kill_stays(bench: Bench) -> None:
