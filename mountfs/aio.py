@@ -106,11 +106,11 @@ class AsyncArtifactStore:
     async def untag(self, key: Key, *keys: str) -> None:
         await _in_thread(self._store.untag, key, *keys)
 
-    async def pin(self, key: Key) -> None:
-        await _in_thread(self._store.pin, key)
+    async def pin(self, key: Key, *more: Key) -> bool:
+        return await _in_thread(self._store.pin, key, *more)
 
-    async def unpin(self, key: Key) -> None:
-        await _in_thread(self._store.unpin, key)
+    async def unpin(self, key: Key, *more: Key) -> bool:
+        return await _in_thread(self._store.unpin, key, *more)
 
     async def cleanup(
         self,

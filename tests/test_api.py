@@ -623,7 +623,7 @@ def test_cleanup_says_how_many_went_and_leaves_what_is_pinned(store: ArtifactSto
     for job in ("kept-1", "kept-2"):
         store.put(f"{job}/a.log", b"log", tags={"team": "cleanup"})
         store.tag(job, team="cleanup")
-    store.pin("kept-1")
+    assert store.pin("kept-1"), "without a bucket there is nobody to tell"
     assert store.cleanup(tags=["team=cleanup"], dry_run=True) == 1
     assert store.exists("kept-2/a.log")
     assert store.cleanup(tags=["team=cleanup"]) == 1

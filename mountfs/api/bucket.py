@@ -103,6 +103,10 @@ class DirectBucket:
         """For what may take long: as long as there are signs of the bucket."""
         return Patience(self._settings.sync.patience_seconds)
 
+    @property
+    def patience_seconds(self) -> float:
+        return self._settings.sync.patience_seconds
+
     @contextmanager
     def _asking(self, *, again: bool = False) -> Iterator[Remote]:
         """The remote, connected. `again`: also right after an outage."""

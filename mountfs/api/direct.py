@@ -3,6 +3,7 @@
 It writes and settles before it returns, and asks the bucket where the settings name one.
 """
 
+import contextlib
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -67,6 +68,9 @@ class DirectStore(ArtifactStore):
             self._facts.jobs = bucket.states
             self.knows_all = False
         store.settler.settle_all()  # what the last holder left
+        if not read_only:
+            with contextlib.suppress(CacheFull):  # whoever cleans up hears of it
+                self._finish_dropping()
 
     def put(
         self,
@@ -182,16 +186,13 @@ class DirectStore(ArtifactStore):
             for name in names:
                 self._store.attributes.remove(ino, name)
 
-    def pin(self, key: Key) -> None:
-        self._pin(key, b"1")
-
-    def unpin(self, key: Key) -> None:
-        self._pin(key, b"0")
-
-    def _pin(self, key: Key, value: bytes) -> None:
+    def _set_pinned(self, names: Names, value: bytes) -> None:
         self._refuse_to_write()
         with self._lock:
-            self._store.attributes.set(self._tagged(key).ino, PINNED, value)
+            self._store.attributes.set(self._tagged(namespace.join_key(names)).ino, PINNED, value)
+
+    def _patience_seconds(self) -> float | None:
+        return None if self._bucket is None else self._bucket.patience_seconds
 
     def _tagged(self, key: Key) -> Entry:
         names = names_of(key, self.mountpoint)
@@ -258,7 +259,20 @@ class DirectStore(ArtifactStore):
         with self._lock:
             return self._retention() if op == "retention" else self._expire(arguments)
 
+    def _finish_dropping(self) -> None:
+        """What began to go when the last holder was killed goes whole. Raises CacheFull."""
+        dropping = self._store.dropping
+        if not dropping.is_unfinished():
+            return
+        self._store.ledger.drain()
+        self._store.indexer.catch_up()
+        for _ in dropping.finish(Dropped()):
+            pass
+        self._store.settler.reclaim()
+
     def _retention(self) -> dict[str, object]:
+        if not self._read_only:
+            self._finish_dropping()
         if self._bucket is not None:
             self._bucket.look_at_root()
             if not self._store.stamps.is_told:
@@ -278,6 +292,7 @@ class DirectStore(ArtifactStore):
         reports, dated = condemned(request.get("reports")), outdated(request.get("dated"))
         jobs = {one.job for one in reports} | {one.job for one in dated}
         self._look([namespace.split_key(job)[0] for job in sorted(jobs)])
+        self._finish_dropping()
         self._index()
         done = Dropped()
         for _ in self._store.dropping.drop(reports, dated, done):

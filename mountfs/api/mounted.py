@@ -151,15 +151,13 @@ class MountedStore(ArtifactStore):
             for name in attributes:
                 os.removexattr(path, name, follow_symlinks=False)
 
-    def pin(self, key: Key) -> None:
-        self._pin(names_of(key, self.mountpoint), b"1")
-
-    def unpin(self, key: Key) -> None:
-        self._pin(names_of(key, self.mountpoint), b"0")
-
-    def _pin(self, names: Names, value: bytes) -> None:
+    def _set_pinned(self, names: Names, value: bytes) -> None:
         with self._tagged(names) as path:
             os.setxattr(path, PINNED, value, follow_symlinks=False)
+
+    def _patience_seconds(self) -> float | None:
+        found = client.ask(self.state, "barrier").get("patience_seconds")
+        return None if found is None else float(str(found))
 
     @contextlib.contextmanager
     def _tagged(self, names: Names) -> Iterator[bytes]:

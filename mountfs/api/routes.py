@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from mountfs.api.keys import Key, Names, names_of
 from mountfs.api.pieces import Data
+from mountfs.api.pinning import Pinning
 from mountfs.catalog import Catalog
 from mountfs.model import Artifact, Entry
 from mountfs.namespace import TypeRules
@@ -29,7 +30,7 @@ class Quota:
     threshold: float = 0.8
 
 
-class Route(abc.ABC):
+class Route(Pinning):
     """A store by one of its routes. `ArtifactStore` says what its methods promise to everybody."""
 
     def __init__(self, *, mountpoint: Path, state: Path, catalog: Catalog, rules: TypeRules) -> None:
@@ -82,17 +83,6 @@ class Route(abc.ABC):
     @abc.abstractmethod
     def untag(self, key: Key, *keys: str) -> None:
         """Take tags of its own away. Raises TagNotFound."""
-
-    @abc.abstractmethod
-    def pin(self, key: Key) -> None:
-        """Keep an artifact, or a directory with all below it: it never expires, and keeps its name until `unpin`.
-
-        Its content may still be written to. Raises NotFound.
-        """
-
-    @abc.abstractmethod
-    def unpin(self, key: Key) -> None:
-        """Let go of what `pin` keeps; of what is not pinned itself nothing changes. Raises NotFound."""
 
     @abc.abstractmethod
     def path(self, key: Key) -> Path:
@@ -149,10 +139,10 @@ class Route(abc.ABC):
         knows all there is."""
         return ()
 
-    def understand(self) -> None:  # noqa: B027  # a daemon does it, and nobody waits for it
+    def understand(self) -> None:  # a daemon does it, and nobody waits for it
         """Have reports read that nobody has looked at, where no daemon does."""
 
-    def expect(self, inos: Sequence[int]) -> None:  # noqa: B027  # nothing to do where all is here
+    def expect(self, inos: Sequence[int]) -> None:  # nothing to do where all is here
         """These are opened next, all of them: where they are in the bucket, few requests bring them."""
 
     def _url(self, names: Names, *, seconds: int, plain: bool) -> str | None:

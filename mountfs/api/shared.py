@@ -77,11 +77,11 @@ class SharedStore(ArtifactStore):
     def untag(self, key: Key, *keys: str) -> None:
         raise read_only()
 
-    def pin(self, key: Key) -> None:
+    def _set_pinned(self, names: Names, value: bytes) -> None:
         raise read_only()
 
-    def unpin(self, key: Key) -> None:
-        raise read_only()
+    def _patience_seconds(self) -> float | None:
+        return None
 
     def path(self, key: Key) -> Path:
         raise NotMounted(f"nothing is mounted at {self.mountpoint}: an artifact has a path only in a mount")

@@ -16,6 +16,7 @@ from mountfs.catalog.connection import open_connection, translated
 from mountfs.catalog.contents import ContentTables
 from mountfs.catalog.entries import EntryTables
 from mountfs.catalog.feed import FeedTables
+from mountfs.catalog.going import GoingTables
 from mountfs.catalog.known import KnownTables
 from mountfs.catalog.mimes import MimeTables
 from mountfs.catalog.reports import ReportTables
@@ -52,6 +53,7 @@ class Catalog(EntryTables, ContentTables):
         self.reports = ReportTables(self._run, self._many)
         self.versions = VersionTables(self._run, self._many)
         self.mimes = MimeTables(self._run, self._many)
+        self.going = GoingTables(self._run, self._many)
 
     # -- life ---------------------------------------------------------------------------------------------
 

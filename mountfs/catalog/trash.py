@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mountfs.catalog.bucket import Aside
 from mountfs.catalog.tables import Tables
+from mountfs.catalog.versions import A_VERSION
 from mountfs.model import Entry
 
 TRASHED = "id, job, path, kind, mode, uid, gid, size, mtime_ns, birth_ns, content, target, registers, gone_ms, reason"
@@ -84,13 +85,13 @@ class TrashTables(Tables):
         return [i for (i,) in rows]
 
     def thin_out(self, job: bytes, path: bytes, *, keep: int) -> None:
-        """Of what was at that path only the newest stay."""
-        count = self._run("SELECT count(*) FROM trash WHERE job = ? AND path = ?", (job, path)).fetchone()[0]
+        """Of what was at that path only the newest stay; versions do, of which the file had as many."""
+        at_path = f"FROM trash WHERE job = ? AND path = ? AND reason NOT GLOB '{A_VERSION}*'"
+        count = self._run(f"SELECT count(*) {at_path}", (job, path)).fetchone()[0]
         if count <= keep:
             return
         self._run(
-            "DELETE FROM trash WHERE id IN (SELECT id FROM trash WHERE job = ? AND path = ?"
-            " ORDER BY gone_ms DESC, id DESC LIMIT -1 OFFSET ?)",
+            f"DELETE FROM trash WHERE id IN (SELECT id {at_path} ORDER BY gone_ms DESC, id DESC LIMIT -1 OFFSET ?)",
             (job, path, keep),
         )
 

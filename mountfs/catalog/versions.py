@@ -3,11 +3,15 @@
 Part of `Catalog`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from mountfs.catalog.tables import Tables, marks
 from mountfs.model import Digest, Entry, Kind
+
+A_VERSION: Final = "version "
+"""Begins the reason of what went to the trash as one, and is followed by its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +49,44 @@ class VersionTables(Tables):
         self._run("UPDATE OR IGNORE version SET ino = ? WHERE ino = ?", (to, ino))
 
     def to_trash(
-        self, entry: Entry, job: bytes, path: bytes, registers: str, *, gone_ms: int, before: str = "~"
-    ) -> None:
-        """What a file had, under older stamps than `before`, can be brought back for the grace, and no longer."""
-        self._run(
+        self, entry: Entry, job: bytes, path: bytes, registers: str, *, gone_ms: int, numbers: Mapping[str, int],
+        before: str,
+    ) -> None:  # fmt: skip
+        """What a file had, under older stamps than `before`, can be brought back for the grace, and no longer.
+
+        `numbers` of the versions, by stamp: those go to the trash.
+        """
+        self._many(
             "INSERT INTO trash (job, path, kind, mode, uid, gid, size, mtime_ns, birth_ns, content, target, stamp,"
             " registers, gone_ms, reason)"
-            " SELECT ?, ?, ?, ?, ?, ?, size, mtime_ns, birth_ns, content, NULL, stamp, ?, ?,"
-            " 'a version' FROM version WHERE ino = ? AND stamp < ? ORDER BY stamp",
-            (job, path, Kind.FILE, entry.mode, entry.uid, entry.gid, registers, gone_ms, entry.ino, before),
-        )
+            " SELECT ?, ?, ?, ?, ?, ?, size, mtime_ns, birth_ns, content, NULL, stamp, ?, ?, ?"
+            " FROM version WHERE ino = ? AND stamp = ?",
+            (
+                (job, path, Kind.FILE, entry.mode, entry.uid, entry.gid, registers, gone_ms, f"{A_VERSION}{number}",
+                 entry.ino, stamp)
+                for stamp, number in sorted(numbers.items()) if stamp < before
+            ),
+        )  # fmt: skip
         self._run("DELETE FROM version WHERE ino = ? AND stamp < ?", (entry.ino, before))
+
+    def from_trash(self, number: int, *, to: int) -> None:
+        """What went to the trash together with this row, and before it, is the history of an entry again."""
+        for (row,) in self._run(
+            "SELECT v.id FROM trash t JOIN trash v ON (v.job, v.path, v.gone_ms) = (t.job, t.path, t.gone_ms)"
+            f" WHERE t.id = ? AND v.id < t.id AND v.reason GLOB '{A_VERSION}*'",
+            (number,),
+        ).fetchall():
+            self._run(
+                "INSERT OR IGNORE INTO version (ino, stamp, content, size, mtime_ns, birth_ns)"
+                " SELECT ?, stamp, content, size, mtime_ns, birth_ns FROM trash WHERE id = ?",
+                (to, row),
+            )
+            self._run("DELETE FROM trash WHERE id = ?", (row,))
+
+    def are_in_trash(self, job: bytes, path: bytes) -> bool:
+        """Whether some of what was at that path is there."""
+        sql = f"SELECT 1 FROM trash WHERE job = ? AND path = ? AND reason GLOB '{A_VERSION}*' LIMIT 1"
+        return self._run(sql, (job, path)).fetchone() is not None
 
     def needing(self, contents: Sequence[int]) -> list[tuple[int, int]]:
         """(content, ino) of those of these that files had before."""

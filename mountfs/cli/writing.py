@@ -154,11 +154,14 @@ def pin_command(keys: tuple[str, ...], *, where: Where) -> None:
     """Keep artifacts, directories with all below them, or whole jobs: they never expire.
 
     What is pinned is not removed, moved away or replaced either, until `mountfs unpin`; writing into it goes on. A
-    pinned job is the baseline of its branch (F-114), and its contents stay on this machine.
+    pinned job is the baseline of its branch (F-114), and its contents stay on this machine. Where there is a bucket
+    it is told before this ends, or as soon as it answers.
     """
+    from mountfs.api.pinning import NOT_TOLD
+
     with where.open() as store:
-        for key in keys:
-            store.pin(key_of(key, store.mountpoint))
+        if not store.pin(*(key_of(key, store.mountpoint) for key in keys)):
+            complain(f"pinned here; {NOT_TOLD}")
 
 
 @click.command("unpin", epilog=exit_codes(2, 3, 4, 5, 6))
@@ -166,9 +169,11 @@ def pin_command(keys: tuple[str, ...], *, where: Where) -> None:
 @WHERE
 def unpin_command(keys: tuple[str, ...], *, where: Where) -> None:
     """Let go of what `mountfs pin` keeps. Pins of what lies below or above are not touched."""
+    from mountfs.api.pinning import NOT_TOLD
+
     with where.open() as store:
-        for key in keys:
-            store.unpin(key_of(key, store.mountpoint))
+        if not store.unpin(*(key_of(key, store.mountpoint) for key in keys)):
+            complain(f"unpinned here; {NOT_TOLD}")
 
 
 @click.command("delete", epilog=exit_codes(2, 3, 4, 5, 6))

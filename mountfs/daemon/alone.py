@@ -87,7 +87,7 @@ class Alone:
     async def _main(self, store: Store) -> None:
         async with trio.open_nursery() as nursery:
             background = Background(store)
-            parts = Parts(store, background, _ignore, background.wake)
+            parts = Parts(store, background, _ignore, background.wake, read_only=self._service.read_only)
             self._understand = partial(store.understanding.all, lambda done, total: None)
             if self._service.bucket is not None:
                 try:

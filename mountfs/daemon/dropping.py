@@ -6,6 +6,7 @@ The command plans, in a process of its own; the store acts, and only on what sti
 import contextlib
 import logging
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import trio
@@ -13,7 +14,7 @@ import trio
 from mountfs import namespace
 from mountfs.daemon.control import Answer, Handler
 from mountfs.daemon.parts import REMOVED_AT_ONCE, Parts
-from mountfs.errors import NotFound, RemoteUnavailable
+from mountfs.errors import CacheFull, NotFound, RemoteUnavailable
 from mountfs.events import JobExpired
 from mountfs.retention import Moment, plain_moment, plain_policy
 from mountfs.store.clocks import last_look, look, note_look
@@ -28,6 +29,7 @@ TOLD: Final = 1000
 def handlers(parts: Parts) -> dict[str, Handler]:
     async def retention(request: dict[str, object]) -> Answer:
         """The policy in force and the time that counts; what was acknowledged is in the search index."""
+        await finish(parts)
         await parts.background.index()
         options = parts.store.options
         return {
@@ -64,32 +66,71 @@ async def _moment(parts: Parts) -> Moment:
     return look(parts.store.ledger.clock, parts.store.stamps)
 
 
+async def finish(parts: Parts) -> None:
+    """What began to go when the last process was killed goes whole, and who is to be told of it is."""
+    if parts.read_only:
+        return
+    async with parts.expiring:
+        await _finish(parts)
+
+
+async def finish_early(parts: Parts) -> None:
+    """The same right after the start; where that fails, whoever cleans up next has it done first."""
+    try:
+        await finish(parts)
+    except CacheFull as error:
+        log.warning("a report that expired is still there in part: %s", error)
+    except Exception:  # a bug here must not take the mount away from its users
+        log.exception("a bug in finishing what expired")
+
+
+async def _finish(parts: Parts) -> None:
+    dropping = parts.store.dropping
+    if not dropping.is_unfinished():
+        _tell(parts)
+        return
+    await parts.background.index()
+    done = Dropped()
+    await _in_steps(parts, dropping.finish(done), done)
+    log.info("%d artifacts of reports that had been going went too", done.artifacts)
+
+
 async def _expire(parts: Parts, reports: list[Condemned], dated: list[Outdated]) -> Dropped:
+    async with parts.expiring:
+        await _finish(parts)
+        return await _drop(parts, reports, dated)
+
+
+async def _drop(parts: Parts, reports: list[Condemned], dated: list[Outdated]) -> Dropped:
     if not knows_all(parts):
         await _look_into(parts, {one.job for one in reports} | {one.job for one in dated})
     await parts.background.index()
     done = Dropped()
-    try:
-        for number, _ in enumerate(parts.store.dropping.drop(reports, dated, done)):
-            if number % REMOVED_AT_ONCE == 0:
-                await trio.lowlevel.checkpoint()
-    finally:
-        parts.changed(done.changes)
-        parts.wake()
-        for event in _events(done):
-            parts.tell(event)
+    await _in_steps(parts, parts.store.dropping.drop(reports, dated, done), done)
     if done.artifacts:
         log.info("%d artifacts expired, and with them %d jobs", done.artifacts, len(done.jobs))
     return done
 
 
-def _events(done: Dropped) -> Iterator[JobExpired]:
-    """One for each job that lost something."""
-    for job, lost in done.lost.items():
-        yield JobExpired(
-            job, tuple(sorted(lost.types)), lost.artifacts, lost.size, lost.stored, tuple(lost.reasons),
-            is_gone=job in done.jobs,
+async def _in_steps(parts: Parts, steps: Iterator[None], done: Dropped) -> None:
+    try:
+        for number, _ in enumerate(steps):
+            if number % REMOVED_AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
+    finally:
+        parts.changed(done.changes)
+        parts.wake()
+        _tell(parts)
+
+
+def _tell(parts: Parts) -> None:
+    """One event for each job that lost something. Told again after a crash it has the same number."""
+    dropping = parts.store.dropping
+    for lost in dropping.expired():
+        event = JobExpired(
+            lost.job, lost.types, lost.artifacts, lost.size, lost.stored, lost.reasons, is_gone=lost.is_gone
         )  # fmt: skip
+        parts.tell(event, number=f"expired-{lost.notes[0]}", then=partial(dropping.told, lost))
 
 
 async def _look_into(parts: Parts, jobs: set[str]) -> None:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
+
+import trio
 
 from mountfs.daemon.background import Background
 from mountfs.daemon.runs import Runs
@@ -16,7 +18,13 @@ REMOVED_AT_ONCE: Final = 8
 """Entries, 2 ms of the loop: then others are served."""
 
 
-def _nobody(event: Event) -> None:
+class Tell(Protocol):
+    """Of an event; `number` is one that it keeps when it is told again, `then` is called once it was told."""
+
+    def __call__(self, event: Event, *, number: str | None = None, then: Callable[[], None] | None = None) -> None: ...
+
+
+def _nobody(event: Event, *, number: str | None = None, then: Callable[[], None] | None = None) -> None:
     """Only a mount tells of what happened."""
 
 
@@ -24,7 +32,7 @@ def _nobody(event: Event) -> None:
 class Parts:
     """`bucket` is None where the settings name none; `changed` tells the kernel what it may no longer remember.
 
-    `tell` is for whoever the settings name under `events`.
+    `tell` is for whoever the settings name under `events`; whoever drops what expired holds `expiring`.
     """
 
     store: Store
@@ -33,7 +41,9 @@ class Parts:
     wake: Callable[[], None]
     bucket: Bucket | None = field(default=None)
     runs: Runs = field(default_factory=Runs)
-    tell: Callable[[Event], None] = _nobody
+    tell: Tell = _nobody
+    expiring: trio.Lock = field(default_factory=trio.Lock)
+    read_only: bool = False
 
     def need_bucket(self) -> Bucket:
         """The bucket of the settings. Raises ConfigError where they name none."""

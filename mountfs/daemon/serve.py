@@ -18,7 +18,7 @@ import trio
 
 from mountfs import __version__, namespace
 from mountfs.clock import writer_of
-from mountfs.daemon import restoring
+from mountfs.daemon import dropping, restoring
 from mountfs.daemon.background import Background
 from mountfs.daemon.cleaning import Cleaning
 from mountfs.daemon.control import Answer, Control, listen
@@ -59,10 +59,13 @@ class Daemon:
         self._background = Background(store)
         self._stopping = False
         self._operations: Operations | None = None
-        self._parts = Parts(store, self._background, self._changed, self._background.wake)
+        self._parts = Parts(
+            store, self._background, self._changed, self._background.wake, read_only=service.read_only
+        )  # fmt: skip
         self._invalidations = session.Invalidations()
         self._telling = Telling(store, service.hooks, mount=str(service.mountpoint))
         self._parts.tell = self._telling.tell
+        store.dropping.tells = self._telling.wants(EventKind.JOB_EXPIRED)
         store.paths.on_conflict = self._conflict_lost
 
     async def run(self) -> None:
@@ -85,6 +88,7 @@ class Daemon:
                 nursery.start_soon(bucket.run)
             nursery.start_soon(restoring.expire_forever, self._parts)
             if not self._service.read_only:
+                nursery.start_soon(dropping.finish_early, self._parts)
                 nursery.start_soon(Cleaning(self._parts).run)
             operations = Operations(
                 self._store,
@@ -189,6 +193,7 @@ class Daemon:
             "layouts": list(self._store.options.layouts),
             "states": bucket.job_states() if bucket is not None else {},
             "knows_all": bucket is None or not bucket.manner.lazy,
+            "patience_seconds": None if bucket is None else _patience_seconds(bucket),
             "quota_bytes": self._store.room.quota_bytes,
             "warn_threshold": self._store.options.warn_threshold,
         }
@@ -233,6 +238,11 @@ class Daemon:
     async def _stop(self, request: dict[str, object]) -> Answer:
         self._end()
         return {}
+
+
+def _patience_seconds(bucket: Bucket) -> float:
+    """How long it is waited for now: not at all while it is known to be silent."""
+    return 0.0 if bucket.carrier.down is not None else bucket.manner.patience_seconds
 
 
 def _text(name: bytes) -> str:

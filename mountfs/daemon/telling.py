@@ -59,18 +59,31 @@ class Telling:
         self._has_warned = False
         self._complains_at = float("-inf")
         self._news = trio.Event()
+        self._then: dict[str, Callable[[], None]] = {}
         self._posts = trio.CapacityLimiter(AT_ONCE_MAX)
 
-    def tell(self, event: Event) -> None:
-        """Queue it for everybody who wants it."""
+    def tell(self, event: Event, *, number: str | None = None, then: Callable[[], None] | None = None) -> None:
+        """Queue it for everybody who wants it; `then` is called when nobody is left to be told, however that went."""
         if not self._deliveries.wants(event.kind):
+            if then is not None:
+                then()
             return
         self._told += 1
-        told = Told(event, f"{self._run}-{self._told}", self._store.ledger.clock.now_ns(), self._mount)
+        number = number or f"{self._run}-{self._told}"
+        told = Told(event, number, self._store.ledger.clock.now_ns(), self._mount)
+        if then is not None:
+            self._then[number] = then
         if self._deliveries.put(told) and trio.current_time() >= self._complains_at:
             self._complains_at = trio.current_time() + COMPLAIN_SECONDS
             log.warning("events come faster than they are taken: %d were not told", self._deliveries.dropped)
+        self._conclude()
         self._news.set()
+
+    def _conclude(self) -> None:
+        """Of some there is nobody left to be told. What the end of the mount cuts off is none of these."""
+        left = self._deliveries.numbers() if self._then else set()
+        for number in [number for number in self._then if number not in left]:
+            self._then.pop(number)()
 
     def wants(self, kind: EventKind) -> bool:
         """Whether anybody is to be told of such events."""
@@ -112,6 +125,7 @@ class Telling:
         finally:
             self._deliveries.done(delivery)
             self._news.set()
+        self._conclude()
 
     async def _post(self, hook: Hook, told: Told) -> None:
         status = await trio.to_thread.run_sync(

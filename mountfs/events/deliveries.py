@@ -4,7 +4,7 @@ A receiver gets one event at a time, in order, so that one that hangs holds up o
 once. Where more wait than the queue holds, the oldest goes, and is counted.
 """
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -51,7 +51,7 @@ class Deliveries:
         self.hooks = tuple(hooks)
         self.dropped = 0
         self._waiting: deque[Delivery] = deque()
-        self._running: Counter[int] = Counter()
+        self._running: dict[int, str] = {}  # by receiver: the number of what it is told
 
     def __len__(self) -> int:
         """How many wait."""
@@ -74,16 +74,20 @@ class Deliveries:
 
     def take(self) -> Delivery | None:
         """The oldest whose receiver is free, while fewer than four are told; None: not now."""
-        if self._running.total() >= AT_ONCE_MAX:
+        if len(self._running) >= AT_ONCE_MAX:
             return None
-        found = next((waiting for waiting in self._waiting if not self._running[waiting.hook]), None)
+        found = next((waiting for waiting in self._waiting if waiting.hook not in self._running), None)
         if found is not None:
             self._waiting.remove(found)
-            self._running[found.hook] += 1
+            self._running[found.hook] = found.told.number
         return found
 
     def done(self, delivery: Delivery) -> None:
-        self._running[delivery.hook] -= 1
+        del self._running[delivery.hook]
+
+    def numbers(self) -> set[str]:
+        """Of all that wait, and of those that are being told."""
+        return {waiting.told.number for waiting in self._waiting} | set(self._running.values())
 
 
 class Tail:

@@ -3,16 +3,22 @@
 A decision is made beside the store, seconds before. So each report is looked at again, and of each artifact whether
 somebody has written it meanwhile: then it stays, and the answer says so. All goes to the trash, what other machines
 wrote too; directories that became empty go with it, and so does the job. On the loop's thread, in steps.
+
+A report goes whole: with its first artifact a note is written, and each later one counts in it. What a killed process
+left half gone is finished from there by the next (`finish`), before anything else is decided. The note stays until who
+wants to know of it was told.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+import contextlib
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from mountfs import namespace
-from mountfs.catalog.search import Member, Standing, Units
+from mountfs.catalog.going import Going
+from mountfs.catalog.search import Member, Units
 from mountfs.clock import milliseconds_of
-from mountfs.errors import InvalidArgument, Protected
+from mountfs.errors import CacheFull, InvalidArgument, Protected
 from mountfs.model import ROOT_INO, Entry, Kind
 from mountfs.store.ledger import Ledger
 from mountfs.store.paths import Changes
@@ -50,22 +56,18 @@ class Outdated:
         return f"{self.job}/{self.path}"
 
 
-@dataclass(slots=True)
-class Lost:
+@dataclass(frozen=True, slots=True)
+class Expired:
     """What one job lost: of which types, how much, and why; `reasons` has one for each report or artifact."""
 
-    types: set[str] = field(default_factory=set)
-    artifacts: int = 0
-    size: int = 0
-    stored: int = 0
-    reasons: dict[str, None] = field(default_factory=dict)  # in their order, each once
-
-    def add(self, why: Condemned | Outdated, member: Member) -> None:
-        self.types.add(why.type)
-        self.artifacts += 1
-        self.size += member.size
-        self.stored += member.stored
-        self.reasons[f"{why}: {why.reason}"] = None
+    notes: tuple[int, ...]
+    job: str
+    types: tuple[str, ...]
+    artifacts: int
+    size: int
+    stored: int
+    reasons: tuple[str, ...]
+    is_gone: bool
 
 
 @dataclass(slots=True)
@@ -73,19 +75,24 @@ class Dropped:
     """What went, what was left and why, and what the kernel may no longer remember."""
 
     artifacts: int = 0
-    lost: dict[str, Lost] = field(default_factory=dict)  # by job
     jobs: list[str] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     changes: Changes = field(default_factory=Changes)
 
 
 class Dropping:
-    """The index must have caught up when it begins: `drop` reads it."""
+    """The index must have caught up when it begins: `drop` and `finish` read it.
+
+    `tells`: somebody wants to be told of what goes from now on.
+    """
 
     def __init__(self, ledger: Ledger, tree: Tree) -> None:
+        self.tells = False
         self._ledger = ledger
         self._tree = tree
         self._units: Units = ledger.catalog.units
+        self._notes = ledger.catalog.going
+        self._telling: set[int] = set()
 
     def drop(self, reports: Iterable[Condemned], dated: Iterable[Outdated], done: Dropped) -> Iterator[None]:
         """Drop these, an entry a step; `done` is filled on the way. Raises CacheFull."""
@@ -102,27 +109,47 @@ class Dropping:
             elif key in self._being_written():
                 done.skipped.append((str(report), "somebody is writing in it"))
             else:
-                yield from self._drop_report(report, key, standing, done)
+                note = self._note(report, key[0], newest_ms=standing.newest_ms)
+                yield from self._drop_report(note, key, done)
             yield
         for one in dated:
             yield from self._drop_dated(one, done)
+
+    def is_unfinished(self) -> bool:
+        """Whether something that began to go is still here in part: its process was killed, or its disk was full."""
+        return bool(self._notes.all(is_over=False))
+
+    def finish(self, done: Dropped) -> Iterator[None]:
+        """Go on with that, as `drop` does. What was decided counts, however the policy may read by now."""
+        for note in self._notes.all(is_over=False):
+            going = yield from self._tidy(note, done)
+            key = None if note.path else self._units.key_in(note.job, _text(note.type))
+            if key is None:
+                self._end(going)
+            else:
+                yield from self._drop_report(going, key, done)
+            yield
 
     def _being_written(self) -> set[tuple[int, int] | None]:
         inos = self._tree.inos_being_written()
         return {self._units.key_of(ino) for ino in inos}
 
-    def _drop_report(
-        self, report: Condemned, key: tuple[int, int], standing: Standing, done: Dropped
-    ) -> Iterator[None]:
-        parents: set[int] = set()
+    def _note(self, why: Condemned | Outdated, job: int, *, newest_ms: int) -> Going:
+        """What is written down of it with the first entry that goes."""
+        path = why.path if isinstance(why, Outdated) else ""
+        name, slug, reason = _raw(why.job), _raw(why.type), _raw(why.reason)
+        return Going(None, job, name, slug, _raw(path), newest_ms, reason, tells=self.tells)
+
+    def _drop_report(self, going: Going, key: tuple[int, int], done: Dropped) -> Iterator[None]:
         last: Member | None = None
         while page := self._units.members(key, after=last, limit=PAGE):
             for last in page:
-                if last.published_ms > standing.newest_ms:
+                if last.published_ms > going.newest_ms:
                     continue  # it came while others went
-                self._take(last, report, parents, done)
+                going = self._take(last, going, done)
                 yield
-        yield from self._tidy(parents, done)
+                going = yield from self._tidy(going, done)
+        self._end(going)
 
     def _drop_dated(self, one: Outdated, done: Dropped) -> Iterator[None]:
         member = self._units.member(one.job, one.path)
@@ -131,52 +158,107 @@ class Dropping:
         elif member.expires_s != one.expires_s:
             done.skipped.append((str(one), "its date has changed since that was decided"))
         else:
-            parents: set[int] = set()
-            self._take(member, one, parents, done)
-            yield from self._tidy(parents, done)
+            job = self._tree.walk(namespace.split_key(one.job)).ino
+            going = self._take(member, self._note(one, job, newest_ms=member.published_ms), done)
+            self._end((yield from self._tidy(going, done)))
         yield
 
-    def _take(self, member: Member, why: Condemned | Outdated, parents: set[int], done: Dropped) -> None:
+    def _take(self, member: Member, going: Going, done: Dropped) -> Going:
+        """Remove one artifact, and note that with it; the note as it is then."""
         entry = self._ledger.entry(member.ino)
         if entry is None or entry.kind == Kind.DIRECTORY:
-            return
+            return going
         if milliseconds_of(entry.stamp) != member.published_ms or self._tree.is_being_written(entry.ino):
             done.skipped.append((self._key(entry.ino), "somebody has written it meanwhile"))
-            return
+            return going
+        after = replace(
+            going, artifacts=going.artifacts + 1, size=going.size + member.size, stored=going.stored + member.stored,
+            directory=entry.parent,
+        )  # fmt: skip
         try:
-            self._tree.expire(entry, REASON)
+            after = self._expire(entry, after)
         except Protected as error:
             done.skipped.append((self._key(entry.ino), str(error)))
-            return
+            return going
         done.artifacts += 1
-        done.lost.setdefault(why.job, Lost()).add(why, member)
         done.changes.names.add((entry.parent, entry.name))
-        parents.add(entry.parent)
+        return after
 
-    def _tidy(self, directories: set[int], done: Dropped) -> Iterator[None]:
-        """Remove directories that became empty, and those above them that became so by that."""
-        while directories:
-            entry = self._ledger.entry(directories.pop())
-            if entry is None or entry.ino == ROOT_INO or not self._remove_if_empty(entry, done):
-                continue
-            directories.add(entry.parent)
+    def _tidy(self, going: Going, done: Dropped) -> Generator[None, None, Going]:
+        """Remove the directory of what went last if nothing is left in it, and those above it that are empty then."""
+        while going.id is not None:
+            entry = self._ledger.entry(going.directory)
+            if entry is None or entry.ino == ROOT_INO or self._ledger.has_children(entry.ino):
+                return going
+            try:
+                going = self._expire(entry, replace(going, directory=entry.parent))
+            except Protected:
+                return going  # it is pinned itself
+            done.changes.names.add((entry.parent, entry.name))
+            if entry.parent == ROOT_INO:
+                done.jobs.append(namespace.join_key((entry.name,)))
             yield
+        return going
 
-    def _remove_if_empty(self, entry: Entry, done: Dropped) -> bool:
-        if self._ledger.has_children(entry.ino):
-            return False
-        try:
-            self._tree.expire(entry, REASON)
-        except Protected:
-            return False  # it is pinned itself
-        done.changes.names.add((entry.parent, entry.name))
-        if entry.parent == ROOT_INO:
-            done.jobs.append(namespace.join_key((entry.name,)))
-        return True
+    def _expire(self, entry: Entry, note: Going) -> Going:
+        """An entry goes, and with it what is known of that. Raises Protected."""
+        numbers: list[int] = []
+        self._tree.expire(entry, REASON, note=lambda: numbers.append(self._notes.put(note)))
+        return replace(note, id=numbers[-1])
+
+    def _end(self, going: Going) -> None:
+        """All of it went: the note stays only for whoever is to be told."""
+        if going.id is None:
+            return
+        with self._ledger.catalog.transaction():
+            if going.tells:
+                self._notes.put(replace(going, is_over=True))
+            else:
+                self._notes.forget([going.id])
+
+    # -- who is told ----------------------------------------------------------------------------------------
+
+    def expired(self) -> list[Expired]:
+        """What went and nobody was told of, job by job; each once, until the store is opened again."""
+        jobs: dict[int, list[Going]] = {}
+        for note in self._notes.all(is_over=True):
+            if note.id is not None and note.id not in self._telling:
+                self._telling.add(note.id)
+                jobs.setdefault(note.job, []).append(note)
+        return [_expired(notes, is_gone=self._ledger.entry(job) is None) for job, notes in jobs.items()]
+
+    def told(self, expired: Expired) -> None:
+        """The notes of this are struck out."""
+        with contextlib.suppress(CacheFull):  # else it is told once more, by the next start
+            with self._ledger.catalog.transaction():
+                self._notes.forget(expired.notes)
+            self._telling.difference_update(expired.notes)
 
     def _key(self, ino: int) -> str:
         names = self._ledger.path(ino)
         return namespace.join_key(names) if names else f"inode {ino}"
+
+
+def _expired(notes: Sequence[Going], *, is_gone: bool) -> Expired:
+    return Expired(
+        tuple(note.id for note in notes if note.id is not None), _text(notes[-1].name),
+        tuple(sorted({_text(note.type) for note in notes})), sum(note.artifacts for note in notes),
+        sum(note.size for note in notes), sum(note.stored for note in notes),
+        tuple(dict.fromkeys(f"{_what(note)}: {_text(note.reason)}" for note in notes)), is_gone,
+    )  # fmt: skip
+
+
+def _what(note: Going) -> str:
+    job = _text(note.name)
+    return f"{job}/{_text(note.path)}" if note.path else f"{_text(note.type)} of {job}"
+
+
+def _raw(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _text(raw: bytes) -> str:
+    return bytes(raw).decode("utf-8", "surrogateescape")
 
 
 def condemned(said: object) -> list[Condemned]:

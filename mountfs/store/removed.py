@@ -142,9 +142,9 @@ class Bin:
             before = (page[-1].gone_ms, page[-1].id)
 
 
-def _newness(removed: Removed) -> tuple[int, bool]:
-    """What is set aside is also shown as the bucket has it: its own word counts."""
-    return removed.gone_ms, bool(removed.aside)
+def _newness(removed: Removed) -> tuple[int, bool, int]:
+    """What is set aside is also shown as the bucket has it: its own word counts. A file goes after its versions."""
+    return removed.gone_ms, bool(removed.aside), removed.trash or 0
 
 
 def entry_of(removed: Removed, ino: int, parent: int, name: bytes, *, owner: tuple[int, int], now_ns: int) -> Entry:

@@ -102,8 +102,13 @@ class Restoring:
 
         Raises NotFound, IsADirectory, MountBusy while somebody writes it or it is being stored, QuotaExceeded.
         """
-        entry = self._tree.walk(names)
         key = namespace.join_key(names)
+        try:
+            entry = self._tree.walk(names)
+        except NotFound:
+            if not self.bin.at(names):
+                raise
+            raise NotFound(f"{key} was removed: `mountfs restore {key}` brings it back") from None
         if entry.kind == Kind.DIRECTORY:
             raise IsADirectory(f"{key} is a directory: a version is one of a file")
         if self._tree.is_being_written(entry.ino):
@@ -184,6 +189,8 @@ class Restoring:
             )  # fmt: skip
             entry = replace(entry, stamp=said.stamp, owed=said.owed)
             self._catalog.put_entries([entry])
+            if removed.trash is not None:
+                self._versions.restored(entry, removed.trash)
             self._say(entry.ino, removed)
             self._ledger.touch_directory(parent)
         if self._owing.active:

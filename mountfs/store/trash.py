@@ -48,10 +48,11 @@ class Trash:
         """Keep the facts of what is about to go, as acknowledged; of a directory only what was said of it."""
         if not self.keep_ms:
             return
-        self.versions.removed(entry)
-        self.keep(entry, reason)
+        gone_ms = self._ledger.stamps.now_ms()  # one for all: what goes together is brought back together
+        self.versions.removed(entry, gone_ms=gone_ms)
+        self.keep(entry, reason, gone_ms=gone_ms)
 
-    def keep(self, entry: Entry, reason: str) -> None:
+    def keep(self, entry: Entry, reason: str, *, gone_ms: int | None = None) -> None:
         """The same of an entry whose history goes on."""
         registers = self._registers(entry.ino)
         if entry.kind == Kind.DIRECTORY and not registers and entry.mode & 0o777 == _PLAIN_MODE:
@@ -61,9 +62,8 @@ class Trash:
             return
         job, *names = (*self._ledger.path(entry.parent), entry.name)
         path = b"/".join(names)
-        self._catalog.trash.add(
-            job, path, kept, json.dumps(registers), gone_ms=self._ledger.stamps.now_ms(), reason=reason
-        )
+        gone_ms = self._ledger.stamps.now_ms() if gone_ms is None else gone_ms
+        self._catalog.trash.add(job, path, kept, json.dumps(registers), gone_ms=gone_ms, reason=reason)
         self._catalog.trash.thin_out(job, path, keep=OF_ONE_PATH)
 
     def _registers(self, ino: int) -> dict[str, str]:

@@ -9,11 +9,13 @@ Contents that other machines wrote over are learnt from the records of the job (
 """
 
 import json
+from collections.abc import Mapping
 
 from mountfs.catalog import Catalog
 from mountfs.catalog.versions import Superseded
 from mountfs.errors import NotFound
 from mountfs.model import Entry, Kind, Owed
+from mountfs.namespace import join_key
 from mountfs.retention.versions import Written, superseded, versions
 from mountfs.store.ledger import Ledger
 from mountfs.store.owing import Owing
@@ -54,12 +56,14 @@ class Versions:
         self._catalog.versions.hand(entry.ino, to=by)
         return kept
 
-    def removed(self, entry: Entry, *, before: str = "~") -> None:
-        """What a file had, before that stamp, is no history any more: it goes to the trash."""
+    def removed(self, entry: Entry, *, before: str = "~", gone_ms: int | None = None) -> None:
+        """What a file had, before that stamp, is no history any more: it goes to the trash, with its numbers."""
         if entry.kind != Kind.FILE or not (self.enabled or self._were_kept):
             return
-        if not self._catalog.versions.of(entry.ino):
+        rows = self._catalog.versions.of(entry.ino)
+        if not rows:
             return
+        numbers = {found.stamp: found.number for found in versions(Written(r.stamp, r.digest, r.size) for r in rows)}
         job, *names = (*self._ledger.path(entry.parent), entry.name)
         registers = {
             name: raw.decode("utf-8", "surrogateescape")
@@ -67,8 +71,17 @@ class Versions:
             if not name.startswith("@")
         }
         self._catalog.versions.to_trash(
-            entry, job, b"/".join(names), json.dumps(registers), gone_ms=self._ledger.stamps.now_ms(), before=before
-        )
+            entry, job, b"/".join(names), json.dumps(registers), numbers=numbers, before=before,
+            gone_ms=self._ledger.stamps.now_ms() if gone_ms is None else gone_ms,
+        )  # fmt: skip
+
+    def restored(self, entry: Entry, number: int) -> None:
+        """A row of the trash is this entry again: what went with it is its history.
+
+        In the bucket a history begins with the last removal: there it stays in the trash, one by one restorable.
+        """
+        if self.enabled and not self._owing.active and entry.kind == Kind.FILE:
+            self._catalog.versions.from_trash(number, to=entry.ino)
 
     # -- questions ----------------------------------------------------------------------------------------
 
@@ -90,9 +103,16 @@ class Versions:
         """Raises NotFound."""
         found = self.of(entry)
         if number not in found:
-            there = f"there are 1 to {max(found)}" if found else "it was never written over, as far as is known here"
-            raise NotFound(f"there is no version {number}: {there}")
+            raise NotFound(f"there is no version {number}: {self._what_there_is(entry, found)}")
         return found[number]
+
+    def _what_there_is(self, entry: Entry, found: Mapping[int, Superseded]) -> str:
+        job, *names = self._ledger.path(entry.ino)
+        there = f"there are 1 to {max(found)}" if found else ""
+        if self._catalog.versions.are_in_trash(job, b"/".join(names)):
+            there += "; " if there else ""
+            return f"{there}earlier versions are in the trash: see `mountfs trash list {join_key((job, *names))}`"
+        return there or "it was never written over, as far as is known here"
 
 
 def number_of(catalog: Catalog, entry: Entry) -> int:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from mountfs.errors import ContentLost, CorruptContent
 from mountfs.model import ROOT_INO, Entry, Kind, Place
+from mountfs.store.dropping import Dropped
 from mountfs.store.options import Options
 from mountfs.store.store import Store
 
@@ -56,6 +57,7 @@ def judge(state: Path, *, may_be_damaged: bool = False) -> Tree:
     with _no_errors_logged(allowed=may_be_damaged):
         store = Store.open(state, Options())
         try:
+            _finish_dropping(store)
             found = read_tree(store)
             store.settler.settle_all()
             store.ledger.drain()
@@ -69,6 +71,16 @@ def judge(state: Path, *, may_be_damaged: bool = False) -> Tree:
             store.close()
     _check_files(state)
     return settled
+
+
+def _finish_dropping(store: Store) -> None:
+    """As the next mount does first of all: what began to expire goes whole."""
+    if store.dropping.is_unfinished():
+        store.ledger.drain()
+        store.indexer.catch_up()
+        for _ in store.dropping.finish(Dropped()):
+            pass
+    assert not store.dropping.is_unfinished(), "something that expired is left in part"
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from tests.crash.steps import (
     Create,
     DirectorySync,
     Exchange,
+    Expire,
     FileSync,
     MakeDirectory,
     MakeSymlink,
@@ -251,6 +252,25 @@ VERSIONS: list[Step] = [
 ]
 """With versions kept: what is written over, replaced, renamed and removed."""
 
+EXPIRED: list[Step] = [
+    MakeDirectory("job"),
+    MakeDirectory("job/deep"),
+    MakeDirectory("job/deep/er"),
+    *saved("job/junit.xml", 40, 500),
+    *(step for n in range(4) for step in saved(f"job/deep/er/{n}.log", 41 + n, 30_000)),
+    *saved("job/deep/last.log", 45, 90_000),
+    MakeDirectory("logs"),
+    *saved("logs/a.log", 46, 300),
+    *saved("logs/b.log", 47, 70_000),
+    Settle(),
+    Expire("job"),
+    Expire("logs"),
+    *saved("job/late.log", 48, 900),
+    Settle(),
+    CarryOver(),
+]
+"""What retention takes is there whole or gone whole: each start finishes what the last one began."""
+
 ALL: dict[str, list[Step]] = {
     "first": FIRST,
     "durable": DURABLE,
@@ -262,6 +282,7 @@ ALL: dict[str, list[Step]] = {
     "unfinished": UNFINISHED,
     "synced": SYNCED,
     "versions": VERSIONS,
+    "expired": EXPIRED,
     "recovery": [Settle(), CarryOver()],
 }
 

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Protocol
 
 from mountfs.model import Entry, Kind, Standing
+from mountfs.store.dropping import Condemned, Dropped
 from mountfs.store.live import LiveFile
 from mountfs.store.store import CarryOver as Carrying
 from mountfs.store.store import Store
@@ -383,6 +384,31 @@ def sync(store: Store, parent: int) -> None:
     """What `fuse.syncing` does for one who asks."""
     drafts = store.unsynced_drafts(parent)
     store.sync(drafts, store.journal.take_unsynced())
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    """Retention takes the logs of a job, as a cleanup does: all of them, and the directories that are empty then."""
+
+    job: str
+
+    def perform(self, world: World) -> None:
+        world.store.ledger.drain()
+        world.store.indexer.catch_up()
+        (report,) = (
+            found
+            for found in world.store.catalog.units.reports()
+            if (found.job, found.type) == (self.job, "build-logs")
+        )
+        one = Condemned(report.job, report.type, report.published_ns, report.artifacts, "too old")
+        for _ in world.store.dropping.drop([one], [], Dropped()):
+            pass
+
+    def expect(self, model: Model) -> None:
+        for path in [path for path in model.below(self.job) if path.endswith(".log")]:
+            del model.nodes[path]
+            while (path := path.rpartition("/")[0]) and model.below(path) == [path]:
+                del model.nodes[path]
 
 
 # ---- behind the writers --------------------------------------------------------------------------------------

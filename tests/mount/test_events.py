@@ -1,8 +1,11 @@
 """Events: a command or a URL is told of what happened, and nobody ever waits for it (F-135, F-178)."""
 
+import contextlib
 import http.server
 import json
 import os
+import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -14,6 +17,8 @@ import pytest
 from tests.faults.clock import build_clock, skewed
 from tests.mount.conftest import ExpectedLog, MountFactory
 from tests.mount.test_cleanup import KEPT, make, mountfs, notes
+from tests.mounting import REPOSITORY, Mounted
+from tests.s3.two import eventually as becomes
 from tests.s3.two import wait_until
 
 pytestmark = pytest.mark.mountfs_only
@@ -209,6 +214,61 @@ def test_each_job_that_expires_is_told_with_what_went_and_why(mounted: MountFact
         "reasons": ["build-logs of build-1: 0 days since it was published, asked for (--type build-logs)"],
         "is_gone": True,
     }  # fmt: skip
+
+
+def test_a_cleanup_that_is_killed_in_the_middle_leaves_no_half_report_and_each_job_is_told(
+    mounted: MountFactory, tmp_path: Path
+) -> None:
+    """Each report is there whole or gone whole after the next start, and what went has been told."""
+    told = {"events": [telling(tmp_path, "job_expired")]}
+    first = mounted(told)
+    logs = [f"{number}.log" for number in range(60)]
+    for number in range(12):
+        make(first.path, f"build-{number}", *logs)
+    first.settle()
+    with running(first, "cleanup", "--type", "build-logs", "--yes"):
+        wait_until(lambda: gone_in(first) > 100, "some of them go", seconds=60)
+        first.kill()
+    assert gone_in(first) < 12 * len(logs), "all of it went before the kill"
+    second = mounted(told, state=first.state)
+    becomes(lambda: len(halves(second, logs)), 0, seconds=30)
+    went = 12 - len(os.listdir(second.path))
+    assert went > 0
+    wait_until(lambda: len(jobs_told(tmp_path)) == went, "all that went is told", seconds=60)
+    mountfs(second, "cleanup", "--type", "build-logs", "--yes")
+    wait_until(lambda: len(jobs_told(tmp_path)) == 12, "the rest is told", seconds=60)
+    assert {(str(data["job"]), data["artifacts"], data["is_gone"]) for data in said(tmp_path)} == {
+        (f"build-{number}", 60, True) for number in range(12)
+    }
+
+
+def gone_in(mount: Mounted) -> int:
+    """How much the trash holds, read beside the daemon."""
+    with contextlib.closing(sqlite3.connect(f"file:{mount.state}/catalog.db?mode=ro", uri=True)) as catalog:
+        return int(catalog.execute("SELECT count(*) FROM trash").fetchone()[0])
+
+
+def halves(mount: Mounted, names: list[str]) -> list[str]:
+    """Jobs that hold some of these, and not all."""
+    return [job.name for job in mount.path.iterdir() if len(os.listdir(job)) != len(names)]
+
+
+def jobs_told(directory: Path) -> set[str]:
+    return {str(data["job"]) for data in said(directory)}
+
+
+@contextlib.contextmanager
+def running(machine: Mounted, *arguments: str) -> Iterator[None]:
+    """A command of mountfs beside what happens inside; how it ends is nobody's business."""
+    command = subprocess.Popen(
+        [sys.executable, "-m", "mountfs.cli", *arguments, "--state", str(machine.state)],
+        cwd=REPOSITORY, env=machine.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        command.kill()
+        command.wait()
 
 
 def test_what_goes_on_the_schedule_is_one_event_a_job(mounted: MountFactory, tmp_path: Path) -> None:

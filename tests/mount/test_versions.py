@@ -173,6 +173,17 @@ def test_what_is_no_version_is_not_restored_and_says_what_there_is(keeping: Moun
     assert (root / "J" / "report.txt").read_text() == "two\n"
 
 
+def test_a_file_that_is_removed_and_restored_has_its_versions_again(keeping: Mounted, root: Path) -> None:
+    path = write(keeping, "v/f.txt", "1", "2", "3")
+    path.unlink()
+    assert mountfs(keeping, "restore", "v/f.txt") == "restored v/f.txt\n"
+    versions = root / ".versions" / "v" / "f.txt"
+    assert path.read_text() == "3"
+    assert [(versions / name).read_text() for name in "123"] == ["1", "2", "3"]
+    mountfs(keeping, "restore", "v/f.txt", "--version", "1")
+    assert path.read_text() == "1"
+
+
 def test_versions_outlive_a_kill_and_a_restart(keeping: Mounted, root: Path) -> None:
     write(keeping, "J/report.txt", "one\n", "two\n")
     (root / "J" / "report.txt").write_text("three\n")

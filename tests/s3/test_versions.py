@@ -111,6 +111,27 @@ def test_a_removed_file_begins_anew_everywhere(two: Two) -> None:
         assert versions(machine, "J/report.txt") == ["three", "four"]
 
 
+def test_what_a_removed_file_held_before_stays_in_the_trash_under_its_number(two: Two) -> None:
+    here, there = two
+    for number in "123":
+        publish(here, "J/report.txt", number)
+    (here.path / "J" / "report.txt").unlink()
+    here.flush()
+    mountfs(here, "restore", "J/report.txt")
+    here.flush()
+    seen(there, "J/report.txt", "3")
+    for machine in two:
+        assert versions(machine, "J/report.txt") == []
+    listed = [line.split("\t") for line in mountfs(here, "trash", "list", "J/report.txt").splitlines()]
+    numbers = {reason: number for number, _gone, _size, reason, _key in listed}
+    assert sorted(numbers) == ["version 1", "version 2"]
+    said = mountfs(here, "restore", "J/report.txt", "--version", "1", code=3)
+    assert "earlier versions are in the trash: see `mountfs trash list J/report.txt`" in said
+    mountfs(here, "restore", "J/report.txt", "--id", numbers["version 1"])
+    here.flush()
+    seen(there, "J/report.txt", "1")
+
+
 def test_what_others_wrote_is_no_silently_short_list_while_the_bucket_is_silent(
     make_machine: Machines, expected_log: ExpectedLog
 ) -> None:

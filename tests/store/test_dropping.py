@@ -1,14 +1,18 @@
 """Promises of cleaning up, on a store without a mount: what was judged goes, and nothing that is not so any more."""
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 
 import pytest
 
+from mountfs import open_store
 from mountfs.errors import MountfsError, Protected
 from mountfs.model import ROOT_INO
 from mountfs.retention import Report
 from mountfs.store.dropping import Condemned, Dropped, Outdated
 from mountfs.store.removed import Bin
+from mountfs.store.store import Store
+from tests.dying import die
 from tests.store.conftest import OWNER, Bench
 
 PAST, PAST_S = b"2020-01-01T00:00:00Z", 1_577_836_800
@@ -39,7 +43,7 @@ def reports(bench: Bench) -> dict[str, Report]:
 
 def judged(bench: Bench, slug: str) -> Condemned:
     report = reports(bench)[slug]
-    return Condemned(report.job, report.type, report.published_ns, report.artifacts)
+    return Condemned(report.job, report.type, report.published_ns, report.artifacts, "too old")
 
 
 def drop(bench: Bench, reports: Iterable[Condemned] = (), dated: Iterable[Outdated] = ()) -> Dropped:
@@ -130,6 +134,112 @@ def test_what_is_written_while_others_go_stays(bench: Bench) -> None:
     assert done.artifacts == 1
     assert done.skipped == [("job/logs/b.log", "somebody has written it meanwhile")]
     assert names(bench, bench.job) == [b"c.log", b"junit.xml", b"logs"]
+
+
+# -- killed in the middle --------------------------------------------------------------------------------------------
+
+
+def killed_after(bench: Bench, steps: int, condemned: Iterable[Condemned], dated: Iterable[Outdated] = ()) -> bool:
+    """Drop, and die after so many steps; whether there were as many."""
+    index(bench)
+    dropping = bench.store.dropping.drop(condemned, dated, Dropped())
+    done = sum(1 for _ in islice(dropping, steps))
+    dropping.close()  # type: ignore[attr-defined]
+    bench.killed()
+    bench.store.dropping.tells = True
+    return done == steps
+
+
+def finish(bench: Bench) -> Dropped:
+    index(bench)
+    done = Dropped()
+    for _ in bench.store.dropping.finish(done):
+        pass
+    return done
+
+
+def test_a_report_that_began_to_go_goes_whole_whenever_its_process_is_killed(
+    make_bench: Callable[..., Bench],
+) -> None:
+    """With all that somebody is to be told, once; a second look finds nothing to do."""
+    for steps in range(9):
+        bench = make_bench()
+        before = [judged(three(bench), "build-logs")]
+        bench.store.dropping.tells = True
+        killed_after(bench, steps, before)
+        finish(bench)
+        told = bench.store.dropping.expired()
+        if steps == 0:
+            assert (len(names(bench, bench.job)), told) == (3, [])
+            continue
+        assert names(bench, bench.job) == [b"junit.xml"], f"killed after {steps} steps"
+        size = sum(len(f"content of {name}") for name in ("a.log", "b.log", "c.log"))
+        assert [(one.job, one.types, one.artifacts, one.size, one.is_gone) for one in told] == [
+            ("job", ("build-logs",), 3, size, False)
+        ]
+        assert told[0].reasons == ("build-logs of job: too old",)
+        assert bench.store.dropping.expired() == []
+        bench.store.dropping.told(told[0])
+        bench.killed()
+        assert not bench.store.dropping.is_unfinished()
+        assert bench.store.dropping.expired() == []
+
+
+def three(bench: Bench) -> Bench:
+    """Three logs, two of them deep, and a test result."""
+    make = bench.store.tree.make_directory
+    deep = make(make(bench.job, b"logs", 0o755, OWNER).ino, b"deep", 0o755, OWNER).ino
+    also = make(bench.job, b"more", 0o755, OWNER).ino
+    for parent, name in ((bench.job, b"junit.xml"), (deep, b"a.log"), (also, b"b.log"), (deep, b"c.log")):
+        live = bench.store.tree.create_file(parent, name, 0o644, OWNER)
+        bench.write(live, b"content of " + name)
+        bench.close(live)
+    bench.settle()
+    return bench
+
+
+def test_who_was_not_told_before_a_kill_is_told_after_it(bench: Bench) -> None:
+    bench.store.dropping.tells = True
+    drop(bench, [judged(bench, "build-logs")])
+    first = bench.store.dropping.expired()
+    bench.killed()
+    assert bench.store.dropping.expired() == first
+    assert [one.artifacts for one in first] == [2]
+
+
+def test_a_date_that_came_is_told_of_after_a_kill_too_and_its_directory_goes(bench: Bench) -> None:
+    log = bench.store.tree.lookup(bench.entry("logs").ino, b"b.log")
+    bench.store.attributes.set(log.ino, b"user.mountfs.expires_at", PAST)
+    bench.store.dropping.tells = True
+    assert killed_after(bench, 1, [], [Outdated("job", "logs/b.log", PAST_S, "build-logs", "its date")])
+    finish(bench)
+    assert names(bench, bench.job) == [b"a.log", b"junit.xml"]
+    assert [one.reasons for one in bench.store.dropping.expired()] == [("job/logs/b.log: its date",)]
+
+
+def test_a_command_without_a_mount_finishes_it_first(bench: Bench) -> None:
+    killed_after(bench, 1, [judged(bench, "build-logs")])
+    die(bench.store)
+    with open_store({"state": str(bench.path), "mountpoint": str(bench.path.with_name("mnt"))}) as store:
+        assert [artifact.key for artifact in store.list()] == ["job/junit.xml"]
+    bench.store = Store.open(bench.path, bench.options)
+
+
+def test_what_was_written_after_the_kill_stays(bench: Bench) -> None:
+    assert killed_after(bench, 1, [judged(bench, "build-logs")])
+    logs = bench.entry("logs").ino
+    live = bench.store.files.open(bench.store.tree.lookup(logs, b"b.log"), write=True)
+    bench.write(live, b"late")
+    bench.close(live)
+    bench.save("c.log", b"new")
+    assert finish(bench).artifacts == 0
+    assert names(bench, bench.job) == [b"c.log", b"junit.xml", b"logs"]
+    assert not bench.store.dropping.is_unfinished()
+
+
+def test_where_nobody_wants_to_know_no_note_is_left(bench: Bench) -> None:
+    drop(bench, [judged(bench, "build-logs")])
+    assert (bench.store.dropping.expired(), bench.store.dropping.is_unfinished()) == ([], False)
 
 
 def test_an_artifact_whose_date_has_come_goes_alone(bench: Bench) -> None:

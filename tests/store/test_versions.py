@@ -104,10 +104,85 @@ def test_a_history_follows_its_file_and_directory_to_another_name(bench: Bench) 
 def test_a_removed_file_takes_its_versions_to_the_trash_and_a_new_one_begins_at_one(bench: Bench) -> None:
     save(bench, "file", b"a", b"b", b"c")
     bench.store.tree.unlink(bench.job, b"file")
-    assert sorted(trashed(bench.store, "job/file")) == ["a version", "a version", "removed"]
+    assert sorted(trashed(bench.store, "job/file")) == ["removed", "version 1", "version 2"]
     bench.settle()
     save(bench, "file", b"x", b"y")
     assert versions(bench, "file") == {1: b"x", 2: b"y"}
+
+
+def put_back(bench: Bench, key: str, *, number: str | None = None) -> None:
+    for removed in bench.store.restoring.choose(names(key), number=number):
+        bench.store.restoring.put_back(removed, names=None, changes=Changes())
+    bench.settle()
+
+
+def numbered(bench: Bench, key: str, reason: str) -> str:
+    """The number of what went for that reason."""
+    (found,) = (one.number for one in bench.store.restoring.bin.at(names(key)) if one.reason == reason)
+    return found
+
+
+def test_a_restored_file_has_its_versions_again_and_the_trash_has_them_no_more(bench: Bench) -> None:
+    save(bench, "file", b"a", b"a", b"b", b"c")
+    bench.store.tree.unlink(bench.job, b"file")
+    put_back(bench, "job/file")
+    assert versions(bench, "file") == {1: b"a", 2: b"b", 3: b"c"}
+    assert trashed(bench.store, "job/file") == []
+    restore(bench, "file", 1)
+    assert bench.read("file") == b"a"
+    bench.killed()
+    assert versions(bench, "file") == {1: b"a", 2: b"b", 3: b"c", 4: b"a"}
+
+
+def test_a_restored_directory_brings_what_each_file_held_last_with_its_versions(bench: Bench) -> None:
+    for name in ("one", "two"):
+        save(bench, name, b"a", b"b", name.encode())
+    bench.store.tree.remove_tree(bench.store.tree.entry(bench.job))
+    put_back(bench, "job")
+    bench.job = bench.store.tree.lookup(1, b"job").ino
+    assert [versions(bench, name)[3] for name in ("one", "two")] == [b"one", b"two"]
+    assert bench.read("two") == b"two"
+
+
+def test_each_removal_has_its_own_versions(bench: Bench) -> None:
+    save(bench, "file", b"a", b"b")
+    bench.store.tree.unlink(bench.job, b"file")
+    save(bench, "file", b"x", b"y", b"z")
+    bench.store.tree.unlink(bench.job, b"file")
+    put_back(bench, "job/file")
+    assert versions(bench, "file") == {1: b"x", 2: b"y", 3: b"z"}
+    assert trashed(bench.store, "job/file") == ["removed", "version 1"]
+    put_back(bench, "job/file")
+    assert versions(bench, "file") == {1: b"a", 2: b"b"}
+    assert trashed(bench.store, "job/file") == ["replaced", "version 2", "version 1"]
+
+
+def test_a_version_comes_back_by_its_number_in_the_trash(bench: Bench) -> None:
+    save(bench, "file", b"a", b"b", b"c")
+    bench.store.tree.unlink(bench.job, b"file")
+    put_back(bench, "job/file", number=numbered(bench, "job/file", "version 2"))
+    assert bench.read("file") == b"b"
+    assert versions(bench, "file") == {1: b"a", 2: b"b"}
+
+
+def test_more_versions_than_the_trash_keeps_of_a_path_come_back_whole(bench: Bench) -> None:
+    save(bench, "file", *(b"%d" % number for number in range(30)))
+    bench.store.tree.unlink(bench.job, b"file")
+    put_back(bench, "job/file")
+    assert sorted(versions(bench, "file")) == list(range(1, 31))
+
+
+def test_who_asks_for_a_version_of_a_file_made_anew_is_told_where_the_earlier_ones_are(bench: Bench) -> None:
+    save(bench, "file", b"a", b"b")
+    bench.store.tree.unlink(bench.job, b"file")
+    with pytest.raises(NotFound, match="job/file was removed: `mountfs restore job/file` brings it back"):
+        restore(bench, "file", 1)
+    save(bench, "file", b"x")
+    with pytest.raises(NotFound, match="earlier versions are in the trash: see `mountfs trash list job/file`"):
+        restore(bench, "file", 1)
+    rewrite(bench, "file", b"y")
+    with pytest.raises(NotFound, match="there are 1 to 2; earlier versions are in the trash"):
+        restore(bench, "file", 3)
 
 
 def test_an_emptied_file_keeps_its_versions(bench: Bench) -> None:

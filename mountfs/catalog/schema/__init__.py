@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 from mountfs.catalog.schema.beginnings import BEGINNINGS
 from mountfs.catalog.schema.bucket import BUCKET
 from mountfs.catalog.schema.first import FIRST
+from mountfs.catalog.schema.going import GOING
 from mountfs.catalog.schema.index import INDEX
 from mountfs.catalog.schema.mimes import MIMES
 from mountfs.catalog.schema.reports import REPORTS
@@ -23,7 +24,7 @@ APPLICATION_ID = 0x6D746673  # "mtfs"
 
 MIGRATIONS: tuple[tuple[str, str], ...] = (
     ("first", FIRST), ("bucket", BUCKET), ("index", INDEX), ("reports", REPORTS), ("versions", VERSIONS),
-    ("mimes", MIMES), ("beginnings", BEGINNINGS),
+    ("mimes", MIMES), ("beginnings", BEGINNINGS), ("going", GOING),
 )  # fmt: skip
 VERSION = len(MIGRATIONS)
 

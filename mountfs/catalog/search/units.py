@@ -153,6 +153,11 @@ class Units:
         ).fetchone()
         return None if row is None else (int(row[0]), int(row[1]))
 
+    def key_in(self, job: int, slug: str) -> Key | None:
+        """The same of a job's entry, whatever its name is."""
+        row = self._run("SELECT id FROM word WHERE text = ?", (_raw(slug),)).fetchone()
+        return None if row is None else (job, int(row[0]))
+
     def key_of(self, ino: int) -> Key | None:
         """The report that an artifact belongs to."""
         row = self._run("SELECT job, type FROM found WHERE ino = ?", (ino,)).fetchone()

@@ -4,7 +4,7 @@ What is pinned stays, and so do its names: the entry, all below it, and the dire
 written to all the same: a pin says that nothing of it ever expires, not that it is finished.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from mountfs import namespace
 from mountfs.catalog import checkpoint
@@ -31,10 +31,13 @@ class Removing(Looking):
         """Remove a draft that its maker takes back: of what nobody was promised nothing is protected."""
         self._remove(self.lookup(parent, name))
 
-    def expire(self, entry: Entry, reason: str) -> None:
-        """Remove a file, a symlink or an empty directory, whoever wrote it. Raises Protected for what is pinned."""
+    def expire(self, entry: Entry, reason: str, *, note: Callable[[], object]) -> None:
+        """Remove a file, a symlink or an empty directory, whoever wrote it. Raises Protected for what is pinned.
+
+        `note` is called in the transaction in which it goes.
+        """
         self.refuse_if_pinned(entry)
-        self._remove(entry, reason)
+        self._remove(entry, reason, note)
 
     def remove_directory(self, parent: int, name: bytes) -> Entry:
         entry = self.lookup(parent, name)
@@ -83,13 +86,13 @@ class Removing(Looking):
                 f" `mountfs adopt {text(job)}` makes the job this machine's own"
             )
 
-    def _remove(self, entry: Entry, reason: str = "removed") -> None:
+    def _remove(self, entry: Entry, reason: str = "removed", note: Callable[[], object] | None = None) -> None:
         try:
-            self._delete_row(entry, reason)
+            self._delete_row(entry, reason, note)
         except CacheFull:
             if not self._make_log_room():
                 raise
-            self._delete_row(entry, reason, keep=False)
+            self._delete_row(entry, reason, note, keep=False)
             self._state.make_ballast()
         self._ledger.changes += 1
         self.let_go(entry.ino)
@@ -101,9 +104,13 @@ class Removing(Looking):
         frames, carried = checkpoint(self._state.catalog, truncate=True)
         return dropped or 0 < frames == carried
 
-    def _delete_row(self, entry: Entry, reason: str, *, keep: bool = True) -> None:
+    def _delete_row(
+        self, entry: Entry, reason: str, note: Callable[[], object] | None, *, keep: bool = True
+    ) -> None:  # fmt: skip
         with self._ledger.transaction():
             self.take_away(entry, reason, keep=keep)
+            if note is not None:
+                note()
 
     def take_away(self, entry: Entry, reason: str, *, keep: bool = True) -> None:
         """The row of an entry goes, and to the trash. In a transaction; after it `let_go`."""
