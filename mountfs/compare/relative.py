@@ -10,13 +10,12 @@ from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Final
 
-from mountfs.compare.roots import Roots, Told, is_absolute, roots_of, slashed
+from mountfs.compare.roots import Roots, Told, moved, roots_of
 from mountfs.compare.sides import Side, Source
 from mountfs.reports.formats.findings import without_numbers
 from mountfs.reports.limits import NAME_SIGNS, shortened
 from mountfs.reports.model import Case, Coverage, Finding, Findings, Parsed, Report, TestRun
-
-_NOTHING_SAID: Final[AbstractSet[str]] = frozenset()
+from mountfs.reports.paths import is_absolute, slashed
 
 
 def below_roots(before: Side, after: Side) -> tuple[Side, Side]:
@@ -31,14 +30,26 @@ def _below(side: Side, roots: Roots) -> Side:
     return replace(side, sources=tuple(_source(source, roots) for source in side.sources))
 
 
+def in_one_place(runs: Iterable[TestRun]) -> list[TestRun]:
+    """Runs of many jobs as if all had run where the first did, with the paths below that."""
+    there: dict[str, AbstractSet[str]] = {}
+    found: list[TestRun] = []
+    for run in runs:
+        told = _paths_of(run)
+        here = _test_run(run, moved(told, there)) if any(map(is_absolute, told)) else run
+        there.update(told if here is run else _paths_of(here))
+        found.append(here)
+    root, _ = roots_of(there, {})
+    return [_test_run(run, root) for run in found] if root.roots else found
+
+
 def _source(source: Source, roots: Roots) -> Source:
     if not isinstance(source.answer, Parsed):
         return source
-    return replace(source, answer=replace(source.answer, report=report_below(source.answer.report, roots)))
+    return replace(source, answer=replace(source.answer, report=_report(source.answer.report, roots)))
 
 
-def report_below(report: Report, roots: Roots) -> Report:
-    """The report with the paths that are below the roots; two of its files stay two."""
+def _report(report: Report, roots: Roots) -> Report:
     match report:
         case Findings():
             return _findings(report, roots)
@@ -55,33 +66,43 @@ def report_below(report: Report, roots: Roots) -> Report:
 
 
 def _told(side: Side) -> Told:
-    return paths_of(source.answer.report for source in side.sources if isinstance(source.answer, Parsed))
+    """The paths that the reports of a side name, what they tell of each, and in which report."""
+    told: dict[str, set[str]] = defaultdict(set)
+    for source in side.sources:
+        if isinstance(source.answer, Parsed):
+            for path, said in _paths_of(source.answer.report).items():
+                told[path] |= said | {f"in {source.path}"}  # of the legs of a matrix each has a report of its own
+    return told
 
 
-def paths_of(reports: Iterable[Report]) -> Told:
-    """The paths that these reports name, and what they tell of each."""
-    told: dict[str, AbstractSet[str]] = {}
-    said: dict[str, set[str]] = defaultdict(set)
-    for report in reports:
-        match report:
-            case Findings():
-                for finding in report.findings:
-                    said[finding.path].add(f"{finding.rule} {finding.message}")
-            case TestRun():
-                for case in report.cases:
-                    for path in filter(_names_a_file, (case.suite, case.classname, case.file)):
-                        said[path].add(case.name)
-            case Coverage():
-                told.update(dict.fromkeys(report.files, _NOTHING_SAID))
-            case _:
-                pass
-    return {path: names for path, names in {**told, **said}.items() if path}
+def _paths_of(report: Report) -> dict[str, set[str]]:
+    told: dict[str, set[str]] = defaultdict(set)
+    match report:
+        case Findings():
+            for finding in report.findings:
+                told[finding.path].add(f"{finding.rule} {finding.message}")
+        case TestRun():
+            files = _files_of(report)
+            for case in report.cases if files else ():
+                for path in files.intersection((case.suite, case.classname, case.file)):
+                    told[path].add(case.name)
+        case Coverage():
+            told.update({path: set() for path in report.files})
+        case _:
+            pass
+    told.pop("", None)
+    return told
+
+
+def _files_of(run: TestRun) -> set[str]:
+    texts = {text for case in run.cases for text in (case.suite, case.classname, case.file)}
+    return {text for text in texts if _names_a_file(text)}
 
 
 def _names_a_file(text: str) -> bool:
     """Whether a suite or a class is a file: linters write them so, and `/api/users` is a route."""
     last = slashed(text).rpartition("/")[2]
-    return "." in last and (is_absolute(text) or "/" in text) and not any(sign.isspace() for sign in text)
+    return "." in last and (is_absolute(text) or "/" in text) and not any(sign.isspace() for sign in last)
 
 
 # -- each kind --------------------------------------------------------------------------------------------------
@@ -109,7 +130,7 @@ def _as_identity(message: str) -> str:
 
 
 def _test_run(run: TestRun, roots: Roots) -> TestRun:
-    fields = [_renamed(run.cases, field, roots) for field in _FIELDS]
+    fields = [_renamed(run.cases, field, roots) for field in _FIELDS] if roots.roots else []
     if not any(fields):
         return run
     suites, classes, names, files = fields

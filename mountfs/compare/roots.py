@@ -1,12 +1,14 @@
 """One project in two directories is one project: absolute paths become those below the checkout.
 
-Tools write where they ran (`file:///builds/7/x/src/a.py`, `C:\\ws\\src\\a.py`) and no report says where the project begins.
+Tools write where they ran (`/builds/7/x/src/a.py`, `C:\\ws\\src\\a.py`), and few reports say where the project begins.
 What two sides have in common does: of all pairs of directories, one of each side, the pair below which most files are
 on both sides. Ambiguous evidence is none: paths stay as they are, and what they name is new and gone.
+
+What it cannot tell: whether the only file of one side and the only one of the other, `x/m.py` and `y/m.py`, lie in two
+checkouts or in two directories of one. It takes them for one file, unless another report names both as two.
 """
 
 import itertools
-import os.path
 import re
 import zlib
 from collections import Counter, defaultdict
@@ -15,8 +17,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
-_ABSOLUTE: Final = re.compile(r"(?:/|[A-Za-z]:[\\/])\S")
-_WINDOWS: Final = re.compile(r"[A-Za-z]:\\")
+from mountfs.reports.paths import common_directory, is_absolute, slashed
+
 _MOST_PATHS: Final = 4_000  # that are looked at, of each side: more say nothing else
 _MOST_PLACES: Final = 64  # pairs of places that end alike: `__init__.py` is everywhere and tells nothing
 _MOST_ROOTS: Final = 8  # of a side: the legs of a matrix run on machines of their own
@@ -25,38 +27,35 @@ Told = Mapping[str, AbstractSet[str]]
 """Of one side, by path (absolute ones and others) what is told of it: rules, names of tests."""
 
 
-def is_absolute(path: str) -> bool:
-    return _ABSOLUTE.match(path) is not None
-
-
-def slashed(path: str) -> str:
-    """With `/` between its parts, where it is a path of Windows."""
-    return path.replace("\\", "/") if _WINDOWS.match(path) else path
-
-
 @dataclass(frozen=True, slots=True)
 class Roots:
-    """The directories that the paths of one side are below; the first that fits counts."""
+    """The directories that the paths of one side are below; the first that fits counts. `instead` stands for each."""
 
     roots: tuple[str, ...] = ()
+    instead: tuple[str, ...] = ()
 
-    def relative(self, path: str) -> str:
+    def of(self, path: str) -> str:
         """The path below its root; one that is below none as it is."""
-        if not self.roots:
-            return path
-        plain = slashed(path)
-        below = (plain[len(root) + 1 :] for root in self.roots if plain.startswith(root + "/"))
-        return next(below, path)
+        return self._placed(path)[1]
 
     def named(self, paths: Iterable[str]) -> dict[str, str]:
-        """Of each of the paths of one report its relative name; two paths never get the same one."""
-        names = {path: self.relative(path) for path in sorted(set(paths))}
+        """Of each of the paths of one report its name below the roots; two paths never get the same one."""
+        places = {path: self._placed(path) for path in set(paths)}
+        names = {path: name for path, (_, name) in places.items()}
         taken = {path for path, name in names.items() if path == name}
-        for path, name in names.items():
-            if name != path and name in taken:
+        for path in sorted(names.keys() - taken, key=lambda path: (places[path][0], path)):
+            if names[path] in taken:
                 names[path] = path
-            taken.add(name)
+            taken.add(names[path])
         return names
+
+    def _placed(self, path: str) -> tuple[int, str]:
+        """The place of its root among the roots, and its name below it."""
+        plain = slashed(path) if self.roots else path
+        for place, root in enumerate(self.roots):
+            if plain.startswith(root + "/"):
+                return place, (self.instead[place] if self.instead else "") + plain[len(root) + 1 :]
+        return len(self.roots), path
 
     def in_text(self, text: str) -> str:
         """The text, with the paths in it below their roots."""
@@ -70,12 +69,19 @@ def roots_of(before: Told, after: Told) -> tuple[Roots, Roots]:
     """Where the project begins on each side; nowhere, where all paths of a side are relative."""
     was, now = _absolute(before), _absolute(after)
     relative = [{path for path in told if not is_absolute(path)} for told in (before, after)]
-    if was and now:
-        pairs = _paired(was, now, relative[0] | relative[1])
-        if pairs:
-            return Roots(tuple(root for root, _ in pairs)), Roots(tuple(root for _, root in pairs))
+    if not (was and now):
+        return _alone(was, relative[1]), _alone(now, relative[0])
+    pairs = _paired(was, now, relative[0] | relative[1])
+    if not pairs:
         return _own(was, now, relative[0] | relative[1])
-    return _alone(was, relative[1]), _alone(now, relative[0])
+    return Roots(tuple(root for root, _ in pairs)), Roots(tuple(root for _, root in pairs))
+
+
+def moved(told: Told, there: Told) -> Roots:
+    """The roots of `told`, and instead of them those that they are `there`."""
+    known = {path for path in (*told, *there) if not is_absolute(path)}
+    pairs = _paired(_absolute(told), _absolute(there), known)
+    return Roots(tuple(root for root, _ in pairs), tuple(f"{other}/" for _, other in pairs))
 
 
 def _absolute(told: Told) -> dict[str, AbstractSet[str]]:
@@ -141,7 +147,7 @@ def _paired(before: Told, after: Told, known: AbstractSet[str]) -> list[_Pair]:
     """
     was, now = _Places(before, known), _Places(after, known)
     found: list[_Pair] = []
-    while len(found) < _MOST_ROOTS:
+    while was.told and now.told and len(found) < _MOST_ROOTS:
         evidence = _evidence(was, now)
         best = _best({pair: said for pair, said in evidence.items() if not found or pair[0] != pair[1]}, was, now)
         if best is None:
@@ -178,7 +184,7 @@ def _is_plausible(pair: _Pair, said: _Evidence, was: _Places, now: _Places) -> b
 
 
 def _best(evidence: Mapping[_Pair, _Evidence], was: _Places, now: _Places) -> _Pair | None:
-    """The pair for which most speaks, of several inside each other the deepest; None where others are as good."""
+    """The pair for which most speaks, of several inside each other the deepest; None where others contradict that are as good."""
 
     def weight(pair: _Pair) -> tuple[int, int, int, int]:
         said = evidence[pair]
@@ -186,8 +192,17 @@ def _best(evidence: Mapping[_Pair, _Evidence], was: _Places, now: _Places) -> _P
 
     most = max(map(weight, evidence), default=None)
     best = [pair for pair in evidence if weight(pair) == most]
-    deepest = max(best, key=lambda pair: len(pair[0]), default=None)
-    return deepest if deepest is not None and all(_holds(pair, deepest) for pair in best) else None
+    deepest = max(best, key=lambda pair: (len(pair[0]), pair), default=None)
+    return deepest if deepest is not None and all(_agree(pair, deepest) for pair in best) else None
+
+
+def _agree(pair: _Pair, other: _Pair) -> bool:
+    """Whether both may hold: one inside the other along the same names, or each of them somewhere else."""
+    return _holds(pair, other) or not any(map(_overlap, pair, other))
+
+
+def _overlap(root: str, other: str) -> bool:
+    return f"{root}/".startswith(f"{other}/") or f"{other}/".startswith(f"{root}/")
 
 
 def _holds(outer: _Pair, inner: _Pair) -> bool:
@@ -223,5 +238,4 @@ def _alone(told: Told, names: AbstractSet[str]) -> Roots:
 
 
 def _common(paths: Iterable[str]) -> str:
-    """The deepest directory that holds all of these; empty where it is `/`, or there is none."""
-    return "/".join(os.path.commonprefix([path.split("/")[:-1] for path in paths]))
+    return common_directory(path.rpartition("/")[0] for path in paths)
