@@ -184,7 +184,7 @@ def _is_plausible(pair: _Pair, said: _Evidence, was: _Places, now: _Places) -> b
 
 
 def _best(evidence: Mapping[_Pair, _Evidence], was: _Places, now: _Places) -> _Pair | None:
-    """The pair for which most speaks, of several inside each other the deepest; None where others contradict that are as good."""
+    """The pair for which most speaks, of several inside each other the deepest; None where as much speaks against."""
 
     def weight(pair: _Pair) -> tuple[int, int, int, int]:
         said = evidence[pair]

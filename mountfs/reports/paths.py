@@ -7,7 +7,7 @@ from typing import Final
 
 _ABSOLUTE: Final = re.compile(r"(?:/|[A-Za-z]:[\\/])\S")
 _WINDOWS: Final = re.compile(r"[A-Za-z]:\\")
-_FILE_URI: Final = re.compile(r"^file:(//(localhost(?=/))?)?(?=/)|^file://", re.IGNORECASE)
+_FILE_URI: Final = re.compile(r"^file:(//(localhost)?)?(?=/(?!/))|^file://", re.IGNORECASE)
 _DRIVE: Final = re.compile(r"/?[A-Za-z]:/")
 
 

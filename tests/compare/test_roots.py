@@ -21,7 +21,18 @@ from mountfs.compare import (
 from mountfs.compare.findings import FindingChanges
 from mountfs.compare.outcomes import TestChanges
 from mountfs.reports.formats.findings import without_numbers
-from mountfs.reports.model import Case, Coverage, FileCoverage, Finding, Findings, Outcome, Parsed, Severity, TestRun
+from mountfs.reports.model import (
+    Case,
+    Coverage,
+    FileCoverage,
+    Finding,
+    Findings,
+    Outcome,
+    Parsed,
+    Report,
+    Severity,
+    TestRun,
+)
 from tests.compare.building import at, compared, side
 
 ROOTS = ("/w/x", "/builds/12/group/x", "/var/jenkins/workspace/job@2", "C:/agent/work/1/s", "/home/runner/x/x")
@@ -208,7 +219,8 @@ def jobs(draw: st.DrawFn) -> Side:
     some = Findings(tuple(found(f"/w/x/{path}", draw(rules)) for path in draw(names)))
     run = linted(*draw(names), root="/w/x")
     lines = covered({path: draw(st.integers(0, 3)) for path in draw(names)}, root="/w/x")
-    reports = draw(st.lists(st.sampled_from([some, run, lines]), max_size=3, unique_by=id))
+    every: list[Report] = [some, run, lines]
+    reports = draw(st.lists(st.sampled_from(every), max_size=3, unique_by=id))
     return Side("job", tuple(Source(str(number), Parsed("x", one)) for number, one in enumerate(reports)))
 
 
