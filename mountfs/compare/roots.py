@@ -19,7 +19,8 @@ from typing import Final
 
 from mountfs.reports.paths import common_directory, is_absolute, slashed
 
-_MOST_PATHS: Final = 4_000  # that are looked at, of each side: more say nothing else
+_MOST_PATHS: Final = 2_000  # that are looked at, of each side: more say nothing else
+_MOST_PARTS: Final = 32  # of a path, from its end: a stranger's may be very deep
 _MOST_PLACES: Final = 64  # pairs of places that end alike: `__init__.py` is everywhere and tells nothing
 _MOST_ROOTS: Final = 8  # of a side: the legs of a matrix run on machines of their own
 
@@ -134,10 +135,12 @@ class _Places:
 
 def _splits(path: str) -> Iterator[_Pair]:
     """A path as each of its directories and what follows, the deepest first; `/` is empty."""
-    cut = path.rfind("/")
-    while cut >= 0:
-        yield path[:cut], path[cut + 1 :]
+    cut = len(path)
+    for _ in range(_MOST_PARTS):
         cut = path.rfind("/", 0, cut)
+        if cut < 0:
+            break
+        yield path[:cut], path[cut + 1 :]
 
 
 def _paired(before: Told, after: Told, known: AbstractSet[str]) -> list[_Pair]:

@@ -252,7 +252,7 @@ def said_of(comparison: Comparison) -> str:
     return json.dumps(as_json(comparison), sort_keys=True)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None)
 @given(jobs(), jobs(), parts, st.booleans())
 def test_a_directory_before_all_paths_of_one_side_changes_nothing(
     before: Side, after: Side, directory: list[str], earlier: bool
