@@ -114,7 +114,7 @@ def test_a_tool_that_wrote_relative_paths_before_names_the_same_files() -> None:
 
 def test_a_message_that_names_the_file_is_the_same_message_in_two_checkouts() -> None:
     def side_at(root: str) -> Findings:
-        message = f"{root}/src/a.py is imported by {root}/b.py"
+        message = f"{root}/src/a.py is imported by {root}/src/b.py"
         identity = ("tool", "R", f"{root}/src/a.py", without_numbers(message))
         return Findings((Finding(identity, "R", Severity.HIGH, message, f"{root}/src/a.py", tool="tool"),))
 
