@@ -158,3 +158,11 @@ def test_of_a_job_that_is_not_known_here_nobody_says_that_there_is_none(
     said = machine.mountfs(asked[0], f"{job}-of-others", *asked[1:])
     assert said.returncode == 5, said.stderr
     assert "not known here" in said.stderr or "does not answer" in said.stderr or "no answer" in said.stderr
+
+
+def test_who_asks_for_the_latest_of_a_branch_hears_what_is_not_known(two: Two, job: str) -> None:
+    machine = two[0]
+    machine.proxy.rule(Refuse())
+    said = machine.mountfs("get", "--branch", "main", "--latest", "-o", "-")
+    assert said.returncode == 5, said.stderr
+    assert "jobs with branch=main cannot be looked for" in said.stderr
