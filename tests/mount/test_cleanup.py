@@ -25,6 +25,13 @@ KEPT = {"default_ttl_days": 30, "types": {"build-logs": 7, "videos": 0}}
 
 def mountfs(machine: Mounted, *arguments: str, code: int = 0, environment: Mapping[str, str] | None = None) -> str:
     """What a command of mountfs about this mount prints; on stderr where it ends with another code than 0."""
+    ended, printed, said = answer(machine, *arguments, environment=environment)
+    assert ended == code, printed + said
+    return said if code else printed
+
+
+def answer(machine: Mounted, *arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str, str]:
+    """The exit code of such a command, what it printed and what it said on stderr."""
     done = subprocess.run(
         [sys.executable, "-m", "mountfs.cli", *arguments, "--state", str(machine.state)],
         cwd=REPOSITORY,
@@ -34,8 +41,7 @@ def mountfs(machine: Mounted, *arguments: str, code: int = 0, environment: Mappi
         text=True,
         timeout=60,
     )  # fmt: skip
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stderr if code else done.stdout
+    return done.returncode, done.stdout, done.stderr
 
 
 def make(root: Path, job: str, *names: str, **tags: str) -> Path:
@@ -142,6 +148,19 @@ def test_more_than_a_fifth_of_the_jobs_asks_for_yes(store: Mounted) -> None:
     assert len(os.listdir(store.path)) == 8
     assert mountfs(store, *select, "--yes").splitlines()[-1] == "8 artifacts dropped, and 8 jobs are gone with them"
     assert os.listdir(store.path) == []
+
+
+def test_a_refused_cleanup_says_what_would_go_and_that_nothing_did(store: Mounted) -> None:
+    """A program that reads what was dropped must not take a refused run for one that was carried out."""
+    for number in range(8):
+        make(store.path, f"build-{number}", "a.log")
+    select = ("cleanup", "--type", "build-logs", "--older-than", "1ms")
+    code, printed, said = answer(store, *select)
+    assert (code, said.startswith("mountfs: nothing was dropped: ")) == (4, True)
+    assert [line.split(" of ")[0] for line in printed.splitlines()] == ["would drop build-logs"] * 8 + ["8 artifacts"]
+    code, printed, _ = answer(store, *select, "--json")
+    assert (code, {json.loads(line)["dry_run"] for line in printed.splitlines()}) == (4, {True})
+    assert len(os.listdir(store.path)) == 8
 
 
 def test_where_nothing_is_mounted_the_same_is_done(tmp_path: Path) -> None:
