@@ -56,7 +56,6 @@ def test_three_gates_parse_and_keep_their_text() -> None:
 @pytest.mark.parametrize(
     ("text", "position"),
     [
-        ("", 1),
         ("new_failures", 1),
         ("new_failures>", 1),
         ("new_failures>0,", 16),
@@ -77,6 +76,13 @@ def test_what_does_not_parse_is_refused_with_its_position(text: str, position: i
     with pytest.raises(InvalidArgument, match=rf"at character {position} \(") as caught:
         parse_gates(text)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n"])
+def test_gates_out_of_a_variable_that_is_not_set_are_refused(text: str) -> None:
+    """A pipeline that asks for gates and judges by none would be green for ever."""
+    with pytest.raises(InvalidArgument, match="no gate is named: a variable that is not set"):
+        parse_gates(text)
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_and_all_there_are() -> None:
