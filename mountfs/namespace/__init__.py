@@ -24,7 +24,7 @@ from mountfs.namespace.attributes import (
     parse_tag,
     tag_key,
 )
-from mountfs.namespace.expiry import parse_expiry
+from mountfs.namespace.expiry import expiry_seconds, parse_expiry
 from mountfs.namespace.keys import (
     JOB_METADATA_NAME,
     NAME_MAX,
@@ -83,6 +83,7 @@ __all__ = [
     "check_name",
     "check_tag",
     "classify_xattr",
+    "expiry_seconds",
     "guess_mime",
     "is_reserved_root_name",
     "is_successful",

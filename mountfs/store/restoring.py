@@ -1,10 +1,13 @@
 """Bringing back what is in the trash, or was set aside: published anew, so that it counts as a change made now.
 
+A date of its own that has come goes (`outlived`): what is brought back would be dropped again by the next run.
+
 ◆ Its content is not relied on where it lay: publishing copies it under a new name, for the old object may be on its
 way out. What is in its place now goes to the trash itself.
 """
 
 from dataclasses import replace
+from typing import Final
 
 from mountfs import namespace
 from mountfs.catalog.versions import Superseded
@@ -21,6 +24,8 @@ from mountfs.store.trash import Trash
 from mountfs.store.tree import Owner, Tree
 
 DIRECTORY_MODE = 0o755
+_EXPIRES: Final = "expires_at"
+_SECOND_NS: Final = 1_000_000_000
 
 
 class Restoring:
@@ -199,9 +204,16 @@ class Restoring:
 
     def _say(self, ino: int, removed: Removed) -> None:
         """Its tags and the like, now its own again; the rows that kept it go."""
+        outlived = self.outlived(removed)
         for register, value in removed.registers.items():
-            self._owing.tagged(ino, register, value)
+            if not (outlived and register == _EXPIRES):
+                self._owing.tagged(ino, register, value)
         self._forget(removed)
+
+    def outlived(self, removed: Removed) -> bool:
+        """Whether it has a date of its own that has come: it is brought back without."""
+        at_s = namespace.expiry_seconds(removed.registers.get(_EXPIRES))
+        return at_s is not None and at_s * _SECOND_NS <= self._ledger.clock.now_ns()
 
     def _forget(self, removed: Removed) -> None:
         self._catalog.trash.forget([] if removed.trash is None else [removed.trash])

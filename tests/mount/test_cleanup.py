@@ -126,6 +126,25 @@ def test_an_artifact_goes_when_its_own_date_has_come(store: Mounted) -> None:
     assert sorted(os.listdir(job)) == ["b.log", "junit.xml"]
 
 
+def test_what_expired_and_is_restored_stays_at_the_next_run(store: Mounted) -> None:
+    """Its date has come, and would come again at once; a date that is still to come stays."""
+    job = make(store.path, "build-1", "junit.xml", "a.log", "b.log")
+    os.setxattr(job / "a.log", "user.mountfs.expires_at", b"2020-01-02")
+    os.setxattr(job / "b.log", "user.mountfs.expires_at", b"2200-01-02")
+    store.settle()
+    mountfs(store, "cleanup")
+    os.unlink(job / "b.log")
+    assert sorted(mountfs(store, "restore", "build-1").splitlines()) == [
+        "restored build-1/a.log; its date had come and is taken away",
+        "restored build-1/b.log",
+    ]
+    assert mountfs(store, "cleanup") == "0 artifacts dropped, and 0 jobs are gone with them\n"
+    assert sorted(os.listdir(job)) == ["a.log", "b.log", "junit.xml"]
+    with pytest.raises(OSError, match="No data available"):
+        os.getxattr(job / "a.log", "user.mountfs.expires_at")
+    assert os.getxattr(job / "b.log", "user.mountfs.expires_at").startswith(b"2200-01-02")
+
+
 def test_what_is_pinned_stays_whatever_is_asked_for(store: Mounted) -> None:
     """F-114."""
     make(store.path, "build-1", "deep/a.log", "junit.xml")
