@@ -156,7 +156,7 @@ class Restoring:
         parent = self._directory(parents, changes)
         there = self._tree.find(parent, name)
         if there is not None:
-            self._check_replaceable(there, names)
+            self._check_replaceable(there, names, removed)
         stored = self._stored_bytes(removed)
         self._room.reserve(stored)
         try:
@@ -169,9 +169,12 @@ class Restoring:
         changes.names.add((parent, name))
         return entry
 
-    def _check_replaceable(self, there: Entry, names: tuple[bytes, ...]) -> None:
+    def _check_replaceable(self, there: Entry, names: tuple[bytes, ...], removed: Removed) -> None:
+        """What is pinned takes back what it held itself, and keeps its pin (`_put`), but nothing of another name."""
         if there.kind == Kind.DIRECTORY:
             raise IsADirectory(f"{namespace.join_key(names)} is a directory now: choose another key with --as")
+        if names != removed.names:
+            self._tree.refuse_if_pinned(there)
         self._tree.refuse_if_others(there)
 
     def _stored_bytes(self, removed: Removed) -> int:
@@ -184,6 +187,7 @@ class Restoring:
         return content.stored
 
     def _put(self, removed: Removed, parent: int, name: bytes, there: Entry | None) -> Entry:
+        is_pinned = there is not None and self._catalog.register(there.ino, "pinned") == b"1"
         with self._ledger.transaction():
             if there is not None:
                 self._tree.take_away(there, "replaced")
@@ -197,6 +201,8 @@ class Restoring:
             if removed.trash is not None:
                 self._versions.restored(entry, removed.trash)
             self._say(entry.ino, removed)
+            if is_pinned:
+                self._owing.tagged(entry.ino, "pinned", b"1")
             self._ledger.touch_directory(parent)
         if self._owing.active:
             self._owing.fresh.add(entry.ino)

@@ -14,6 +14,7 @@ import pytest
 
 from tests.faults.clock import build_clock, skewed
 from tests.mount.conftest import MountFactory
+from tests.mount.syscalls import RENAME_EXCHANGE, rename
 from tests.mounting import REPOSITORY, Mounted
 from tests.s3.two import wait_until
 
@@ -270,6 +271,49 @@ def test_what_is_pinned_is_not_deleted_until_it_is_unpinned(store: Mounted) -> N
     mountfs(store, "unpin", "build-1/deep")
     assert mountfs(store, "delete", "build-2", "build-1").count("delete ") == 3
     assert os.listdir(store.path) == []
+
+
+def test_what_is_pinned_keeps_its_name_and_the_directories_above_it_theirs(store: Mounted) -> None:
+    """A pin that moves away with `mv` is not where others look for it; what is not pinned moves beside it."""
+    job = make(store.path, "build-1", "deep/a.log", "deep/b.log", "c.log")
+    mountfs(store, "pin", "build-1/deep/a.log")
+    for old, new in (("deep/a.log", "deep/other"), ("deep/a.log", "a.log"), ("deep", "depth"), ("", "../build-2")):
+        with pytest.raises(PermissionError):
+            os.rename(job / old, job / new)
+        assert "`mountfs unpin build-1/deep/a.log` lets it go" in mountfs(store, "status").splitlines()[-1]
+    with pytest.raises(PermissionError):
+        rename(job / "c.log", job / "deep" / "a.log", flags=RENAME_EXCHANGE)
+    assert sorted(os.listdir(job / "deep")) == ["a.log", "b.log"]
+    os.rename(job / "deep" / "b.log", job / "deep" / "d.log")
+    os.rename(job / "c.log", job / "deep" / "e.log")
+    mountfs(store, "unpin", "build-1/deep/a.log")
+    os.rename(job / "deep", job / "depth")
+    assert sorted(os.listdir(job / "depth")) == ["a.log", "d.log", "e.log"]
+
+
+def test_in_a_pinned_job_a_tool_may_write_under_a_name_of_its_own_first(store: Mounted) -> None:
+    job = make(store.path, "build-1", "a.log")
+    mountfs(store, "pin", "build-1")
+    (job / ".b.log.tmp").write_text("whole")
+    os.rename(job / ".b.log.tmp", job / "b.log")
+    assert (job / "b.log").read_text() == "whole"
+    with pytest.raises(PermissionError):
+        os.rename(job, store.path / "build-2")
+
+
+def test_what_a_pinned_file_held_is_restored_and_its_pin_stays(store: Mounted) -> None:
+    """Also where it was not pinned then; of another name nothing takes its place."""
+    job = make(store.path, "build-1", "a.log", "b.log")
+    store.settle()
+    (job / "a.log").write_text("written over")
+    (job / "b.log").unlink()
+    store.settle()
+    mountfs(store, "pin", "build-1/a.log")
+    refused = mountfs(store, "restore", "build-1/b.log", "--as", "build-1/a.log", code=4)
+    assert "build-1/a.log is pinned: `mountfs unpin build-1/a.log` lets it go" in refused
+    mountfs(store, "restore", "build-1/a.log")
+    assert (job / "a.log").read_text() == "build-1 a.log\n" * 50
+    assert os.getxattr(job / "a.log", "user.mountfs.pinned") == b"1"
 
 
 def test_all_jobs_of_a_branch_are_deleted_when_all_is_said(store: Mounted) -> None:
