@@ -46,7 +46,7 @@ from mountfs.namespace.kinds import (
     type_by_name,
     type_word,
 )
-from mountfs.namespace.layouts import Layouts
+from mountfs.namespace.layouts import Layouts, layout_keys
 from mountfs.namespace.mime import HEAD_BYTES, PLAIN_TEXT, guess_mime, mime_by_content, mime_by_name
 from mountfs.namespace.rules import TypeRules
 
@@ -88,6 +88,7 @@ __all__ = [
     "is_reserved_root_name",
     "is_successful",
     "join_key",
+    "layout_keys",
     "mime_by_content",
     "mime_by_name",
     "normalize_key",

@@ -181,6 +181,19 @@ def test_gates_on_benchmarks_look_past_their_noise() -> None:
     assert not fails("bench.a>1", before, same)
 
 
+def test_a_slower_benchmark_under_another_name_passes_no_gate() -> None:
+    before = Benchmarks({"a": Sample(1.0), "b": Sample(1.0)})
+    after = Benchmarks({"a (new)": Sample(9.0), "b": Sample(1.0)})
+    found = judged("bench.slower>0", compared(before, after))
+    assert (found.failed, found.judged) == (True, False)
+    assert found.reason == (
+        "not judged, and so not passed: 1 benchmark is not there any more (a), which may be slower under another name;"
+        " of the others 0 are"
+    )
+    more = Benchmarks({**after.samples, "new": Sample(1.0)})
+    assert judged("bench.slower>0", compared(after, more)).judged
+
+
 def test_gates_on_load_tests() -> None:
     before, after = (LoadTest({}, Load(failures=0, p95=p95, per_second=9.0)) for p95 in (0.1, 0.2))
     assert fails("load.p95>50ms", before, after)
