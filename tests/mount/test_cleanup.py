@@ -129,15 +129,15 @@ def test_an_artifact_goes_when_its_own_date_has_come(store: Mounted) -> None:
 
 def test_what_expired_and_is_restored_stays_at_the_next_run(store: Mounted) -> None:
     """Its date has come, and would come again at once; a date that is still to come stays."""
-    job = make(store.path, "build-1", "junit.xml", "a.log", "b.log")
+    job = make(store.path, "dated-1", "junit.xml", "a.log", "b.log")
     os.setxattr(job / "a.log", "user.mountfs.expires_at", b"2020-01-02")
     os.setxattr(job / "b.log", "user.mountfs.expires_at", b"2200-01-02")
     store.settle()
     mountfs(store, "cleanup")
     os.unlink(job / "b.log")
-    assert sorted(mountfs(store, "restore", "build-1").splitlines()) == [
-        "restored build-1/a.log; its date had come and is taken away",
-        "restored build-1/b.log",
+    assert sorted(mountfs(store, "restore", "dated-1").splitlines()) == [
+        "restored dated-1/a.log; its date had come and is taken away",
+        "restored dated-1/b.log",
     ]
     assert mountfs(store, "cleanup") == "0 artifacts dropped, and 0 jobs are gone with them\n"
     assert sorted(os.listdir(job)) == ["a.log", "b.log", "junit.xml"]
@@ -303,16 +303,16 @@ def test_in_a_pinned_job_a_tool_may_write_under_a_name_of_its_own_first(store: M
 
 def test_what_a_pinned_file_held_is_restored_and_its_pin_stays(store: Mounted) -> None:
     """Also where it was not pinned then; of another name nothing takes its place."""
-    job = make(store.path, "build-1", "a.log", "b.log")
+    job = make(store.path, "held-1", "a.log", "b.log")
     store.settle()
     (job / "a.log").write_text("written over")
     (job / "b.log").unlink()
     store.settle()
-    mountfs(store, "pin", "build-1/a.log")
-    refused = mountfs(store, "restore", "build-1/b.log", "--as", "build-1/a.log", code=4)
-    assert "build-1/a.log is pinned: `mountfs unpin build-1/a.log` lets it go" in refused
-    mountfs(store, "restore", "build-1/a.log")
-    assert (job / "a.log").read_text() == "build-1 a.log\n" * 50
+    mountfs(store, "pin", "held-1/a.log")
+    refused = mountfs(store, "restore", "held-1/b.log", "--as", "held-1/a.log", code=4)
+    assert "held-1/a.log is pinned: `mountfs unpin held-1/a.log` lets it go" in refused
+    mountfs(store, "restore", "held-1/a.log")
+    assert (job / "a.log").read_text() == "held-1 a.log\n" * 50
     assert os.getxattr(job / "a.log", "user.mountfs.pinned") == b"1"
 
 
