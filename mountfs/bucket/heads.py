@@ -9,7 +9,7 @@ written: so nothing that is not read yet is newer than what began after the next
 
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -99,6 +99,15 @@ def write_heads(ground: Ground, job: int) -> Steps[None]:
     yield from put_heads(ground, job, {key: said for key, said in wanted.items() if known.get(key) != said})
 
 
+def jobs_lacking(ground: Ground, digest: bytes, slug: str) -> list[int]:
+    """Jobs that hold a content, now known to be of that type, of which heads were told that name nothing of it."""
+    return [job for job in ground.catalog.feed.jobs_with_heads(digest) if _lack(ground.catalog.feed.heads(job), slug)]
+
+
+def _lack(heads: Mapping[Key, str], slug: str) -> bool:
+    return any(said != GONE and slug not in json.loads(said)["types"] for said in heads.values())
+
+
 def said_of(ground: Ground, job: int) -> Steps[dict[Key, str]]:
     """What the heads of a job have to say, by tag."""
     root = ground.paths.find(Where(job, b""))
@@ -151,22 +160,26 @@ def _summarize(ground: Ground, root: Entry, tags: dict[str, bytes]) -> Steps[_Su
         while left > 0 and (page := ground.catalog.children(ino, after=after, limit=256)):
             left -= len(page)
             after = page[-1].name
-            for child in page:
-                if not path and len(summary.top) < MOST_TOP:
-                    summary.top.append(child.name)
-                if child.kind == Kind.DIRECTORY:
-                    todo.append((child.ino, (*path, child.name)))
-                else:
-                    summary.types.add(_type(ground, child, (*path, child.name)))
-                    summary.began_ns = min(summary.began_ns, child.birth_ns)
+            if not path:
+                summary.top += [child.name for child in page[: MOST_TOP - len(summary.top)]]
+            todo += [(child.ino, (*path, child.name)) for child in page if child.kind == Kind.DIRECTORY]
+            files = [child for child in page if child.kind != Kind.DIRECTORY]
+            summary.types |= _types(ground, path, files)
+            summary.began_ns = min([summary.began_ns, *(child.birth_ns for child in files)])
             yield Pause()
     return summary
 
 
-def _type(ground: Ground, entry: Entry, path: tuple[bytes, ...]) -> str:
-    explicit = ground.catalog.register(entry.ino, "type")
-    said = explicit.decode("utf-8", "replace") if explicit is not None else None
-    return ground.types.type_of(path, explicit=said)
+def _types(ground: Ground, path: tuple[bytes, ...], files: Sequence[Entry]) -> set[str]:
+    """Of files in one directory: what is said, by their names, or by what was read in them so far."""
+    inos = [child.ino for child in files]
+    registers, read = ground.catalog.known.registers(inos), ground.catalog.known.read_types(inos)
+    found = set()
+    for child in files:
+        explicit = registers.get(child.ino, {}).get("type")
+        said = explicit.decode("utf-8", "replace") if explicit is not None else None
+        found.add(ground.types.type_of((*path, child.name), explicit=said, by_format=read.get(child.ino, "")))
+    return found
 
 
 # -- finding ----------------------------------------------------------------------------------------------------

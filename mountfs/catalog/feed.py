@@ -62,5 +62,14 @@ class FeedTables(Tables):
         rows = self._run("SELECT key, value, said FROM head WHERE job = ?", (job,))
         return {(key, bytes(value)): said for key, value, said in rows}
 
+    def jobs_with_heads(self, digest: bytes) -> list[int]:
+        """Jobs that hold this content, of which heads were told."""
+        sql = (
+            "SELECT DISTINCT h.job FROM content c CROSS JOIN entry e ON e.content = c.id"
+            " CROSS JOIN found f ON f.ino = e.ino CROSS JOIN entry d ON d.ino = f.job"
+            " CROSS JOIN job j ON j.name = d.name CROSS JOIN head h ON h.job = j.id WHERE c.digest = ?"
+        )
+        return [job for (job,) in self._run(sql, (digest,))]
+
     def note_head(self, job: int, key: str, value: bytes, said: str) -> None:
         self._run("INSERT OR REPLACE INTO head VALUES (?,?,?,?)", (job, key, value, said))

@@ -53,6 +53,14 @@ class KnownTables(Tables):
         sql = f"SELECT r.digest, {REPORT} FROM report r WHERE r.digest IN ({{marks}})"
         return {digest: told_of_row(row) for digest, *row in self._ask(sql, digests)}  # type: ignore[misc]
 
+    def read_types(self, inos: Sequence[int]) -> dict[int, str]:
+        """By entry: the type that its content shows, of those that were read and are a report."""
+        sql = (
+            "SELECT e.ino, r.type FROM entry e JOIN content c ON c.id = e.content JOIN report r ON r.digest = c.digest"
+            " WHERE e.ino IN ({marks}) AND r.type <> ''"
+        )
+        return dict(self._ask(sql, inos))  # type: ignore[arg-type]
+
     def mimes(self, digests: Sequence[bytes]) -> dict[bytes, str]:
         """What contents are that somebody has seen and that are no plain text."""
         sql = "SELECT digest, text FROM mime WHERE digest IN ({marks})"

@@ -8,6 +8,7 @@ from mountfs.compare.benchmarks import BenchmarkChanges, LoadChanges, Pace, comp
 from mountfs.compare.coverage import CoverageChange, compare_coverage, coverage_of
 from mountfs.compare.findings import FindingChanges, compare_findings, findings_of
 from mountfs.compare.outcomes import TestChanges, Tests, compare_tests, merged_tests
+from mountfs.compare.relative import below_roots
 from mountfs.compare.sides import Kind, Lack, Side, Which, lacks_of
 from mountfs.compare.values import Change, Options
 from mountfs.reports.model import Diff, Parsed
@@ -43,6 +44,7 @@ class Comparison:
 def compare(before: Side, after: Side, options: Options | None = None) -> Comparison:
     """What changed from one side to the other."""
     options = options or Options()
+    before, after = below_roots(before, after)
     was, now = before.of(Kind.TESTS), after.of(Kind.TESTS)
     tests_before, tests_after = merged_tests(was, now), merged_tests(now, was)
     diffs = [said.report for _, said in after.of(Kind.DIFF) if isinstance(said.report, Diff)]

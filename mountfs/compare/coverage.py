@@ -217,32 +217,22 @@ def _judged(files: Iterable[FileChange], diff: Diff) -> list[FileChange]:
 def _same_files(before: Iterable[str], after: Iterable[str]) -> dict[str, str]:
     """Of each path after the one before that is the same file.
 
-    Runners check out to different directories and some tools leave out the first ones: only where no path at all is
-    on both sides, those are the same of which one ends as the other is, or both below their side's own root.
+    Some tools leave out the first directories: only where no path at all is on both sides, those are the same of
+    which one ends as the other is.
     """
     old, new = set(before), set(after)
     if same := old & new:
         return {path: path for path in same}
-    was, now = _below_root(old), _below_root(new)
     ends: dict[str, set[str]] = defaultdict(set)
-    for short in was:
-        for end in _ends(short):
-            ends[end].add(short)
+    for path in old:
+        for end in _ends(path):
+            ends[end].add(path)
     found: dict[str, str] = {}
-    for short in now:
-        fitting = ends[short] if short in ends else {end for end in _ends(short) if end in was}
+    for path in new:
+        fitting = ends[path] if path in ends else {end for end in _ends(path) if end in old}
         if len(fitting) == 1:
-            found[now[short]] = was[next(iter(fitting))]
+            found[path] = next(iter(fitting))
     return found if len(set(found.values())) == len(found) else {}
-
-
-def _below_root(paths: Iterable[str]) -> dict[str, str]:
-    """Absolute paths by what they are below the directory that holds them all; relative ones by themselves."""
-    kept = list(paths)
-    if not kept or not all(path.startswith("/") for path in kept):
-        return {path: path for path in kept}
-    root = posixpath.commonpath([posixpath.dirname(path) for path in kept])
-    return {posixpath.relpath(path, root): path for path in kept}
 
 
 def _ends(path: str) -> list[str]:

@@ -2,11 +2,12 @@
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from mountfs.compare.identity import CaseId, find_test, identify
 from mountfs.compare.outcomes import BAD
+from mountfs.compare.relative import in_one_place
 from mountfs.compare.values import Options, finite
 from mountfs.namespace import age_of
 from mountfs.reports.model import Case, Outcome, TestRun
@@ -72,7 +73,7 @@ def history(wanted: str, runs: Iterable[tuple[JobFacts, TestRun]], options: Opti
     Raises NotFound, and InvalidArgument where it is more than one test.
     """
     kept = sorted(runs, key=lambda run: age_of(run[0].began_ms, run[0].job))
-    by_job = [(job, _by_id(run)) for job, run in kept]
+    by_job = [(job, _by_id(run)) for job, run in _in_one_place(kept)]
     test = find_test(wanted, {test for _, tests in by_job for test in tests})
     rows = _with_flakes([_row(job, tests.get(test, [])) for job, tests in by_job])
     step = _slower(rows, options or Options())
@@ -84,6 +85,12 @@ def history(wanted: str, runs: Iterable[tuple[JobFacts, TestRun]], options: Opti
         None if step is None else _since(rows, step[0]),
         None if step is None else step[1],
     )
+
+
+def _in_one_place(runs: Sequence[tuple[JobFacts, TestRun]]) -> Iterator[tuple[JobFacts, TestRun]]:
+    """Tests that are named by where they ran have the names that they have in the newest run."""
+    found = in_one_place(run for _, run in reversed(runs))
+    return zip((job for job, _ in runs), reversed(found), strict=True)
 
 
 def _by_id(run: TestRun) -> dict[CaseId, list[Case]]:

@@ -21,7 +21,6 @@ DRAIN_SECONDS = 0.1  # what the journal holds is in the catalog after this time 
 CHECKPOINT_SECONDS = 0.5
 INDEX_SECONDS = 0.25
 INDEX_PAUSE_SECONDS = 0.01  # a piece takes up to 5 ms: two thirds of the time are left to others
-PIECES_AT_ONCE = 4
 QUIET_SECONDS = 2.0  # without writes for so long, the log is emptied
 
 
@@ -140,7 +139,7 @@ class Background:
     async def index(self) -> None:
         """Everything acknowledged is in the search index."""
         self._store.ledger.drain()
-        while any(self._store.indexer.step() for _ in range(PIECES_AT_ONCE)):
+        while self._store.indexer.step():
             await trio.lowlevel.checkpoint()
 
     # -- the write-ahead log ------------------------------------------------------------------------------

@@ -80,11 +80,13 @@ class Daemon:
             nursery.start_soon(self._background.run)
             nursery.start_soon(self._invalidations.run)
             nursery.start_soon(self._telling.run)
-            nursery.start_soon(Understanding(self._store, self._background).run)
+            understanding = Understanding(self._store, self._background)
+            nursery.start_soon(understanding.run)
             nursery.start_soon(self._jumping().run)
             if self._service.bucket is not None:
                 bucket = self._parts.bucket = await self._open_bucket(self._service.bucket, nursery)
                 bucket.cache.sweep = partial(self._background.carry_over, truncate=False)
+                understanding.on_type = bucket.typed
                 nursery.start_soon(bucket.run)
             nursery.start_soon(restoring.expire_forever, self._parts)
             if not self._service.read_only:

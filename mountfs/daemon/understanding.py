@@ -8,6 +8,7 @@ is not asked: what it answered would be no answer.
 import logging
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Final
 
 import trio
@@ -43,13 +44,15 @@ class ChildLost(Exception):
 
 
 class Understanding:
-    """Runs until cancelled."""
+    """Runs until cancelled. `on_type` is told of a content that was read which type its artifacts have if nothing else
+    says one."""
 
     def __init__(self, store: Store, background: Background) -> None:
         self._store = store
         self._background = background
         self._child: Child | None = None
         self._last = 0.0
+        self.on_type: Callable[[bytes, str], None] = lambda digest, slug: None
 
     async def run(self) -> None:
         try:
@@ -94,6 +97,8 @@ class Understanding:
         catalog = self._store.catalog
         told = known(catalog, unread) or await self._read_if_here(unread)
         note(catalog, unread, told)
+        if isinstance(told, Summary):
+            self.on_type(unread.digest, told.type)
 
     async def _read_if_here(self, unread: Unread) -> Told | None:
         try:

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import trio
 
@@ -25,7 +25,6 @@ from mountfs.views.choosing import Answer, AskHeads, Done, ReadJob, Request, Ste
 from mountfs.views.nodes import Names, Node, Sense, node_at
 
 T = TypeVar("T")
-PIECES_AT_ONCE: Final = 4
 """Of the index, before others are let through."""
 
 
@@ -125,7 +124,7 @@ class Asking:
     async def catch_up(self) -> None:
         """Bring into the index what was acknowledged so far."""
         self._store.ledger.drain()
-        while any(self._store.indexer.step() for _ in range(PIECES_AT_ONCE)):
+        while self._store.indexer.step():
             await trio.lowlevel.checkpoint()
 
     def close(self) -> None:

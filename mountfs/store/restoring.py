@@ -228,28 +228,33 @@ class Restoring:
 
     def _attributes_of(self, removed: Removed, names: tuple[bytes, ...], changes: Changes) -> Entry:
         """What was said of a directory; it is made where it is gone."""
-        entry = self._tree.walk(names) if removed.kind is None else self._made(names, changes)
+        entry = self._tree.walk(names) if removed.kind is None else self._made(removed, names, changes)
         if removed.mode is not None and removed.mode != entry.mode:
             self._tree.set_attributes(entry.ino, mode=removed.mode)
         with self._ledger.transaction():
             self._say(entry.ino, removed)
         return entry
 
-    def _made(self, names: tuple[bytes, ...], changes: Changes) -> Entry:
-        return self._tree.entry(self._directory(list(names), changes))
+    def _made(self, removed: Removed, names: tuple[bytes, ...], changes: Changes) -> Entry:
+        *parents, name = names
+        return self._child(self._directory(parents, changes), name, changes, birth_ns=removed.birth_ns)
 
     def _directory(self, names: list[bytes], changes: Changes) -> int:
         """The directory it was in, made again where it is gone too."""
         ino: int = ROOT_INO
         for name in names:
-            found = self._tree.find(ino, name)
-            if found is None:
-                found = self._tree.make_directory(ino, name, DIRECTORY_MODE, Owner(*self._options.owner))
-                changes.names.add((ino, name))
-            elif found.kind != Kind.DIRECTORY:
-                raise NotADirectory(f"not a directory: {name.decode(errors='replace')}")
-            ino = found.ino
+            ino = self._child(ino, name, changes).ino
         return ino
+
+    def _child(self, parent: int, name: bytes, changes: Changes, *, birth_ns: int | None = None) -> Entry:
+        found = self._tree.find(parent, name)
+        if found is None:
+            owner = Owner(*self._options.owner)
+            found = self._tree.make_directory(parent, name, DIRECTORY_MODE, owner, birth_ns=birth_ns)
+            changes.names.add((parent, name))
+        elif found.kind != Kind.DIRECTORY:
+            raise NotADirectory(f"not a directory: {name.decode(errors='replace')}")
+        return found
 
     def forget(self, removed: Removed) -> None:
         """It cannot be brought back any more; its content goes when nothing else needs it."""

@@ -14,6 +14,7 @@ import trio
 from mountfs.bucket.connecting import Store as Known
 from mountfs.bucket.connecting import connect, connected, ground_of
 from mountfs.bucket.following import Follower
+from mountfs.bucket.heads import jobs_lacking
 from mountfs.bucket.healing import give_to_bucket
 from mountfs.bucket.history import learn_history
 from mountfs.bucket.requests import drive
@@ -141,6 +142,11 @@ class Bucket:
         if self.ground.catalog.feed.has_told(number) or not self.ground.tables.listed_ms(number):
             await self.looks.look_into(job)
         await self.carrier.run(learn_history(self.ground, number), urgent=True)
+
+    def typed(self, digest: bytes, slug: str) -> None:
+        """A content was read, and is of that type: heads that were told before lack it."""
+        for job in jobs_lacking(self.ground, digest, slug):
+            self.tellings.tell_soon(job)
 
     # -- connecting ---------------------------------------------------------------------------------------
 

@@ -39,7 +39,7 @@ class Tellings:
     async def tell(self, job: int) -> None:
         """Tell of a job what was not told yet. Raises nothing: it is tried again."""
         if job in self._running:
-            self._untold[job] = _Untold("", 0, trio.current_time())
+            self.tell_soon(job)
             return
         self._running.add(job)
         before = self._untold.pop(job, None)
@@ -52,6 +52,10 @@ class Tellings:
             self._failed(job, MountfsError(f"a bug: {error!r}"), before)
         finally:
             self._running.discard(job)
+
+    def tell_soon(self, job: int) -> None:
+        """There is more to tell of a job than what was told."""
+        self._untold.setdefault(job, _Untold("", 0, trio.current_time()))
 
     def _failed(self, job: int, error: MountfsError, before: _Untold | None) -> None:
         times = before.times + 1 if before is not None else 1

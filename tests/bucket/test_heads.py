@@ -5,10 +5,11 @@ import json
 import pytest
 
 from mountfs import objects
-from mountfs.bucket.heads import JobHead, drop_old_heads, find_jobs
+from mountfs.bucket.heads import JobHead, drop_old_heads, find_jobs, jobs_lacking
 from mountfs.bucket.requests import drive
 from mountfs.bucket.telling import tell
 from mountfs.errors import RemoteDenied
+from mountfs.reports.wire import Summary
 from tests.bucket.machines import Machine
 from tests.bucket.simulated import SimulatedBucket
 
@@ -52,6 +53,42 @@ def test_a_head_says_status_tags_types_and_top_names(machine: Machine, bucket: S
     assert (head.job, head.status, head.pr, head.tags) == (b"job", b"success", None, {"branch": b"main"})
     assert head.types == ("coverage-report", "test-results")
     assert head.top == (b"htmlcov", b"junit.xml")
+
+
+def read_as_findings(machine: Machine, key: str) -> bytes:
+    """Its digest, once what it says is known."""
+    entry = machine.entry(key)
+    assert entry.content is not None
+    content = machine.store.catalog.content(entry.content)
+    assert content is not None
+    assert content.digest is not None
+    with machine.store.catalog.transaction():
+        machine.store.catalog.reports.put(content.digest, Summary("bandit", "1", "findings", "security-findings", {}))
+    return content.digest
+
+
+def test_a_head_names_the_type_of_a_report_whose_name_says_nothing(machine: Machine, bucket: SimulatedBucket) -> None:
+    machine.write("job/out.json", b"{}")
+    machine.tag("job", branch="main")
+    read_as_findings(machine, "job/out.json")
+    tell_of(machine, "job")
+    (head,) = found(bucket, "branch", b"main")
+    assert head.types == ("security-findings",)
+
+
+def test_a_type_that_was_read_after_the_head_was_told_is_told_again_once(
+    machine: Machine, bucket: SimulatedBucket
+) -> None:
+    machine.write("job/out.json", b"{}")
+    machine.tag("job", branch="main")
+    tell_of(machine, "job")
+    machine.store.indexer.catch_up()
+    digest = read_as_findings(machine, "job/out.json")
+    assert jobs_lacking(machine.ground, digest, "security-findings") == [machine.job("job")]
+    drive(tell(machine.ground, machine.job("job")), machine.remote)
+    (head,) = found(bucket, "branch", b"main")
+    assert head.types == ("security-findings",)
+    assert jobs_lacking(machine.ground, digest, "security-findings") == []
 
 
 def test_the_newest_jobs_come_first_in_one_list_and_a_get_each(machine: Machine, bucket: SimulatedBucket) -> None:

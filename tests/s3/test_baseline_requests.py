@@ -12,11 +12,14 @@ from itertools import islice
 
 import pytest
 
+from mountfs import objects
+from mountfs.remote.protocol import Remote
 from tests.bucket.index_size import many_jobs, objects_of
+from tests.reports.samples import FOLDER
 from tests.s3.conftest import Claims, lent
 from tests.s3.program import Program, storage_of
 from tests.s3.test_request_counts import PATIENT, flushed
-from tests.s3.two import Machine, Machines, Two
+from tests.s3.two import Machine, Machines, Two, eventually
 from tests.written import cobertura, junit
 
 pytestmark = pytest.mark.usefixtures("unmeasured")
@@ -96,6 +99,25 @@ def test_so_does_a_runner_that_cannot_mount(
     asked = proxied.proxy.counted()
     print(f"without a mount: {asked.total()} requests {dict(asked)}")
     assert asked.total() <= MOST_REQUESTS, [(one.method, one.target) for one in proxied.proxy.asked]
+
+
+def test_a_report_whose_name_says_nothing_makes_its_job_a_baseline_too(
+    patient: Two, beside: Machines, job: str, shared_machines: Machines
+) -> None:
+    """Heads tell of the types of a job, also of those that were read in its reports after it was flushed."""
+    here, remote = patient[0], shared_machines.remote()
+    for name, branch in ((f"{job}-1", job.encode()), (f"{job}-2", b"other")):
+        _make(here, name, {"out.json": (FOLDER / "bandit.json").read_bytes()}, branch)
+    eventually(lambda: "security-findings" in _head(remote, job), True)
+    done = beside(settings=STILL).mountfs("compare", f"{job}-2", "--baseline", job, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["baseline"]["job"] == f"{job}-1"
+
+
+def _head(remote: Remote, branch: str) -> str:
+    """The newest of a branch."""
+    listed = remote.list(objects.heads_prefix("branch", branch.encode()))
+    return remote.get(listed.objects[0].key, most_bytes=4096).data.decode()
 
 
 def test_a_job_made_here_and_not_sent_yet_is_a_baseline_too(patient: Two, job: str) -> None:

@@ -4,10 +4,11 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from mountfs.reports.formats.findings import plain_path, severity_of, steady
+from mountfs.reports.formats.findings import severity_of, steady
 from mountfs.reports.formats.kinds import JsonFormat
 from mountfs.reports.limits import Room
 from mountfs.reports.model import Finding, Findings
+from mountfs.reports.paths import plain_path
 from mountfs.reports.shape import Json, at, count, tables, text
 
 _NUMBERED: Final = re.compile(r"^(\d{1,9}) ?(.*)$", re.MULTILINE)

@@ -14,6 +14,7 @@ from mountfs.reports.formats.kinds import Opening, XmlFormat
 from mountfs.reports.formats.lines import FileLines, Files, summed, with_counts
 from mountfs.reports.limits import Broken, Room
 from mountfs.reports.model import Coverage
+from mountfs.reports.paths import common_directory
 from mountfs.reports.shape import parsed_count, parsed_number
 
 _CONDITIONS: Final = re.compile(r"\((\d{1,9})/(\d{1,9})\)")
@@ -36,6 +37,7 @@ class _Reader:
         self._root: Mapping[str, str] = {}
         self._sources: list[str] = []
         self._source: list[str] | None = None
+        self._below = ""
         self._lines: FileLines | None = None
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
@@ -59,8 +61,8 @@ class _Reader:
             lines.branch(number, int(taken[1]), int(taken[2]))
 
     def _relative(self, path: str) -> str:
-        path = path.replace("\\", "/")
-        return next((path[len(source) :] for source in self._sources if path.startswith(source)), path)
+        """Below the directory of all sources: below each one's own, two files would be one."""
+        return path.replace("\\", "/").removeprefix(self._below)
 
     def data(self, text: str) -> None:
         if self._source is not None and len(self._source) < 16:
@@ -75,7 +77,9 @@ class _Reader:
 
     def _keep_source(self, source: str) -> None:
         if len(source) > 1 and len(self._sources) < 100:
-            self._sources.append(source.rstrip("/") + "/")
+            self._sources.append(source.rstrip("/"))
+            root = common_directory(self._sources)
+            self._below = f"{root}/" if root else ""
 
     def report(self) -> Coverage:
         summary = summed(self._files.counted())

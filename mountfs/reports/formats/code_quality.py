@@ -6,10 +6,10 @@ Its five severities are brought to ours in their order: a `blocker` is critical,
 from collections.abc import Mapping
 from typing import Final
 
-from mountfs.reports.formats.findings import plain_path
 from mountfs.reports.formats.kinds import JsonFormat
 from mountfs.reports.limits import Room
 from mountfs.reports.model import Finding, Findings, Severity
+from mountfs.reports.paths import plain_path
 from mountfs.reports.shape import Json, at, line_number, tables, text
 
 _SEVERITIES: Final = {

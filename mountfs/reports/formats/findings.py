@@ -37,9 +37,3 @@ def steady(snippet: str) -> str:
 def without_numbers(message: str) -> str:
     """A message as part of an identity: it may hold a line, a length or a count."""
     return _DIGITS.sub("0", steady(message))
-
-
-def plain_path(path: str) -> str:
-    """A path as written, with `/` between its parts, and no `./` or `file://` before them."""
-    path = path.replace("\\", "/").removeprefix("file://")
-    return path.removeprefix("./")

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Final
 
-from mountfs.reports.formats.findings import plain_path, severity_of, without_numbers
+from mountfs.reports.formats.findings import severity_of, without_numbers
 from mountfs.reports.formats.kinds import JsonFormat
 from mountfs.reports.limits import Broken, Room
 from mountfs.reports.model import Case, Coverage, FileCoverage, Finding, Findings, Outcome, Severity, TestRun
+from mountfs.reports.paths import plain_path
 from mountfs.reports.shape import Json, at, count, line_number, maybe_count, maybe_tables, number, rows, table, text
 
 

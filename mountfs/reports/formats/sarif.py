@@ -6,10 +6,10 @@ there. A run that says that it did not succeed is unreadable: what it does not l
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
-from urllib.parse import unquote
 
-from mountfs.reports.formats.findings import plain_path, severity_of, steady, without_numbers
+from mountfs.reports.formats.findings import severity_of, steady, without_numbers
 from mountfs.reports.formats.kinds import JsonFormat
+from mountfs.reports.formats.sarif_paths import Paths, location_of
 from mountfs.reports.limits import Broken, Room
 from mountfs.reports.model import Finding, Findings, Severity
 from mountfs.reports.shape import Json, at, line_number, maybe_tables, number, parsed_number, table, tables, text
@@ -52,11 +52,13 @@ class _Run:
 
     def findings(self) -> Iterator[Finding]:
         self._refuse_what_failed()
-        for result in maybe_tables(self._run.get("results"), "results"):
+        results = list(maybe_tables(self._run.get("results"), "results"))
+        paths = Paths(self._run, results)
+        for result in results:
             kind = text(result.get("kind"))
             if kind not in _NO_FINDING and result.get("baselineState") != "absent":
                 self._room.take("findings")
-                yield self._finding(result)
+                yield self._finding(result, paths)
 
     def _refuse_what_failed(self) -> None:
         for invocation in maybe_tables(self._run.get("invocations"), "invocations"):
@@ -65,11 +67,11 @@ class _Run:
         if "results" not in self._run or self._run["results"] is None:
             raise Broken(f"has no results of {self._tool or 'the tool'}, not even none")
 
-    def _finding(self, result: Mapping[str, Json]) -> Finding:
+    def _finding(self, result: Mapping[str, Json], paths: Paths) -> Finding:
         rule = self._rule_of(result)
         rule_id = text(result.get("ruleId")) or text(at(result.get("rule"), "id")) or text(rule.get("id"))
-        location = _first(at(_first(result.get("locations")), "physicalLocation"))
-        path = self._room.name(self._path_of(location))
+        location = location_of(result)
+        path = self._room.name(paths.of(location))
         message = self._room.message(_message(result, rule))
         return Finding(
             identity=(self._tool.lower(), self._room.name(rule_id), *self._which(result, location, path, message)),
@@ -91,14 +93,6 @@ class _Run:
             return rules[int(index)]
         return self._by_id.get(text(result.get("ruleId")), {})
 
-    def _path_of(self, location: Json) -> str:
-        uri = text(at(location, "artifactLocation", "uri"))
-        index = number(at(location, "artifactLocation", "index"))
-        artifacts = self._run.get("artifacts")
-        if not uri and index is not None and isinstance(artifacts, list) and 0 <= index < len(artifacts):
-            uri = text(at(artifacts[int(index)], "location", "uri"))
-        return plain_path(unquote(uri[:4096]))
-
     def _which(self, result: Mapping[str, Json], location: Json, path: str, message: str) -> tuple[str, ...]:
         """What tells this finding from others of its rule, whatever lines were inserted above it."""
         for name, beside in (("fingerprints", ()), ("partialFingerprints", (path,))):
@@ -107,10 +101,6 @@ class _Run:
                 return *beside, *(self._room.name(f"{key}={text(prints[key])}") for key in sorted(prints)[:8])
         snippet = steady(text(at(location, "region", "snippet", "text")))
         return path, self._room.name(snippet or without_numbers(message))
-
-
-def _first(value: Json) -> Json:
-    return value[0] if isinstance(value, list) and value else value if isinstance(value, dict) else None
 
 
 def _place(number: float, rules: Sequence[object]) -> int:
