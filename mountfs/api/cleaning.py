@@ -58,10 +58,15 @@ class Planned:
     now: Moment
     knows_all: bool
 
+    @property
+    def refusal(self) -> str:
+        """What speaks against it, as one sentence; nothing: empty."""
+        return "nothing was dropped: " + "; ".join(brake.sentence for brake in self.brakes) if self.brakes else ""
+
     def refuse(self) -> None:
         """Raises Protected where something speaks against it."""
-        if self.brakes:
-            raise Protected("nothing was dropped: " + "; ".join(brake.sentence for brake in self.brakes))
+        if self.refusal:
+            raise Protected(self.refusal)
 
 
 @dataclass(slots=True)

@@ -197,7 +197,7 @@ class ArtifactStore(Ways):
         *,
         baseline: str | None = None,
         repo: Path | None = None,
-        fail_on: str = "",
+        fail_on: str | None = None,
         options: "Options | None" = None,
     ) -> "Compared":
         """What changed from `b`, or from the baseline of a branch, to `a`: jobs, or directories in jobs.

@@ -30,8 +30,9 @@ def restore_command(
     KEY may also name a version, .versions/JOB/PATH/N: the file keeps its tags and holds that again, and what it holds
     now is a version itself. `ls .versions/JOB/PATH` says which there are.
 
-    It is published anew, as a change made now. What is there now goes to the trash itself. What could not be published
-    (`mountfs status` names it) is brought back by the same command.
+    It is published anew, as a change made now; a date of its own (expires_at) that has come is taken away. What is
+    there now goes to the trash itself. What could not be published (`mountfs status` names it) is brought back by the
+    same command.
     """
     from mountfs import namespace
     from mountfs.api.asking import asking
@@ -50,11 +51,13 @@ def restore_command(
         complain(f"{name}: a removal was set aside, which is forgotten now; `mountfs delete` removes what is there")
     for failed in _texts(told["failed"]):
         complain(failed)
+    undated = set(_texts(told["undated"]))
     if as_json:
-        print_json({name: told[name] for name in ("restored", "keys", "failed")})
+        print_json({name: told[name] for name in ("restored", "keys", "failed", "undated")})
     else:
         for name in _texts(told["keys"]):
-            click.echo(f"restored {shown(name)}")
+            more = "; its date had come and is taken away" if name in undated else ""
+            click.echo(f"restored {shown(name)}{more}")
     if told["failed"]:
         raise click.exceptions.Exit(7)
 

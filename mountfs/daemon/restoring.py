@@ -45,12 +45,13 @@ def handlers(parts: Parts) -> dict[str, Handler]:
 
 
 async def _restore(parts: Parts, chosen: list[Removed], names: tuple[bytes, ...], to: tuple[bytes, ...]) -> Answer:
-    changes, keys, failed, removals = Changes(), [], [], []
+    changes, keys, failed, removals, undated = Changes(), [], [], [], []
     try:
         for number, removed in enumerate(chosen):
             if number % AT_ONCE == AT_ONCE - 1:
                 await trio.lowlevel.checkpoint()
             target = to + removed.names[len(names) :]
+            outlived = parts.store.restoring.outlived(removed)
             try:
                 if not await _put_back(parts, removed, target, changes):
                     removals.append(namespace.join_key(removed.names))
@@ -61,10 +62,12 @@ async def _restore(parts: Parts, chosen: list[Removed], names: tuple[bytes, ...]
                 failed.append(f"{namespace.join_key(target)}: {error}")
                 continue
             keys.append(namespace.join_key(target))
+            undated += [keys[-1]] if outlived else []
     finally:
         parts.changed(changes)
         parts.wake()
     told = {"keys": keys[:KEYS_TOLD], "failed": failed[:KEYS_TOLD], "removals": removals[:KEYS_TOLD]}
+    told["undated"] = undated[:KEYS_TOLD]
     return {"restored": len(keys), **told}
 
 
@@ -78,7 +81,7 @@ async def _restore_version(parts: Parts, names: tuple[bytes, ...], number: int) 
     finally:
         parts.changed(changes)
         parts.wake()
-    return {"restored": 1, "keys": [namespace.join_key(names)], "failed": [], "removals": []}
+    return {"restored": 1, "keys": [namespace.join_key(names)], "failed": [], "removals": [], "undated": []}
 
 
 async def _stored(parts: Parts, names: tuple[bytes, ...]) -> None:

@@ -236,8 +236,7 @@ class Attributes:
                     raise InvalidArgument("user.mountfs.mime_type: at most 255 printable characters")
                 return text
             case "expires_at":
-                moment = namespace.parse_expiry(text, now_ns=self._ledger.clock.now_ns())
-                return iso(moment) if moment is not None else ""
+                return self._checked_expiry(text)
             case "pinned":
                 if text not in ("0", "1", "true", "false", "yes", "no", ""):
                     raise InvalidArgument("user.mountfs.pinned: allowed are 1 and 0")
@@ -246,6 +245,14 @@ class Attributes:
                 return self._checked_codec(ino, text)
             case _:
                 return self._checked_metadata(text)
+
+    def _checked_expiry(self, text: str) -> str:
+        """Empty for an empty text, which takes the date away as it does any other fact: what has none stays."""
+        try:
+            moment = namespace.parse_expiry(text, now_ns=self._ledger.clock.now_ns())
+        except InvalidArgument as error:
+            raise InvalidArgument(f"user.mountfs.expires_at: {error}") from None
+        return "" if moment is None else iso(moment)
 
     def _checked_codec(self, ino: int, text: str) -> str:
         if text != "none":

@@ -1,10 +1,13 @@
 """Bringing back what is in the trash, or was set aside: published anew, so that it counts as a change made now.
 
+A date of its own that has come goes (`outlived`): what is brought back would be dropped again by the next run.
+
 ◆ Its content is not relied on where it lay: publishing copies it under a new name, for the old object may be on its
 way out. What is in its place now goes to the trash itself.
 """
 
 from dataclasses import replace
+from typing import Final
 
 from mountfs import namespace
 from mountfs.catalog.versions import Superseded
@@ -21,6 +24,8 @@ from mountfs.store.trash import Trash
 from mountfs.store.tree import Owner, Tree
 
 DIRECTORY_MODE = 0o755
+_EXPIRES: Final = "expires_at"
+_SECOND_NS: Final = 1_000_000_000
 
 
 class Restoring:
@@ -151,7 +156,7 @@ class Restoring:
         parent = self._directory(parents, changes)
         there = self._tree.find(parent, name)
         if there is not None:
-            self._check_replaceable(there, names)
+            self._check_replaceable(there, names, removed)
         stored = self._stored_bytes(removed)
         self._room.reserve(stored)
         try:
@@ -164,9 +169,12 @@ class Restoring:
         changes.names.add((parent, name))
         return entry
 
-    def _check_replaceable(self, there: Entry, names: tuple[bytes, ...]) -> None:
+    def _check_replaceable(self, there: Entry, names: tuple[bytes, ...], removed: Removed) -> None:
+        """What is pinned takes back what it held itself, and keeps its pin (`_put`), but nothing of another name."""
         if there.kind == Kind.DIRECTORY:
             raise IsADirectory(f"{namespace.join_key(names)} is a directory now: choose another key with --as")
+        if names != removed.names:
+            self._tree.refuse_if_pinned(there)
         self._tree.refuse_if_others(there)
 
     def _stored_bytes(self, removed: Removed) -> int:
@@ -179,6 +187,7 @@ class Restoring:
         return content.stored
 
     def _put(self, removed: Removed, parent: int, name: bytes, there: Entry | None) -> Entry:
+        is_pinned = there is not None and self._catalog.register(there.ino, "pinned") == b"1"
         with self._ledger.transaction():
             if there is not None:
                 self._tree.take_away(there, "replaced")
@@ -192,6 +201,8 @@ class Restoring:
             if removed.trash is not None:
                 self._versions.restored(entry, removed.trash)
             self._say(entry.ino, removed)
+            if is_pinned:
+                self._owing.tagged(entry.ino, "pinned", b"1")
             self._ledger.touch_directory(parent)
         if self._owing.active:
             self._owing.fresh.add(entry.ino)
@@ -199,9 +210,16 @@ class Restoring:
 
     def _say(self, ino: int, removed: Removed) -> None:
         """Its tags and the like, now its own again; the rows that kept it go."""
+        outlived = self.outlived(removed)
         for register, value in removed.registers.items():
-            self._owing.tagged(ino, register, value)
+            if not (outlived and register == _EXPIRES):
+                self._owing.tagged(ino, register, value)
         self._forget(removed)
+
+    def outlived(self, removed: Removed) -> bool:
+        """Whether it has a date of its own that has come: it is brought back without."""
+        at_s = namespace.expiry_seconds(removed.registers.get(_EXPIRES))
+        return at_s is not None and at_s * _SECOND_NS <= self._ledger.clock.now_ns()
 
     def _forget(self, removed: Removed) -> None:
         self._catalog.trash.forget([] if removed.trash is None else [removed.trash])

@@ -14,7 +14,7 @@ import pytest
 from mountfs.api import open_store
 from tests.mount.conftest import MountFactory
 from tests.mount.syscalls import refused
-from tests.mounting import Ground
+from tests.mounting import Ground, Mounted
 
 pytestmark = pytest.mark.mountfs_only
 
@@ -39,6 +39,13 @@ def fact(path: Path, field: str) -> str:
 
 def set_fact(path: Path, field: str, value: str) -> None:
     os.setxattr(path, f"user.mountfs.{field}", value.encode())
+
+
+def refusals(machine: Mounted) -> list[dict[str, str]]:
+    """What `mountfs status` tells of requests that were refused, newest last."""
+    found = machine.ask({"op": "status"}, timeout_seconds=10)["refusals"]
+    assert isinstance(found, list)
+    return found
 
 
 @pytest.fixture
@@ -227,6 +234,33 @@ def test_an_expiry_in_days_is_counted_from_now(file: Path) -> None:
 def test_an_expiry_that_is_no_time_is_refused(file: Path) -> None:
     with refused(errno.EINVAL):
         set_fact(file, "expires_at", "soon")
+
+
+@pytest.mark.parametrize("said", ["9999-12-31", "2300-01-01", "never", "now", "0", "-5d"])
+def test_an_expiry_that_is_refused_is_explained_by_status(shared: Mounted, file: Path, said: str) -> None:
+    """setfattr prints no more than `Invalid argument`."""
+    set_fact(file, "expires_at", "2099-01-31")
+    with refused(errno.EINVAL):
+        set_fact(file, "expires_at", said)
+    last = refusals(shared)[-1]
+    assert (last["request"], last["path"]) == ("setxattr", str(file.relative_to(shared.path)))
+    assert last["sentence"].startswith(f"user.mountfs.expires_at: '{said}' is ")
+    assert "; allowed: " in last["sentence"]
+    assert last["sentence"].endswith("or nothing: no date")
+    assert fact(file, "expires_at").startswith("2099-01-31")
+
+
+def test_a_type_that_nobody_knows_is_explained_by_status(shared: Mounted, file: Path) -> None:
+    with refused(errno.EINVAL):
+        set_fact(file, "type", "no such")
+    assert refusals(shared)[-1]["sentence"].startswith("'no such' is not a type; known: ")
+
+
+def test_an_empty_expiry_takes_the_date_away(file: Path) -> None:
+    set_fact(file, "expires_at", "2099-01-31")
+    set_fact(file, "expires_at", "")
+    with refused(errno.ENODATA):
+        fact(file, "expires_at")
 
 
 def test_a_file_is_pinned_and_unpinned(file: Path) -> None:

@@ -184,6 +184,18 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: f'<!DOCTYPE testsuites [<!ENTITY l0 "ha">{_BOMB}]><testsuites name="&l9;" tests="0"/>'.encode(),
         _ENTITIES,
     ),
+    "billion laughs under a DOCTYPE of another name": (
+        lambda: f'<!DOCTYPE lolz [<!ENTITY l0 "ha">{_BOMB}]><testsuites name="&l9;" tests="0"/>'.encode(),
+        _ENTITIES,
+    ),
+    "billion laughs behind a long DOCTYPE": (
+        lambda: f'<!DOCTYPE lolz [{"<!ELEMENT a (b)>" * 7000}{_BOMB}]><testsuites tests="0">&l9;</testsuites>'.encode(),
+        _ENTITIES,
+    ),
+    "billion laughs behind a long comment": (
+        lambda: f'<!--{"x]>" * 70_000}--><!DOCTYPE testsuites [{_BOMB}]><testsuites tests="0"/>'.encode(),
+        _ENTITIES,
+    ),
     "quadratic blowup": (
         lambda: b'<!DOCTYPE coverage [<!ENTITY a "' + b"a" * 50_000 + b'">]><coverage line-rate="1">' + b"&a;" * 50_000,
         _ENTITIES,

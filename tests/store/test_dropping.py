@@ -291,8 +291,9 @@ def test_what_a_pinned_directory_holds_does_not_leave_it(pinned: Bench) -> None:
     with pytest.raises(Protected, match="unpin"):
         tree.rename(logs, b"b.log", pinned.job, b"a.log", exchange=True)
     tree.rename(logs, b"b.log", logs, b"c.log")
-    tree.rename(pinned.job, b"logs", pinned.job, b"other")
-    with pytest.raises(Protected, match="job/other is pinned"):
+    with pytest.raises(Protected, match="job/logs is pinned"):
+        tree.rename(pinned.job, b"logs", pinned.job, b"other")
+    with pytest.raises(Protected, match="job/logs is pinned"):
         tree.remove_tree(tree.entry(logs))
 
 
@@ -312,14 +313,14 @@ def test_an_empty_directory_that_is_pinned_stays(bench: Bench) -> None:
     bench.store.tree.remove_directory(bench.job, b"empty")
 
 
-def test_a_pin_of_its_own_keeps_a_file_from_being_replaced(bench: Bench) -> None:
+def test_a_pin_of_its_own_keeps_a_file_and_its_name(bench: Bench) -> None:
     bench.store.attributes.set(bench.entry("a.log").ino, b"user.mountfs.pinned", b"1")
     bench.save("new", b"new")
     for act in (
         lambda: bench.store.tree.replace(bench.job, b"new", b"a.log"),
         lambda: bench.store.tree.unlink(bench.job, b"a.log"),
+        lambda: bench.store.tree.rename(bench.job, b"a.log", bench.job, b"b.log"),
     ):
         with pytest.raises(MountfsError, match=r"job/a\.log is pinned: `mountfs unpin job/a\.log` lets it go"):
             act()
-    bench.store.tree.rename(bench.job, b"a.log", bench.job, b"b.log")
-    assert bench.store.attributes.fact(bench.entry("b.log").ino, "pinned") == "1"
+    assert bench.store.attributes.fact(bench.entry("a.log").ino, "pinned") == "1"
