@@ -98,7 +98,7 @@ def as_root(arguments: Sequence[str]) -> list[str]:
 
 @contextlib.contextmanager
 def disk_of(size_bytes: int, directory: Path) -> Iterator[Path]:
-    """A file system of its own, empty, gone afterwards, also when we are killed. Needs root, or sudo without password."""
+    """A file system of its own, empty, gone afterwards and when we are killed. Needs root, or sudo without password."""
     directory.mkdir()
     options = f"size={size_bytes},uid={os.geteuid()},gid={os.getegid()},mode=0700"
     subprocess.run(as_root(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(directory)]), check=True)
