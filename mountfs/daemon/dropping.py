@@ -87,7 +87,7 @@ async def finish_early(parts: Parts) -> None:
 async def _finish(parts: Parts) -> None:
     dropping = parts.store.dropping
     if not dropping.is_unfinished():
-        _tell(parts)
+        tell(parts)
         return
     await parts.background.index()
     done = Dropped()
@@ -120,10 +120,10 @@ async def _in_steps(parts: Parts, steps: Iterator[None], done: Dropped) -> None:
     finally:
         parts.changed(done.changes)
         parts.wake()
-        _tell(parts)
+        tell(parts)
 
 
-def _tell(parts: Parts) -> None:
+def tell(parts: Parts) -> None:
     """One event for each job that lost something. Told again after a crash it has the same number."""
     dropping = parts.store.dropping
     for lost in dropping.expired():

@@ -7,6 +7,7 @@ import trio.lowlevel
 
 from mountfs import namespace
 from mountfs.daemon.control import Answer, Handler
+from mountfs.daemon.dropping import tell
 from mountfs.daemon.parts import Parts
 from mountfs.errors import InvalidName, MountfsError, RemoteUnavailable
 from mountfs.store.paths import Changes
@@ -27,7 +28,10 @@ def handlers(parts: Parts) -> dict[str, Handler]:
         number = str(request["number"]) if request.get("number") else None
         if isinstance(request.get("version"), int):
             return await _restore_version(parts, names, int(str(request["version"])))
-        return await _restore(parts, parts.store.restoring.choose(names, number=number), names, to)
+        chosen = parts.store.restoring.choose(names, number=number)
+        parts.store.dropping.brought_back(chosen, key=names)  # at once: nothing goes while this comes back
+        tell(parts)
+        return await _restore(parts, chosen, names, to)
 
     async def trash_empty(request: dict[str, object]) -> Answer:
         """Let go of what is in the trash of a key, or of all of it; with `dry_run` say what would go."""
