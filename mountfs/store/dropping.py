@@ -8,11 +8,12 @@ A report goes whole: with its first artifact a note is written, and each later o
 left half gone is finished from there by the next (`finish`), before anything else goes. The note stays until who wants
 to know of it was told.
 
-Somebody who brings something of it back, or pins it, ends the note: what is still here stays (`brought_back`, `pinned`).
-So before each artifact the note is looked at again.
+Somebody who brings something of it back, or pins it, ends the note: what is still here stays (`brought_back`,
+`pinned`). So before each artifact the note is looked at again.
 """
 
 import contextlib
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -77,10 +78,14 @@ class Expired:
 
 @dataclass(slots=True)
 class Dropped:
-    """What went, what was left and why, and what the kernel may no longer remember."""
+    """What went, what was left and why, and what the kernel may no longer remember.
+
+    `finished`: by job, how many of the artifacts went on behalf of a process that was killed.
+    """
 
     artifacts: int = 0
     jobs: list[str] = field(default_factory=list)
+    finished: Counter[str] = field(default_factory=Counter)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     changes: Changes = field(default_factory=Changes)
 
@@ -137,8 +142,15 @@ class Dropping:
                 done.skipped.append((_what(note), "it was pinned since it began to go"))
                 self._end(going)
             else:
-                yield from self._drop_report(going, key, done)
+                yield from self._go_on(going, key, done)
             yield
+
+    def _go_on(self, going: Going, key: tuple[int, int], done: Dropped) -> Iterator[None]:
+        job, before = self._ledger.entry(going.job), done.artifacts
+        try:
+            yield from self._drop_report(going, key, done)
+        finally:
+            done.finished[_text(going.name if job is None else job.name)] += done.artifacts - before
 
     # -- what ends it -----------------------------------------------------------------------------------------
 

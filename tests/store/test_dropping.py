@@ -218,10 +218,11 @@ def test_a_date_that_came_is_told_of_after_a_kill_too_and_its_directory_goes(ben
     assert [one.reasons for one in bench.store.dropping.expired()] == [("job/logs/b.log: its date",)]
 
 
-def test_a_command_without_a_mount_finishes_it_first(bench: Bench) -> None:
+def test_a_command_that_writes_without_a_mount_finishes_it_first(bench: Bench) -> None:
     killed_after(bench, 1, [judged(bench, "build-logs")])
     die(bench.store)
     with open_store({"state": str(bench.path), "mountpoint": str(bench.path.with_name("mnt"))}) as store:
+        store.tag("job", branch="main")
         assert [artifact.key for artifact in store.list()] == ["job/junit.xml"]
     bench.store = Store.open(bench.path, bench.options)
 
