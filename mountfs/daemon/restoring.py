@@ -49,12 +49,15 @@ def handlers(parts: Parts) -> dict[str, Handler]:
 
 
 async def _restore(parts: Parts, chosen: list[Removed], names: tuple[bytes, ...], to: tuple[bytes, ...]) -> Answer:
+    """`earlier` says by key what came back that is not what was there last."""
     changes, keys, failed, removals = Changes(), [], [], []
+    earlier: dict[str, str] = {}
     try:
         for number, removed in enumerate(chosen):
             if number % AT_ONCE == AT_ONCE - 1:
                 await trio.lowlevel.checkpoint()
             target = to + removed.names[len(names) :]
+            what = parts.store.restoring.earlier(removed)
             try:
                 if not await _put_back(parts, removed, target, changes):
                     removals.append(namespace.join_key(removed.names))
@@ -65,11 +68,13 @@ async def _restore(parts: Parts, chosen: list[Removed], names: tuple[bytes, ...]
                 failed.append(f"{namespace.join_key(target)}: {error}")
                 continue
             keys.append(namespace.join_key(target))
+            if what and len(earlier) < KEYS_TOLD:
+                earlier[keys[-1]] = what
     finally:
         parts.changed(changes)
         parts.wake()
     told = {"keys": keys[:KEYS_TOLD], "failed": failed[:KEYS_TOLD], "removals": removals[:KEYS_TOLD]}
-    return {"restored": len(keys), **told}
+    return {"restored": len(keys), **told, "earlier": earlier}
 
 
 async def _restore_version(parts: Parts, names: tuple[bytes, ...], number: int) -> Answer:
@@ -82,7 +87,7 @@ async def _restore_version(parts: Parts, names: tuple[bytes, ...], number: int) 
     finally:
         parts.changed(changes)
         parts.wake()
-    return {"restored": 1, "keys": [namespace.join_key(names)], "failed": [], "removals": []}
+    return {"restored": 1, "keys": [namespace.join_key(names)], "failed": [], "removals": [], "earlier": {}}
 
 
 async def _stored(parts: Parts, names: tuple[bytes, ...]) -> None:
