@@ -308,6 +308,19 @@ def test_a_report_that_is_brought_back_while_it_goes_is_whole(bench: Bench) -> N
     assert not bench.store.dropping.is_unfinished()
 
 
+def test_one_artifact_brought_back_while_a_directory_just_became_empty_keeps_the_rest(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench = make_bench()
+    steps = bench.store.dropping.drop([judged(three(bench), "build-logs")], [], Dropped())
+    next(steps)
+    next(steps)  # `more` is empty now, and about to go
+    bring_back(bench, b"job", b"logs", b"deep", b"a.log")
+    for _ in steps:
+        pass
+    assert (logs_there(bench), bench.store.dropping.is_unfinished()) == (2, False)
+
+
 def test_a_pin_after_a_kill_keeps_what_is_still_there_and_unpinning_does_not_drop_it(bench: Bench) -> None:
     for pinned in (bench.job, bench.entry("logs").ino):
         killed_after(bench, 1, [judged(bench, "build-logs")])
