@@ -78,7 +78,7 @@ class ArtifactStore(Ways):
 
         planned = plan_cleanup(self._ask, self.state, Wanted(older_than, types, tags, branches))
         if dry_run:
-            return planned.plan.artifacts
+            return planned.artifacts
         if not yes:
             planned.refuse()
         return carry_out(self._ask, planned, told=lambda what, reason: None).artifacts

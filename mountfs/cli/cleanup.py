@@ -60,6 +60,8 @@ def cleanup_command(
     report, all artifacts of one type in a job, goes whole. What is pinned, a baseline or among the newest that the
     settings keep stays. All of it can be brought back for a while: `mountfs restore`.
 
+    What a run that was killed left of a report goes too, whatever is selected.
+
     A run that would take something from more than a fifth of the jobs, or after the clock has jumped, stops with 4 and
     says what would go.
     """
@@ -107,27 +109,25 @@ def _say_what_stops(planned: "Planned", *, dry_run: bool, is_refused: bool) -> N
 
 
 def _ask_on_a_terminal(planned: "Planned") -> None:
-    if not planned.plan.is_empty and sys.stdin is not None and sys.stdin.isatty():
-        click.confirm(f"Drop these {planned.plan.artifacts} artifacts?", abort=True)
+    if planned.victims and sys.stdin is not None and sys.stdin.isatty():
+        click.confirm(f"Drop these {planned.artifacts} artifacts?", abort=True)
 
 
 def _print(planned: "Planned", *, is_done: bool, kept: bool, as_json: bool) -> None:
     """Each victim with its reason; not `is_done`, as what would go."""
-    plan = planned.plan
-    going: list[Victim | DatedVictim] = [*plan.victims, *plan.dated]
-    for victim in going:
+    for victim in planned.victims:
         if as_json:
             print_json({**_fields(victim), "dry_run": not is_done})
         else:
             click.echo(shown(f"{'drop' if is_done else 'would drop'} {victim.sentence}"))
-    for one in plan.kept if kept else ():
+    for one in planned.plan.kept if kept else ():
         if as_json:
             print_json(_kept_fields(one))
         else:
             click.echo(shown(f"keep {one.report}: {'; '.join(map(str, one.reasons))}"))
     if not is_done and not as_json:
-        size = shown_size(plan.stored_bytes)
-        click.echo(f"{plan.artifacts} artifacts of {len(plan.jobs)} jobs would go, {size}")
+        size = shown_size(planned.stored_bytes)
+        click.echo(f"{planned.artifacts} artifacts of {len(planned.jobs)} jobs would go, {size}")
 
 
 def _fields(victim: "Victim | DatedVictim") -> dict[str, object]:

@@ -53,13 +53,25 @@ def restore_command(
         complain(failed)
     undated = set(_texts(told["undated"]))
     if as_json:
-        print_json({name: told[name] for name in ("restored", "keys", "failed", "undated")})
+        print_json({name: told[name] for name in ("restored", "keys", "failed", "undated", "earlier")})
     else:
+        earlier = told["earlier"] if number is None and isinstance(told["earlier"], dict) else {}
         for name in _texts(told["keys"]):
             more = "; its date had come and is taken away" if name in undated else ""
-            click.echo(f"restored {shown(name)}{more}")
+            click.echo(_restored(shown(name), str(earlier.get(name, ""))) + more)
     if told["failed"]:
         raise click.exceptions.Exit(7)
+
+
+def _restored(name: str, earlier: str) -> str:
+    """What was removed before it was stored is not kept: what came back is what was there before."""
+    from mountfs.store.trash import OVERWRITTEN
+
+    if not earlier:
+        return f"restored {name}"
+    if earlier == OVERWRITTEN:
+        return f"restored {name} as it was before it was written over"  # and then moved away, or not kept
+    return f"restored {earlier} of {name}: what was removed was not kept"
 
 
 def _version_of(names: tuple[bytes, ...], version: int | None) -> tuple[tuple[bytes, ...], int | None]:

@@ -7,6 +7,7 @@ import trio.lowlevel
 
 from mountfs import namespace
 from mountfs.daemon.control import Answer, Handler
+from mountfs.daemon.dropping import tell
 from mountfs.daemon.parts import Parts
 from mountfs.errors import InvalidName, MountfsError, RemoteUnavailable
 from mountfs.store.paths import Changes
@@ -27,7 +28,10 @@ def handlers(parts: Parts) -> dict[str, Handler]:
         number = str(request["number"]) if request.get("number") else None
         if isinstance(request.get("version"), int):
             return await _restore_version(parts, names, int(str(request["version"])))
-        return await _restore(parts, parts.store.restoring.choose(names, number=number), names, to)
+        chosen = parts.store.restoring.choose(names, number=number)
+        parts.store.dropping.brought_back(chosen, key=names)  # at once: nothing goes while this comes back
+        tell(parts)
+        return await _restore(parts, chosen, names, to)
 
     async def trash_empty(request: dict[str, object]) -> Answer:
         """Let go of what is in the trash of a key, or of all of it; with `dry_run` say what would go."""
@@ -45,13 +49,15 @@ def handlers(parts: Parts) -> dict[str, Handler]:
 
 
 async def _restore(parts: Parts, chosen: list[Removed], names: tuple[bytes, ...], to: tuple[bytes, ...]) -> Answer:
+    """`undated` are those whose date had come; `earlier` says by key what came back that is not what was there last."""
     changes, keys, failed, removals, undated = Changes(), [], [], [], []
+    earlier: dict[str, str] = {}
     try:
         for number, removed in enumerate(chosen):
             if number % AT_ONCE == AT_ONCE - 1:
                 await trio.lowlevel.checkpoint()
             target = to + removed.names[len(names) :]
-            outlived = parts.store.restoring.outlived(removed)
+            outlived, what = parts.store.restoring.outlived(removed), parts.store.restoring.earlier(removed)
             try:
                 if not await _put_back(parts, removed, target, changes):
                     removals.append(namespace.join_key(removed.names))
@@ -63,12 +69,14 @@ async def _restore(parts: Parts, chosen: list[Removed], names: tuple[bytes, ...]
                 continue
             keys.append(namespace.join_key(target))
             undated += [keys[-1]] if outlived else []
+            if what and len(earlier) < KEYS_TOLD:
+                earlier[keys[-1]] = what
     finally:
         parts.changed(changes)
         parts.wake()
     told = {"keys": keys[:KEYS_TOLD], "failed": failed[:KEYS_TOLD], "removals": removals[:KEYS_TOLD]}
     told["undated"] = undated[:KEYS_TOLD]
-    return {"restored": len(keys), **told}
+    return {"restored": len(keys), **told, "earlier": earlier}
 
 
 async def _restore_version(parts: Parts, names: tuple[bytes, ...], number: int) -> Answer:
@@ -81,7 +89,8 @@ async def _restore_version(parts: Parts, names: tuple[bytes, ...], number: int) 
     finally:
         parts.changed(changes)
         parts.wake()
-    return {"restored": 1, "keys": [namespace.join_key(names)], "failed": [], "removals": [], "undated": []}
+    nothing: dict[str, list[str]] = {"failed": [], "removals": [], "undated": []}
+    return {"restored": 1, "keys": [namespace.join_key(names)], **nothing, "earlier": {}}
 
 
 async def _stored(parts: Parts, names: tuple[bytes, ...]) -> None:

@@ -45,6 +45,7 @@ class Attributes:
         self._catalog = ledger.catalog
         self.state_elsewhere: Callable[[Entry], str | None] = lambda entry: None  # on its way to the bucket, or there
         self.request: Callable[[str, int], None] = lambda what, ino: None  # nothing to carry anywhere without a bucket
+        self.on_pin: Callable[[int], None] = lambda ino: None
 
     # -- reading ------------------------------------------------------------------------------------------
 
@@ -220,6 +221,8 @@ class Attributes:
         checked = self._checked_fact(ino, field, value)
         if checked:
             self._put(ino, _register_of(field), checked.encode())
+            if field == "pinned":
+                self.on_pin(ino)
         else:
             self._delete(ino, _register_of(field))
 

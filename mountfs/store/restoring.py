@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from mountfs import namespace
-from mountfs.catalog.versions import Superseded
+from mountfs.catalog.versions import A_VERSION, Superseded
 from mountfs.errors import ContentLost, IsADirectory, MountBusy, NotADirectory, NotFound
 from mountfs.model import ROOT_INO, Entry, Kind, Place, Standing
 from mountfs.store.files import Files
@@ -20,7 +20,7 @@ from mountfs.store.owing import Owing
 from mountfs.store.paths import Changes
 from mountfs.store.removed import Bin, Removed, entry_of, of_trash
 from mountfs.store.room import Room
-from mountfs.store.trash import Trash
+from mountfs.store.trash import OVERWRITTEN, Trash
 from mountfs.store.tree import Owner, Tree
 
 DIRECTORY_MODE = 0o755
@@ -73,6 +73,15 @@ class Restoring:
         except (NotFound, NotADirectory):
             return True
         return False
+
+    def earlier(self, removed: Removed) -> str:
+        """What comes back where the content that was there last was never stored: `version 1`, or `overwritten`.
+
+        "" where it is what was there last.
+        """
+        if removed.reason.startswith(A_VERSION):
+            return removed.reason
+        return removed.reason if removed.reason == OVERWRITTEN and self._is_missing(removed) else ""
 
     def to_fetch(self, removed: Removed, names: tuple[bytes, ...]) -> int | None:
         """The content that has to come here first: within its job the bucket copies it, to another one we carry it."""
@@ -141,7 +150,7 @@ class Restoring:
         try:
             with self._ledger.transaction():
                 if not self._versions.overwritten(entry):
-                    self._trash.keep(entry, "overwritten")
+                    self._trash.keep(entry, OVERWRITTEN)
                 row = replace(entry, content=content.id, size=version.size, mtime_ns=version.mtime_ns)
                 row.ctime_ns, row.standing = self._ledger.clock.now_ns(), Standing.CLOSED
                 self._owing.published(row)
