@@ -301,9 +301,17 @@ def test_codec_none_on_a_touched_file_counts_as_before_the_first_write(job: Path
 
 def test_written_facts_move_with_the_file(job: Path, file: Path) -> None:
     set_fact(file, "mime_type", "application/x-build")
-    set_fact(file, "pinned", "true")
+    set_fact(file, "type", "security-findings")
     moved = file.rename(job / "moved")
-    assert (fact(moved, "mime_type"), fact(moved, "pinned")) == ("application/x-build", "1")
+    assert (fact(moved, "mime_type"), fact(moved, "type")) == ("application/x-build", "security-findings")
+
+
+def test_a_pinned_file_keeps_its_name_until_it_is_let_go(job: Path, file: Path) -> None:
+    set_fact(file, "pinned", "true")
+    with pytest.raises(PermissionError):
+        file.rename(job / "moved")
+    set_fact(file, "pinned", "false")
+    assert file.rename(job / "moved").exists()
 
 
 def test_compression_switched_off_stores_raw(mounted: MountFactory) -> None:
