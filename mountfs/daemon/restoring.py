@@ -27,7 +27,7 @@ def handlers(parts: Parts) -> dict[str, Handler]:
         number = str(request["number"]) if request.get("number") else None
         if isinstance(request.get("version"), int):
             return await _restore_version(parts, names, int(str(request["version"])))
-        return await _restore(parts, parts.store.restoring.choose(names, number=number), names, to)
+        return await _restore(parts, await _chosen(parts, names, number), names, to)
 
     async def trash_empty(request: dict[str, object]) -> Answer:
         """Let go of what is in the trash of a key, or of all of it; with `dry_run` say what would go."""
@@ -44,12 +44,26 @@ def handlers(parts: Parts) -> dict[str, Handler]:
 # -- bringing back ------------------------------------------------------------------------------------------------
 
 
+async def _chosen(parts: Parts, names: tuple[bytes, ...], number: str | None) -> list[Removed]:
+    chosen = []
+    for step, removed in enumerate(parts.store.restoring.choosing(names, number=number)):
+        if removed is not None:
+            chosen.append(removed)
+        await _others_too(step)
+    return chosen
+
+
+async def _others_too(step: int) -> None:
+    """After every few steps others are served."""
+    if step % AT_ONCE == AT_ONCE - 1:
+        await trio.lowlevel.checkpoint()
+
+
 async def _restore(parts: Parts, chosen: list[Removed], names: tuple[bytes, ...], to: tuple[bytes, ...]) -> Answer:
     changes, keys, failed, removals = Changes(), [], [], []
     try:
         for number, removed in enumerate(chosen):
-            if number % AT_ONCE == AT_ONCE - 1:
-                await trio.lowlevel.checkpoint()
+            await _others_too(number)
             target = to + removed.names[len(names) :]
             try:
                 if not await _put_back(parts, removed, target, changes):
@@ -105,6 +119,8 @@ async def _put_back(parts: Parts, removed: Removed, target: tuple[bytes, ...], c
         if parts.bucket is None:
             raise RemoteUnavailable("its content is in the bucket, and the settings name none")
         await parts.bucket.downloads.fetch(content)
+    for step, _ in enumerate(restoring.making_way(removed, target, changes)):
+        await _others_too(step)
     restoring.put_back(removed, names=target, changes=changes)
     return True
 
@@ -119,8 +135,7 @@ async def _empty(parts: Parts, names: tuple[bytes, ...] | None, *, dry_run: bool
     victims = [removed for removed in found if names is not None or removed.trash is not None]
     for number, removed in enumerate([] if dry_run else victims):
         restoring.forget(removed)
-        if number % AT_ONCE == AT_ONCE - 1:
-            await trio.lowlevel.checkpoint()
+        await _others_too(number)
     parts.wake()
     told = [
         {"key": namespace.join_key(removed.names), "size": removed.size, "reason": removed.reason}

@@ -47,6 +47,8 @@ class Ledger:
         self._children: Counter[int] = Counter()
         self._contents: dict[int, _Waiting] = {}
         self._directories: dict[int, Entry] = {}  # rows read from the catalog: every create asks for its directory
+        self._ups: dict[int, tuple[int, bytes]] = {}  # (parent, name) of directories, until something is moved
+        self._moves = catalog.moves
         self._absent: tuple[int, bytes] | None = None  # the name last looked for in vain: create asks after lookup did
         self._directory_times: dict[int, int] = {}
         self._replaced: list[tuple[int, int, int]] = []
@@ -146,14 +148,33 @@ class Ledger:
     def path(self, ino: int) -> tuple[bytes, ...]:
         """The names from the root down to an entry; () for the root. Of an entry without a name: ()."""
         names: list[bytes] = []
-        known = {} if self.catalog.is_changing else self._directories  # in a rename they are not what they were
+        known = self._known_ups()
         while ino != ROOT_INO:
-            entry = self._entries.get(ino) or known.get(ino) or self.catalog.entry(ino)
-            if entry is None:
+            # what lies in a directory proves that it is there; whether the entry itself still is has to be asked
+            up = (known.get(ino) if names else None) or self._up(ino)
+            if up is None:
                 return ()
-            names.append(entry.name)
-            ino = entry.parent
+            ino, name = up
+            names.append(name)
         return tuple(reversed(names))
+
+    def _known_ups(self) -> dict[int, tuple[int, bytes]]:
+        if self._moves != self.catalog.moves or len(self._ups) > DIRECTORIES_KEPT:
+            self._moves = self.catalog.moves
+            self._ups.clear()
+        return self._ups
+
+    def _up(self, ino: int) -> tuple[int, bytes] | None:
+        is_changing = self.catalog.is_changing
+        known = {} if is_changing else self._directories  # in a rename they are not what they were
+        waiting = self._entries.get(ino)
+        entry = waiting or known.get(ino) or self.catalog.entry(ino)
+        if entry is None:
+            return None
+        up = entry.parent, entry.name
+        if entry.kind == Kind.DIRECTORY and not (is_changing and waiting):  # which in a rename is not either
+            self._ups[ino] = up
+        return up
 
     # -- changes ------------------------------------------------------------------------------------------
 

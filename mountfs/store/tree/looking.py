@@ -1,5 +1,7 @@
 """Entries by inode and by name as they are now, and what may lie where: the ground of all that changes names."""
 
+from itertools import takewhile
+
 from mountfs import namespace
 from mountfs.errors import NameTooLong, NotADirectory, NotFound, Protected, Stale
 from mountfs.model import ROOT_INO, Entry, Kind
@@ -33,6 +35,7 @@ class Looking:
         self._versions = trash.versions
         self._layouts = namespace.Layouts(options.layouts)
         self.pins = Pins(ledger.catalog, ledger.entry)
+        self._walked: tuple[tuple[bytes, ...], list[int]] = (), []  # names of directories, and their numbers
         self._lengths: dict[int, int] = {}  # of the paths of directories, until one is renamed
 
     def find(self, parent: int, name: bytes) -> Entry | None:
@@ -80,12 +83,35 @@ class Looking:
 
     def walk(self, names: tuple[bytes, ...]) -> Entry:
         """The entry at a path below the root."""
-        entry = self.entry(ROOT_INO)
-        for name in names:
-            if entry.kind != Kind.DIRECTORY:
-                raise NotADirectory(f"not a directory: {text(entry.name)}")
-            entry = self.lookup(entry.ino, name)
-        return entry
+        found, entry = self.as_far_as(names)
+        if found == len(names):
+            return entry
+        if entry.kind != Kind.DIRECTORY:
+            raise NotADirectory(f"not a directory: {text(entry.name)}")
+        raise NotFound(f"not found: {text(names[found])}")
+
+    def as_far_as(self, names: tuple[bytes, ...]) -> tuple[int, Entry]:
+        """How many names of a path lead somewhere, and the entry that the last of these is."""
+        inos = self._remembered(names)
+        entry, found = self.entry(inos[-1] if inos else ROOT_INO), len(inos)
+        while found < len(names) and entry.kind == Kind.DIRECTORY:
+            there = self.find(entry.ino, names[found])
+            if there is None:
+                break
+            entry, found = there, found + 1
+            if entry.kind == Kind.DIRECTORY:
+                inos.append(entry.ino)
+        self._walked = names[: len(inos)], inos
+        return found, entry
+
+    def _remembered(self, names: tuple[bytes, ...]) -> list[int]:
+        """The directories that this path has in common with the one walked last, where they still are there: who walks
+        through a tree asks for neighbours, and a path may have 2,000 names."""
+        walked, inos = self._walked
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(walked, names, strict=False)))
+        if same and self._ledger.path(inos[same - 1]) != names[:same]:
+            return []
+        return inos[:same]
 
     # -- what may lie where ----------------------------------------------------------------------------------------
 
