@@ -12,12 +12,12 @@ NAME = "d"
 CONTENT = b"deep\n"
 
 
-def make_deep(top: Path, *, levels: int = LEVELS) -> None:
+def make_deep(top: Path, *, levels: int = LEVELS, mode: int = 0o755) -> None:
     """Below a new directory so many more, and in the last one a file."""
     top.mkdir()
     with _descent(top) as way:
         for _ in range(levels):
-            os.mkdir(NAME, dir_fd=way.here)
+            os.mkdir(NAME, mode, dir_fd=way.here)
             way.down(NAME)
         with open(os.open("log", os.O_WRONLY | os.O_CREAT, 0o644, dir_fd=way.here), "wb") as log:
             log.write(CONTENT)

@@ -165,14 +165,14 @@ class Ledger:
         return self._ups
 
     def _up(self, ino: int) -> tuple[int, bytes] | None:
-        is_changing = self.catalog.is_changing
-        known = {} if is_changing else self._directories  # in a rename they are not what they were
-        waiting = self._entries.get(ino)
-        entry = waiting or known.get(ino) or self.catalog.entry(ino)
+        if self.catalog.is_changing:  # in a rename only the rows are what they will be; all that waited is among them
+            entry = self.catalog.entry(ino) or self._entries.get(ino)
+        else:
+            entry = self._entries.get(ino) or self._directories.get(ino) or self.catalog.entry(ino)
         if entry is None:
             return None
         up = entry.parent, entry.name
-        if entry.kind == Kind.DIRECTORY and not (is_changing and waiting):  # which in a rename is not either
+        if entry.kind == Kind.DIRECTORY:
             self._ups[ino] = up
         return up
 

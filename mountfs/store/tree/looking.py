@@ -1,7 +1,5 @@
 """Entries by inode and by name as they are now, and what may lie where: the ground of all that changes names."""
 
-from itertools import takewhile
-
 from mountfs import namespace
 from mountfs.errors import NameTooLong, NotADirectory, NotFound, Protected, Stale
 from mountfs.model import ROOT_INO, Entry, Kind
@@ -14,6 +12,7 @@ from mountfs.store.owing import Owing
 from mountfs.store.pins import Pins
 from mountfs.store.room import Room
 from mountfs.store.trash import Trash
+from mountfs.store.walking import Walk
 
 LENGTHS_KEPT = 10_000  # of the paths of directories that something was made in
 
@@ -35,7 +34,7 @@ class Looking:
         self._versions = trash.versions
         self._layouts = namespace.Layouts(options.layouts)
         self.pins = Pins(ledger.catalog, ledger.entry)
-        self._walked: tuple[tuple[bytes, ...], list[int]] = (), []  # names of directories, and their numbers
+        self._walk = Walk(ledger.catalog, ledger.entry, self.find)
         self._lengths: dict[int, int] = {}  # of the paths of directories, until one is renamed
 
     def find(self, parent: int, name: bytes) -> Entry | None:
@@ -92,26 +91,7 @@ class Looking:
 
     def as_far_as(self, names: tuple[bytes, ...]) -> tuple[int, Entry]:
         """How many names of a path lead somewhere, and the entry that the last of these is."""
-        inos = self._remembered(names)
-        entry, found = self.entry(inos[-1] if inos else ROOT_INO), len(inos)
-        while found < len(names) and entry.kind == Kind.DIRECTORY:
-            there = self.find(entry.ino, names[found])
-            if there is None:
-                break
-            entry, found = there, found + 1
-            if entry.kind == Kind.DIRECTORY:
-                inos.append(entry.ino)
-        self._walked = names[: len(inos)], inos
-        return found, entry
-
-    def _remembered(self, names: tuple[bytes, ...]) -> list[int]:
-        """The directories that this path has in common with the one walked last, where they still are there: who walks
-        through a tree asks for neighbours, and a path may have 2,000 names."""
-        walked, inos = self._walked
-        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(walked, names, strict=False)))
-        if same and self._ledger.path(inos[same - 1]) != names[:same]:
-            return []
-        return inos[:same]
+        return self._walk.as_far_as(names)
 
     # -- what may lie where ----------------------------------------------------------------------------------------
 
