@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 from mountfs.catalog import Catalog
 from mountfs.clock import Clock, Stamps
 from mountfs.journal import Journal
-from mountfs.model import ROOT_INO, Content, Entry, Kind
+from mountfs.model import Content, Entry, Kind
 from mountfs.settling import Settled
-
-DIRECTORIES_KEPT = 10_000
+from mountfs.store.whereabouts import DIRECTORIES_KEPT, Up, Whereabouts
 
 
 @dataclass(slots=True)
@@ -47,8 +46,7 @@ class Ledger:
         self._children: Counter[int] = Counter()
         self._contents: dict[int, _Waiting] = {}
         self._directories: dict[int, Entry] = {}  # rows read from the catalog: every create asks for its directory
-        self._ups: dict[int, tuple[int, bytes]] = {}  # (parent, name) of directories, until something is moved
-        self._moves = catalog.moves
+        self._whereabouts = Whereabouts(catalog, self._up)
         self._absent: tuple[int, bytes] | None = None  # the name last looked for in vain: create asks after lookup did
         self._directory_times: dict[int, int] = {}
         self._replaced: list[tuple[int, int, int]] = []
@@ -147,34 +145,18 @@ class Ledger:
 
     def path(self, ino: int) -> tuple[bytes, ...]:
         """The names from the root down to an entry; () for the root. Of an entry without a name: ()."""
-        names: list[bytes] = []
-        known = self._known_ups()
-        while ino != ROOT_INO:
-            # what lies in a directory proves that it is there; whether the entry itself still is has to be asked
-            up = (known.get(ino) if names else None) or self._up(ino)
-            if up is None:
-                return ()
-            ino, name = up
-            names.append(name)
-        return tuple(reversed(names))
+        return self._whereabouts.path(ino) or ()
 
-    def _known_ups(self) -> dict[int, tuple[int, bytes]]:
-        if self._moves != self.catalog.moves or len(self._ups) > DIRECTORIES_KEPT:
-            self._moves = self.catalog.moves
-            self._ups.clear()
-        return self._ups
+    def climb(self, ino: int) -> Iterator[Up]:
+        """An entry's directory and its name in it, that directory's directory, and so on, up to the root."""
+        return self._whereabouts.climb(ino)
 
-    def _up(self, ino: int) -> tuple[int, bytes] | None:
+    def _up(self, ino: int) -> Up | None:
         if self.catalog.is_changing:  # in a rename only the rows are what they will be; all that waited is among them
             entry = self.catalog.entry(ino) or self._entries.get(ino)
         else:
             entry = self._entries.get(ino) or self._directories.get(ino) or self.catalog.entry(ino)
-        if entry is None:
-            return None
-        up = entry.parent, entry.name
-        if entry.kind == Kind.DIRECTORY:
-            self._ups[ino] = up
-        return up
+        return None if entry is None else (entry.parent, entry.name)
 
     # -- changes ------------------------------------------------------------------------------------------
 
