@@ -1,29 +1,20 @@
 """The way down through directories where strangers write: few are open, and no symlink leads out, however deep."""
 
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mountfs.descent import KEPT, Descent
-
-LEVELS = 2_000
+from tests.deep import LEVELS, make_deep
 
 
 @pytest.fixture
-def top(tmp_path: Path) -> Iterator[Path]:
+def top(tmp_path_for_depth: Path) -> Path:
     """With 2,000 directories below it, one inside the other."""
-    directory = tmp_path / "top"
-    directory.mkdir()
-    with Descent(start := os.open(directory, os.O_RDONLY)) as way:
-        for _ in range(LEVELS):
-            os.mkdir("d", dir_fd=way.here)
-            way.down("d")
-    os.close(start)
-    yield directory
-    subprocess.run(["rm", "-rf", directory], check=True)
+    make_deep(tmp_path_for_depth / "top")
+    return tmp_path_for_depth / "top"
 
 
 @pytest.fixture
@@ -52,20 +43,17 @@ def test_who_comes_back_is_where_he_was_and_few_directories_are_open(way: Descen
     assert len(os.listdir("/proc/self/fd")) <= before
 
 
-def test_a_directory_that_became_a_symlink_meanwhile_is_not_gone_back_into(
-    way: Descent, top: Path, tmp_path: Path
-) -> None:
-    elsewhere = tmp_path / "elsewhere"
+def test_a_directory_that_became_a_symlink_meanwhile_is_not_gone_back_into(way: Descent, top: Path) -> None:
+    elsewhere = top.parent / "elsewhere"
     (elsewhere / "d").mkdir(parents=True)
     for _ in range(KEPT + 3):
         way.down("d")
-    os.rename(top / "d" / "d", tmp_path / "away")
+    os.rename(top / "d" / "d", top.parent / "away")
     (top / "d" / "d").symlink_to(elsewhere)
     for _ in range(KEPT):
         way.up()
     with pytest.raises(NotADirectoryError):
         inode(way)
-    subprocess.run(["rm", "-rf", tmp_path / "away"], check=True)
 
 
 def test_a_symlink_to_a_directory_is_none(way: Descent, top: Path, tmp_path: Path) -> None:

@@ -89,11 +89,13 @@ def _jobs(mountpoint: Path) -> list[Path]:
 
 
 def _refuse_what_cannot_be_stored(path: Path) -> None:
+    device = os.lstat(path).st_dev
     for entry in _walk(path):
-        mode = entry.stat(follow_symlinks=False).st_mode
+        found = entry.stat(follow_symlinks=False)
+        mode = found.st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
             raise _no_artifact(entry.path)
-        if os.path.ismount(entry.path):
+        if found.st_dev != device:  # as `os.path.ismount` says, which walks from the root for each
             raise Unsupported(f"{entry.path} is a mount: unmount it first")
 
 
