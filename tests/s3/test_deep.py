@@ -1,5 +1,8 @@
 """A job of 2,000 directories, one inside the other, on real mounts: what people do to any job they can do to this one.
 
+`cp` and `rsync` name each file from the top, and where others may change what lies on the way the kernel asks us for
+each name again: they are tried in `tests/mount`.
+
 That is as deep as a path may be (4,095 bytes), more than Python's calls may be deep (1,000) and more than a process may
 usually have open (1,024).
 """
@@ -24,8 +27,8 @@ KEY = deep_key("deep")
 FEW = 128
 """Descriptors that a command gets."""
 
-LESS = 1_000
-"""Levels of what is copied about: rsync itself goes no deeper than 1,024, and `cp` walks from the top each time."""
+LESS = 1_100
+"""Levels of what is renamed: still more than calls may be deep."""
 
 
 @pytest.fixture(scope="module")
@@ -104,17 +107,6 @@ def test_its_metadata_is_a_file_in_it(here: Machine) -> None:
 
 
 # -- into the store and back --------------------------------------------------------------------------------------
-
-
-def test_cp_and_rsync_copy_it_compare_finds_the_copies_equal_and_delete_removes_them(here: Machine) -> None:
-    make_deep(here.path / "less", levels=LESS)
-    subprocess.run(["cp", "-a", here.path / "less", here.path / "copied"], check=True)
-    subprocess.run(["rsync", "-a", f"{here.path}/less/", f"{here.path}/synced/"], check=True)
-    for job in ("copied", "synced"):
-        assert read_deep(here.path / job, levels=LESS) == CONTENT
-        assert "Nothing changed" in said(here, "compare", "less", job)
-        said(here, "delete", job)
-        assert not (here.path / job).exists()
 
 
 def test_what_rm_removed_comes_back_whole(here: Machine) -> None:
