@@ -20,6 +20,7 @@ The house, from the kernel's request down to the disk; imports go down only, and
     query                     one language for questions about artifacts
     reports                   what the tools' reports say, read in a child: formats, one model, numbers by name
     codec · namespace · config · clock        rules: seekable zstd, names and types, settings, stamps
+    descent                   down through directories where strangers may write, however deep
     model, errors             the words, and what can go wrong
 
 The law: a pointer is written after the thing it points at, and removed before it. A crash leaves garbage, never a

@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import gc
 import os
+import subprocess
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -74,6 +75,18 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """What an `unmeasured` test does in its own process is not measured either."""
     if "unmeasured" in getattr(item, "fixturenames", ()):
         item.add_marker("no_cover")
+
+
+@pytest.fixture
+def tmp_path_for_depth(tmp_path: Path) -> Iterator[Path]:
+    """A directory of the test's own in which thousands may lie one inside the other.
+
+    pytest removes directories by functions that call themselves: it would fail at this, and so would each later run.
+    """
+    directory = tmp_path / "any-depth"
+    directory.mkdir()
+    yield directory
+    subprocess.run(["rm", "-rf", directory], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from typing import BinaryIO, TypeAlias
 from mountfs.api.keys import Names
 from mountfs.api.pieces import PIECE_BYTES, umask
 from mountfs.catalog import Catalog
+from mountfs.descent import Descent
 from mountfs.errors import AlreadyExists, EnvironmentProblem, IsADirectory, NotADirectory
 from mountfs.model import Entry, Kind
 
@@ -33,6 +34,21 @@ class _Place:
     @property
     def name(self) -> str:
         return self.path.name
+
+
+@dataclass(frozen=True, slots=True)
+class _Inside:
+    """A directory of the store that one is in: its names there, where it goes, and what of it is still to come."""
+
+    names: Names
+    entry: Entry
+    path: Path
+    children: Iterator[Entry]
+
+    def place_of(self, child: Entry, way: Descent) -> _Place:
+        """Where a child goes; one is in the directory."""
+        with _translated(self.path):
+            return _Place(way.here, self.path / os.fsdecode(child.name))
 
 
 @dataclass(slots=True)
@@ -77,39 +93,63 @@ class Copying:
         if target.name in ("", ".."):
             target = target.resolve()
         self._replace = replace
-        if not replace and not _is_written_into(target):
-            self._refuse_what_is_in_the_way(entry, target)
-        self._progress = Progress(total_bytes=self._bytes_below(entry) if self._told is not None else 0)
+        self._progress = Progress(total_bytes=self._bytes_of(entry) if self._told is not None else 0)
         if entry.kind == Kind.FILE and _is_written_into(target):
             with _translated(target), self._opens(names, entry) as content:
                 _pour(content, target)
             return 1
-        with _directory_of(target) as directory:
-            return self._copy(names, entry, _Place(directory, target))
+        with _directory_of(target) as directory, Descent(directory) as way:
+            place = _Place(directory, target)
+            if not replace and self._is_there(entry, place):
+                self._refuse_what_is_in_the_way(entry, target, way)
+            if entry.kind == Kind.DIRECTORY:
+                return self._copy_tree(names, entry, target, way)
+            self._copy_one(names, entry, place)
+            return 1
 
-    def _refuse_what_is_in_the_way(self, entry: Entry, target: Path) -> None:
+    def _refuse_what_is_in_the_way(self, entry: Entry, target: Path, way: Descent) -> None:
         """Before anything is written: where directories of that name exist all below is looked at."""
-        found = _mode(target)
-        if entry.kind != Kind.DIRECTORY and found is not None:
-            _refuse(found, target, replace=False)
-        if entry.kind == Kind.DIRECTORY and found is not None:
-            if not stat.S_ISDIR(found):
-                raise _no_directory(target)
-            for child in self._children(entry):
-                self._refuse_what_is_in_the_way(child, target / os.fsdecode(child.name))
+        inside = [self._into((), entry, target, way)]
+        while inside:
+            child = next(inside[-1].children, None)
+            if child is None:
+                inside.pop()
+                way.up()
+                continue
+            place = inside[-1].place_of(child, way)
+            if self._is_there(child, place):
+                inside.append(self._into((), child, place.path, way))
+
+    def _is_there(self, entry: Entry, place: _Place) -> bool:
+        """Whether the directory that is to be there is one already. Raises AlreadyExists and the like."""
+        with _translated(place.path):
+            found = _mode(place.name, place.directory)
+        if found is None:
+            return False
+        if entry.kind != Kind.DIRECTORY:
+            _refuse(found, place.path, replace=False)
+        elif not stat.S_ISDIR(found):
+            raise _no_directory(place.path)
+        return True
 
     def files(self, entry: Entry) -> Iterator[int]:
         """What a copy is going to open, in that order."""
-        if entry.kind == Kind.FILE:
-            yield entry.ino
-        elif entry.kind == Kind.DIRECTORY:
-            for child in self._children(entry):
-                yield from self.files(child)
+        return (found.ino for found in self._all(entry) if found.kind == Kind.FILE)
 
-    def _bytes_below(self, entry: Entry) -> int:
-        if entry.kind == Kind.DIRECTORY:
-            return sum(map(self._bytes_below, self._children(entry)))
-        return entry.size
+    def _bytes_of(self, entry: Entry) -> int:
+        return sum(found.size for found in self._all(entry) if found.kind != Kind.DIRECTORY)
+
+    def _all(self, entry: Entry) -> Iterator[Entry]:
+        """An entry and all below it: a directory before what is in it."""
+        inside = [iter([entry])]
+        while inside:
+            found = next(inside[-1], None)
+            if found is None:
+                inside.pop()
+                continue
+            yield found
+            if found.kind == Kind.DIRECTORY:
+                inside.append(self._children(found))
 
     def _children(self, entry: Entry) -> Iterator[Entry]:
         after = b""
@@ -117,38 +157,64 @@ class Copying:
             after = page[-1].name
             yield from (child for child in page if self._only is None or child.ino in self._only)
 
-    def _copy(self, names: Names, entry: Entry, place: _Place) -> int:
+    def _copy_tree(self, names: Names, entry: Entry, target: Path, way: Descent) -> int:
+        """A stack, and no function that calls itself: a path may be 2,000 directories deep."""
+        copied = 0
+        inside = [self._made(names, entry, _Place(way.here, target), way)]
+        while inside:
+            child = next(inside[-1].children, None)
+            if child is None:
+                self._leave(inside.pop(), way)
+                continue
+            names, place = (*inside[-1].names, child.name), inside[-1].place_of(child, way)
+            if child.kind == Kind.DIRECTORY:
+                inside.append(self._made(names, child, place, way))
+            else:
+                self._copy_one(names, child, place)
+                copied += 1
+        return copied
+
+    def _made(self, names: Names, entry: Entry, place: _Place, way: Descent) -> _Inside:
+        """In the directory, made where it is missing."""
+        with _translated(place.path), contextlib.suppress(FileExistsError):
+            os.mkdir(place.name, dir_fd=place.directory)
+        return self._into(names, entry, place.path, way)
+
+    def _into(self, names: Names, entry: Entry, path: Path, way: Descent) -> _Inside:
+        """In a directory that is there. Raises NotADirectory: also a symlink to one is none."""
+        with _translated(path):
+            try:
+                way.down(path.name)
+            except OSError as error:
+                if error.errno not in (errno.ENOTDIR, errno.ELOOP):
+                    raise
+                raise _no_directory(path) from error
+        return _Inside(names, entry, path, self._children(entry))
+
+    def _leave(self, inside: _Inside, way: Descent) -> None:
+        """All of it is there: now its mode and time, which who writes into it changes."""
+        entry = inside.entry
+        with _translated(inside.path):
+            directory = way.here
+            kept = os.fstat(directory).st_mode & 0o7000  # of the directory that was there, or inherited; never stored
+            os.fchmod(directory, kept | (entry.mode & 0o777 & ~umask()))
+            os.utime(directory, ns=(entry.mtime_ns, entry.mtime_ns))
+        way.up()
+
+    def _copy_one(self, names: Names, entry: Entry, place: _Place) -> None:
         with _translated(place.path):
-            match Kind(entry.kind):
-                case Kind.FILE:
-                    self._copy_file(names, entry, place)
-                case Kind.SYMLINK:
-                    with _replaced(place, replace=self._replace) as draft:
-                        os.symlink(entry.target or b"", os.fsencode(draft), dir_fd=place.directory)
-                case Kind.DIRECTORY:
-                    return self._copy_directory(names, entry, place)
+            if entry.kind == Kind.SYMLINK:
+                with _replaced(place, replace=self._replace) as draft:
+                    os.symlink(entry.target or b"", os.fsencode(draft), dir_fd=place.directory)
+            else:
+                self._copy_file(names, entry, place)
         self._tell(artifacts=1)
-        return 1
 
     def _tell(self, *, artifacts: int = 0, done_bytes: int = 0) -> None:
         self._progress.artifacts += artifacts
         self._progress.done_bytes += done_bytes
         if self._told is not None:
             self._told(self._progress)
-
-    def _copy_directory(self, names: Names, entry: Entry, place: _Place) -> int:
-        directory = _made_directory(place)
-        try:
-            copied = 0
-            for child in self._children(entry):
-                below = _Place(directory, place.path / os.fsdecode(child.name))
-                copied += self._copy((*names, child.name), child, below)
-            kept = os.fstat(directory).st_mode & 0o7000  # of the directory that was there, or inherited; never stored
-            os.fchmod(directory, kept | (entry.mode & 0o777 & ~umask()))
-            os.utime(directory, ns=(entry.mtime_ns, entry.mtime_ns))
-        finally:
-            os.close(directory)
-        return copied
 
     def _copy_file(self, names: Names, entry: Entry, place: _Place) -> None:
         with self._opens(names, entry) as content, _replaced(place, replace=self._replace) as draft:
@@ -198,19 +264,6 @@ def _directory_of(target: Path) -> Iterator[int]:
         yield directory
     finally:
         os.close(directory)
-
-
-def _made_directory(place: _Place) -> int:
-    """The open directory, made where it is missing. Raises NotADirectory: also a symlink to one is none."""
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(place.name, dir_fd=place.directory)
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    try:
-        return os.open(place.name, flags, dir_fd=place.directory)
-    except OSError as error:
-        if error.errno not in (errno.ENOTDIR, errno.ELOOP):
-            raise
-        raise _no_directory(place.path) from error
 
 
 def _no_directory(path: Path) -> NotADirectory:

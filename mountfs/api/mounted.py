@@ -267,12 +267,14 @@ class MountedStore(ArtifactStore):
 
     def _await_digest(self, names: Names) -> None:
         """Asking for the fact waits for it, and for nothing else."""
-        with contextlib.suppress(OSError):
-            os.getxattr(self._path(names), b"user.mountfs.sha256", follow_symlinks=False)
+        with contextlib.suppress(OSError), self._directory(names[:-1], make=False) as directory:
+            path = b"/proc/self/fd/%d/%s" % (directory, names[-1])
+            os.getxattr(path, b"user.mountfs.sha256", follow_symlinks=False)
 
     def _open(self, names: Names, entry: Entry) -> BinaryIO:
-        with self._translated(names):
-            fd = os.open(self._path(names), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        """By its directory: mountpoint and key may be longer together than a path that a system call takes."""
+        with self._translated(names), self._directory(names[:-1], make=False) as directory:
+            fd = os.open(names[-1], os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=directory)
             return io.BufferedReader(_MountFile(fd, namespace.join_key(names), self._meant), buffer_size=PIECE_BYTES)
 
     @contextlib.contextmanager

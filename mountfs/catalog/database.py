@@ -144,6 +144,7 @@ class Catalog(EntryTables, ContentTables):
     def _roll_back(self) -> None:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
+        self.moves += 1
         self.on_rollback()
 
     def _execute(self, sql: str, args: Sequence[Value] = ()) -> sqlite3.Cursor:

@@ -37,6 +37,9 @@ _UPSERT = (
 class EntryTables(Tables):
     """See the module's docstring."""
 
+    moves = 0
+    """How often an entry got another name or place, or may have got its old one back."""
+
     def entry(self, ino: int) -> Entry | None:
         row = self._run(_BY_INO, (ino,)).fetchone()
         return Entry(*row) if row else None
@@ -58,6 +61,7 @@ class EntryTables(Tables):
         self._many(_UPSERT, (_row(e) for e in entries))
 
     def move_entry(self, ino: int, *, parent: int, name: bytes, ctime_ns: int) -> None:
+        self.moves += 1
         self._run("UPDATE entry SET parent = ?, name = ?, ctime_ns = ? WHERE ino = ?", (parent, name, ctime_ns, ino))
 
     def exchange_entries(self, a: Entry, b: Entry, *, ctime_ns: int) -> None:

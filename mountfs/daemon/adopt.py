@@ -89,11 +89,13 @@ def _jobs(mountpoint: Path) -> list[Path]:
 
 
 def _refuse_what_cannot_be_stored(path: Path) -> None:
+    device = os.lstat(path).st_dev
     for entry in _walk(path):
-        mode = entry.stat(follow_symlinks=False).st_mode
+        found = entry.stat(follow_symlinks=False)
+        mode = found.st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
             raise _no_artifact(entry.path)
-        if os.path.ismount(entry.path):
+        if found.st_dev != device:  # as `os.path.ismount` says, which walks from the root for each
             raise Unsupported(f"{entry.path} is a mount: unmount it first")
 
 
@@ -118,10 +120,31 @@ def _refuse_what_is_left(mountpoint: Path) -> None:
 
 
 def _walk(path: Path) -> "Iterator[os.DirEntry[str]]":
-    for entry in os.scandir(path):
-        yield entry
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry.path))
+    """All below a directory. A stack, and no function that calls itself: 2,000 may lie one inside the other."""
+    waiting = [path]
+    while waiting:
+        for entry in os.scandir(waiting.pop()):
+            yield entry
+            if entry.is_dir(follow_symlinks=False):
+                waiting.append(Path(entry.path))
+
+
+@dataclass(frozen=True, slots=True)
+class _Inside:
+    """A directory that one is in, as it was found, and what of it is still to come."""
+
+    path: Path
+    found: os.stat_result
+    entry: Entry
+    children: Iterator[Path]
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise EnvironmentProblem(f"{path} cannot be read: {error.strerror}; nothing was removed") from error
 
 
 class _Importing:
@@ -136,19 +159,28 @@ class _Importing:
 
     def take(self, parent: int, path: Path) -> None:
         """Bring in one entry with all below it."""
-        try:
+        inside: list[_Inside] = []
+        self._take(parent, path, inside)
+        while inside:
+            child = next(inside[-1].children, None)
+            if child is None:
+                self._leave(inside.pop())
+            else:
+                self._take(inside[-1].entry.ino, child, inside)
+
+    def _take(self, parent: int, path: Path, inside: list[_Inside]) -> None:
+        """Bring in one entry; of a directory what is in it comes next."""
+        with _readable(path):
             found = os.lstat(path)
             name = os.fsencode(path.name)
             if stat.S_ISDIR(found.st_mode):
-                self._take_directory(parent, name, path, found)
+                inside.append(self._into_directory(parent, name, path, found))
             elif stat.S_ISLNK(found.st_mode):
                 self._take_symlink(parent, name, path, found)
             elif stat.S_ISREG(found.st_mode):
                 self._take_file(parent, name, path, _at_rest(path, found))
             else:
                 raise _no_artifact(path)
-        except OSError as error:
-            raise EnvironmentProblem(f"{path} cannot be read: {error.strerror}; nothing was removed") from error
 
     def finish(self) -> None:
         """Everything taken is hashed, compressed and on the disk."""
@@ -188,7 +220,7 @@ class _Importing:
         self._store.ledger.drain()
         self._unsettled = 0
 
-    def _take_directory(self, parent: int, name: bytes, path: Path, found: os.stat_result) -> None:
+    def _into_directory(self, parent: int, name: bytes, path: Path, found: os.stat_result) -> _Inside:
         tree = self._store.tree
         entry = tree.find(parent, name)
         if entry is None:
@@ -196,10 +228,13 @@ class _Importing:
             entry = tree.make_directory(parent, name, mode, Owner(found.st_uid, found.st_gid))
         elif entry.kind != Kind.DIRECTORY:
             raise _differs(path)
-        for child in sorted(os.listdir(path)):
-            self.take(entry.ino, path / child)
-        self._dress(entry, path, found)
-        self._taken.append(_Taken(path, found))
+        return _Inside(path, found, entry, iter([path / child for child in sorted(os.listdir(path))]))
+
+    def _leave(self, inside: _Inside) -> None:
+        """All of it was taken: now its times, which what came into it changed."""
+        with _readable(inside.path):
+            self._dress(inside.entry, inside.path, inside.found)
+        self._taken.append(_Taken(inside.path, inside.found))
 
     def _take_symlink(self, parent: int, name: bytes, path: Path, found: os.stat_result) -> None:
         target = os.fsencode(os.readlink(path))

@@ -28,7 +28,7 @@ def handlers(parts: Parts) -> dict[str, Handler]:
         number = str(request["number"]) if request.get("number") else None
         if isinstance(request.get("version"), int):
             return await _restore_version(parts, names, int(str(request["version"])))
-        chosen = parts.store.restoring.choose(names, number=number)
+        chosen = await _chosen(parts, names, number)
         parts.store.dropping.brought_back(chosen, key=names)  # at once: nothing goes while this comes back
         tell(parts)
         return await _restore(parts, chosen, names, to)
@@ -48,14 +48,28 @@ def handlers(parts: Parts) -> dict[str, Handler]:
 # -- bringing back ------------------------------------------------------------------------------------------------
 
 
+async def _chosen(parts: Parts, names: tuple[bytes, ...], number: str | None) -> list[Removed]:
+    chosen = []
+    for step, removed in enumerate(parts.store.restoring.choosing(names, number=number)):
+        if removed is not None:
+            chosen.append(removed)
+        await _others_too(step)
+    return chosen
+
+
+async def _others_too(step: int) -> None:
+    """After every few steps others are served."""
+    if step % AT_ONCE == AT_ONCE - 1:
+        await trio.lowlevel.checkpoint()
+
+
 async def _restore(parts: Parts, chosen: list[Removed], names: tuple[bytes, ...], to: tuple[bytes, ...]) -> Answer:
     """`undated` are those whose date had come; `earlier` says by key what came back that is not what was there last."""
     changes, keys, failed, removals, undated = Changes(), [], [], [], []
     earlier: dict[str, str] = {}
     try:
         for number, removed in enumerate(chosen):
-            if number % AT_ONCE == AT_ONCE - 1:
-                await trio.lowlevel.checkpoint()
+            await _others_too(number)
             target = to + removed.names[len(names) :]
             outlived, what = parts.store.restoring.outlived(removed), parts.store.restoring.earlier(removed)
             try:
@@ -117,6 +131,8 @@ async def _put_back(parts: Parts, removed: Removed, target: tuple[bytes, ...], c
         if parts.bucket is None:
             raise RemoteUnavailable("its content is in the bucket, and the settings name none")
         await parts.bucket.downloads.fetch(content)
+    for step, _ in enumerate(restoring.making_way(removed, target, changes)):
+        await _others_too(step)
     restoring.put_back(removed, names=target, changes=changes)
     return True
 
@@ -131,8 +147,7 @@ async def _empty(parts: Parts, names: tuple[bytes, ...] | None, *, dry_run: bool
     victims = [removed for removed in found if names is not None or removed.trash is not None]
     for number, removed in enumerate([] if dry_run else victims):
         restoring.forget(removed)
-        if number % AT_ONCE == AT_ONCE - 1:
-            await trio.lowlevel.checkpoint()
+        await _others_too(number)
     parts.wake()
     told = [
         {"key": namespace.join_key(removed.names), "size": removed.size, "reason": removed.reason}

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
+from mountfs.descent import DIRECTORY, Descent
 from mountfs.errors import InvalidName, MountfsError, ObjectMissing, RemoteDenied, RemoteUnavailable
 from mountfs.remote.refusals import shown
 
@@ -20,7 +21,6 @@ MARKER: Final = ".mountfs-bucket"
 INCOMING: Final = ".mountfs-incoming"
 OURS: Final = ".mountfs-"
 
-_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC  # a FIFO must not hold us
 _MISSING: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO})
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -90,10 +90,11 @@ class Folder:
     def reading(self, key: str) -> Iterator[int]:
         """The open file of an object; `ObjectMissing` where there is none that is a regular file."""
         *above, name = parts_of(key)
-        with self.opened() as root, contextlib.ExitStack() as held:
+        with self.opened() as root, Descent(root) as way, contextlib.ExitStack() as held:
             try:
-                parent = _descend(root, above, held)
-                fd = os.open(name, _FILE, dir_fd=parent)
+                for part in above:
+                    way.down(part)
+                fd = os.open(name, _FILE, dir_fd=way.here)
             except OSError as error:
                 if error.errno in _MISSING:
                     raise ObjectMissing(f"{shown(key)} is not in {self.path}") from None
@@ -107,8 +108,10 @@ class Folder:
         """Give a finished file its name, durably. Another machine may remove the emptied directory meanwhile."""
         *above, name = parts_of(key)
         for _ in range(_MADE_ANEW):
-            with contextlib.ExitStack() as held, contextlib.suppress(FileNotFoundError):
-                parent = self._made(root, above, held)
+            with Descent(root) as way, contextlib.suppress(FileNotFoundError):
+                for part in above:
+                    _make(way, part)
+                parent = way.here
                 if if_absent:
                     os.link(temporary, name, src_dir_fd=incoming, dst_dir_fd=parent)
                     os.unlink(temporary, dir_fd=incoming)
@@ -118,34 +121,25 @@ class Folder:
                 return
         raise RemoteUnavailable(f"{shown(key)}: its directory in {self.path} is removed again and again")
 
-    def _made(self, root: int, above: list[str], held: contextlib.ExitStack) -> int:
-        current = root
-        for part in above:
-            try:
-                os.mkdir(part, dir_fd=current)
-                os.fsync(current)
-            except FileExistsError:
-                pass
-            current = _descend(current, [part], held)
-        return current
-
     def remove(self, root: int, key: str) -> None:
         """Unlink an object, if it is there, and the directories that it leaves empty."""
         *above, name = parts_of(key)
-        with contextlib.ExitStack() as held:
-            parents = [root]
+        with Descent(root) as way:
+            inside = []
             try:
                 for part in above:
-                    parents.append(_descend(parents[-1], [part], held))
-                if not stat.S_ISDIR(os.stat(name, dir_fd=parents[-1], follow_symlinks=False).st_mode):
-                    os.unlink(name, dir_fd=parents[-1])
-                    os.fsync(parents[-1])
+                    way.down(part)
+                    inside.append(part)
+                if not stat.S_ISDIR(os.stat(name, dir_fd=way.here, follow_symlinks=False).st_mode):
+                    os.unlink(name, dir_fd=way.here)
+                    os.fsync(way.here)
             except OSError as error:
                 if error.errno not in _MISSING:
                     raise
             with contextlib.suppress(OSError):  # not empty, or somebody else was first
-                for part, parent in zip(reversed(above[: len(parents) - 1]), reversed(parents[:-1]), strict=True):
-                    os.rmdir(part, dir_fd=parent)
+                for part in reversed(inside):
+                    way.up()
+                    os.rmdir(part, dir_fd=way.here)
 
     def walk(self, root: int, prefix: str, after: str, *, rolled: bool) -> Walk:
         """Files whose key begins with `prefix` and is above `after`, in the order of their bytes.
@@ -153,16 +147,12 @@ class Folder:
         Where `rolled`, a directory below the prefix comes as the text of its key, ending in `/`, in place of its files.
         """
         *above, _ = prefix.split("/")
-        with contextlib.ExitStack() as held:
-            try:
-                if any(not _is_name(part) for part in above) or above[:1] in ([INCOMING], [MARKER]):
-                    return
-                start = _descend(root, above, held)
-            except OSError as error:
-                if error.errno in _MISSING:
-                    return
-                raise
-            yield from _walked(start, "".join(f"{part}/" for part in above), prefix, after, rolled=rolled)
+        if any(not _is_name(part) for part in above) or above[:1] in ([INCOMING], [MARKER]):
+            return
+        with Descent(root) as way:
+            if all(_enters(way, part) for part in above):
+                at = "".join(f"{part}/" for part in above)
+                yield from (_rolled if rolled else _walked)(way.here, at, prefix, after)
 
     def _meaning(self, error: OSError, about: str) -> MountfsError:
         why = error.strerror or type(error).__name__
@@ -199,55 +189,83 @@ def _is_name(part: str) -> bool:
         return False
 
 
-def _descend(start: int, names: list[str], held: contextlib.ExitStack) -> int:
-    current = start
-    for name in names:
-        current = os.open(name, _DIRECTORY, dir_fd=current)
-        held.callback(os.close, current)
-    return current
+def _make(way: Descent, part: str) -> None:
+    """Into a directory, made durably where it is missing."""
+    try:
+        os.mkdir(part, dir_fd=way.here)
+        os.fsync(way.here)
+    except FileExistsError:
+        pass
+    way.down(part)
 
 
-def _walked(directory: int, at: str, prefix: str, after: str, *, rolled: bool) -> Walk:
-    """The objects in one directory, whose key so far is `at`. A directory sorts as its name with a `/`."""
+def _enters(way: Descent, part: str) -> bool:
+    """Into a directory; False where there is none."""
+    try:
+        way.down(part)
+    except OSError as error:
+        if error.errno in _MISSING:
+            return False
+        raise
+    return True
+
+
+def _walked(start: int, at: str, prefix: str, after: str) -> Walk:
+    """The objects below one directory, whose key so far is `at`. However deep somebody planted them."""
+    with Descent(start) as way:
+        inside = [_keys_in(start, at)]
+        while inside:
+            key = next(inside[-1], None)
+            if key is None:
+                inside.pop()
+                if inside:
+                    way.up()
+            elif not key.endswith("/"):
+                if key.startswith(prefix) and key > after and (found := _regular(way, key)):
+                    yield found
+            elif _fits(key, prefix) and (key > after or after.startswith(key)) and _enters(way, _last(key)):
+                inside.append(_keys_in(way.here, key))
+
+
+def _rolled(start: int, at: str, prefix: str, after: str) -> Walk:
+    """The objects in one directory, and of the directories in it their own keys, where there is any object below."""
+    with Descent(start) as way:
+        for key in _keys_in(start, at):
+            if not key.endswith("/"):
+                if key.startswith(prefix) and key > after and (found := _regular(way, key)):
+                    yield found
+            elif _fits(key, prefix) and key > after and _enters(way, _last(key)):
+                with contextlib.closing(_walked(way.here, key, prefix, after)) as below:
+                    is_something = next(below, None) is not None
+                way.up()
+                if is_something:
+                    yield key
+
+
+def _keys_in(directory: int, at: str) -> Iterator[str]:
+    """The keys in one directory, in the order of their bytes. A directory sorts as its name with a `/`."""
     with os.scandir(directory) as entries:
         names = sorted(
             at + entry.name + ("/" if entry.is_dir(follow_symlinks=False) else "")
             for entry in entries
             if _is_name(entry.name) and not (at == "" and entry.name.startswith(OURS))
         )
-    for key in names:
-        if key.endswith("/"):
-            yield from _below(directory, key, prefix, after, rolled=rolled)
-        elif key.startswith(prefix) and key > after and (found := _regular(directory, key, at)):
-            yield found
+    return iter(names)
 
 
-def _below(directory: int, key: str, prefix: str, after: str, *, rolled: bool) -> Walk:
-    """A directory in a listing: left out, as one name, or what is in it."""
-    fits = key.startswith(prefix) or prefix.startswith(key)
-    is_passed = key <= after and (rolled or not after.startswith(key))
-    if not fits or is_passed:
-        return
-    name = key[:-1].rpartition("/")[2]
+def _fits(key: str, prefix: str) -> bool:
+    """Whether what begins with one may lie below the other."""
+    return key.startswith(prefix) or prefix.startswith(key)
+
+
+def _last(key: str) -> str:
+    """The last name of a directory's key."""
+    return key[:-1].rpartition("/")[2]
+
+
+def _regular(way: Descent, key: str) -> Found | None:
     try:
-        fd = os.open(name, _DIRECTORY, dir_fd=directory)
-    except OSError as error:
-        if error.errno in _MISSING:
-            return
-        raise
-    try:
-        inside = _walked(fd, key, prefix, after, rolled=False)
-        if not rolled:
-            yield from inside
-        elif next(inside, None) is not None:
-            yield key
-    finally:
-        os.close(fd)
-
-
-def _regular(directory: int, key: str, at: str) -> Found | None:
-    try:
-        status = os.stat(key[len(at) :], dir_fd=directory, follow_symlinks=False)
+        status = os.stat(key.rpartition("/")[2], dir_fd=way.here, follow_symlinks=False)
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(status.st_mode):
@@ -256,7 +274,7 @@ def _regular(directory: int, key: str, at: str) -> Found | None:
 
 
 def _sync(directory: Path) -> None:
-    fd = os.open(directory, _DIRECTORY)
+    fd = os.open(directory, DIRECTORY)
     try:
         os.fsync(fd)
     finally:

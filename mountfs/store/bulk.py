@@ -266,13 +266,20 @@ class _Places:
 
     def parent(self, number: int) -> int:
         """The directory of a row that is new, made where it is missing."""
+        missing = []
+        above = self._above(number)
+        while above >= 0 and self.inos[above] == MISSING:
+            missing.append(above)
+            above = self._above(above)
+        ino = self.inos[above] if above >= 0 else ROOT_INO
+        for row in reversed(missing):
+            ino = self.inos[row] = self._bulk.imply(ino, self._rows[row], self._new)
+        return ino
+
+    def _above(self, number: int) -> int:
         above = self._rows[number][PARENT]
         assert isinstance(above, int)
-        if above < 0:
-            return ROOT_INO
-        if self.inos[above] == MISSING:
-            self.inos[above] = self._bulk.imply(self.parent(above), self._rows[above], self._new)
-        return self.inos[above]
+        return above
 
 
 def _by_row(registers: list[Register]) -> dict[int, list[Register]]:

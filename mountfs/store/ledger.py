@@ -13,10 +13,9 @@ from dataclasses import dataclass, replace
 from mountfs.catalog import Catalog
 from mountfs.clock import Clock, Stamps
 from mountfs.journal import Journal
-from mountfs.model import ROOT_INO, Content, Entry, Kind
+from mountfs.model import Content, Entry, Kind
 from mountfs.settling import Settled
-
-DIRECTORIES_KEPT = 10_000
+from mountfs.store.whereabouts import DIRECTORIES_KEPT, Up, Whereabouts
 
 
 @dataclass(slots=True)
@@ -47,6 +46,7 @@ class Ledger:
         self._children: Counter[int] = Counter()
         self._contents: dict[int, _Waiting] = {}
         self._directories: dict[int, Entry] = {}  # rows read from the catalog: every create asks for its directory
+        self._whereabouts = Whereabouts(catalog, self._up)
         self._absent: tuple[int, bytes] | None = None  # the name last looked for in vain: create asks after lookup did
         self._directory_times: dict[int, int] = {}
         self._replaced: list[tuple[int, int, int]] = []
@@ -145,15 +145,18 @@ class Ledger:
 
     def path(self, ino: int) -> tuple[bytes, ...]:
         """The names from the root down to an entry; () for the root. Of an entry without a name: ()."""
-        names: list[bytes] = []
-        known = {} if self.catalog.is_changing else self._directories  # in a rename they are not what they were
-        while ino != ROOT_INO:
-            entry = self._entries.get(ino) or known.get(ino) or self.catalog.entry(ino)
-            if entry is None:
-                return ()
-            names.append(entry.name)
-            ino = entry.parent
-        return tuple(reversed(names))
+        return self._whereabouts.path(ino) or ()
+
+    def climb(self, ino: int) -> Iterator[Up]:
+        """An entry's directory and its name in it, that directory's directory, and so on, up to the root."""
+        return self._whereabouts.climb(ino)
+
+    def _up(self, ino: int) -> Up | None:
+        if self.catalog.is_changing:  # in a rename only the rows are what they will be; all that waited is among them
+            entry = self.catalog.entry(ino) or self._entries.get(ino)
+        else:
+            entry = self._entries.get(ino) or self._directories.get(ino) or self.catalog.entry(ino)
+        return None if entry is None else (entry.parent, entry.name)
 
     # -- changes ------------------------------------------------------------------------------------------
 

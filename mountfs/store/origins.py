@@ -6,7 +6,7 @@ another name because a directory has its own (`alias`).
 
 from dataclasses import dataclass
 
-from mountfs.model import ROOT_INO, Entry
+from mountfs.model import Entry
 from mountfs.store.ledger import Ledger
 
 
@@ -58,15 +58,11 @@ class Origins:
         """
         below: list[bytes] = []
         at = ino
-        while self._moved and at != ROOT_INO:
-            moved = self._moved.get(at) if at != ino else None
-            if moved is not None:
+        for above, name in self._ledger.climb(ino) if self._moved else ():
+            below.append(self._aliases[at][1] if at in self._aliases else name)
+            at = above
+            if (moved := self._moved.get(at)) is not None:
                 return Where(moved[0], b"/".join([p for p in (moved[1],) if p] + below[::-1])), moved[2]
-            entry = self._ledger.entry(at)
-            if entry is None:
-                break
-            below.append(self._aliases[at][1] if at in self._aliases else entry.name)
-            at = entry.parent
         return self.where(ino), ""
 
     # -- directories that were renamed --------------------------------------------------------------------
@@ -80,14 +76,9 @@ class Origins:
 
     def is_carried(self, ino: int) -> bool:
         """Whether an entry lies below no directory whose rename is still being looked at."""
-        while self._moved and ino != ROOT_INO:
-            if ino in self._moved:
-                return False
-            entry = self._ledger.entry(ino)
-            if entry is None:
-                return True
-            ino = entry.parent
-        return True
+        if not self._moved:
+            return True
+        return ino not in self._moved and not any(above in self._moved for above, _name in self._ledger.climb(ino))
 
     # -- names that collided ------------------------------------------------------------------------------
 

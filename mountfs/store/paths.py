@@ -223,15 +223,15 @@ class Paths(PathStates):
         self._touch(parent, new.registers["content"][0])
         changes.names.add((parent, name))
 
-    def _parents(self, names: list[bytes], changes: Changes) -> int:
+    def _parents(self, names: tuple[bytes, ...], changes: Changes) -> int:
         """The directory at a path, made where nobody has."""
-        ino: int = ROOT_INO
-        for name in names:
-            found = self._catalog.child(ino, name)
-            if found is not None and found.kind != Kind.DIRECTORY:
-                self._step_aside(found, changes)
-                found = None
-            ino = found.ino if found is not None else self._implied(ino, name, changes)
+        found, entry = self._walk.as_far_as(names)
+        ino = entry.ino
+        if entry.kind != Kind.DIRECTORY:
+            self._step_aside(entry, changes)
+            found, ino = found - 1, entry.parent
+        for name in names[found:]:
+            ino = self._implied(ino, name, changes)
         return ino
 
     def imply_job(self, job: int, changes: Changes) -> None:

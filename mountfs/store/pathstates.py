@@ -7,11 +7,12 @@ its registers and, for the clear, in `past`; of one that does not, in `past` alo
 import json
 
 from mountfs.catalog import Catalog
-from mountfs.model import ROOT_INO, Codec, Content, Entry, Kind, Owed
+from mountfs.model import Codec, Content, Entry, Kind, Owed
 from mountfs.records import ContentValue, DirectoryContent, FileContent, PathState, SymlinkContent, Value
 from mountfs.store.origins import Where
 from mountfs.store.owing import BASE, Owing, stamps_text
 from mountfs.store.registers import NEVER, value_of_register
+from mountfs.store.walking import Walk
 
 OWED_NAMES = ((Owed.CONTENT, "content"), (Owed.MODE, "mode"), (Owed.OWNER, "owner"), (Owed.MTIME, "mtime"))
 
@@ -35,20 +36,19 @@ class PathStates:
         self._catalog = catalog
         self._tables = catalog.bucket
         self._owing = owing
+        self._walk = Walk(catalog, catalog.entry, catalog.child)
 
     def find(self, where: Where) -> Entry | None:
         """The entry at a path, as the rows have it."""
-        entry = self._catalog.entry(ROOT_INO)
         *above, last = self._names(where)
-        for name in above:  # where a file shows under another name, a directory has this one
-            entry = self._catalog.child(entry.ino, name) if entry is not None else None
-        if entry is None or entry.kind != Kind.DIRECTORY:
+        found, directory = self._walk.as_far_as(tuple(above))  # where a file shows under another name, it has this one
+        if found < len(above) or directory.kind != Kind.DIRECTORY:
             return None
-        aliased = self._owing.alias_at(entry.ino, last)
-        return self._catalog.entry(aliased) if aliased is not None else self._catalog.child(entry.ino, last)
+        aliased = self._owing.alias_at(directory.ino, last)
+        return self._catalog.entry(aliased) if aliased is not None else self._catalog.child(directory.ino, last)
 
-    def _names(self, where: Where) -> list[bytes]:
-        return [self._tables.job_name(where.job), *(where.path.split(b"/") if where.path else [])]
+    def _names(self, where: Where) -> tuple[bytes, ...]:
+        return self._tables.job_name(where.job), *(where.path.split(b"/") if where.path else [])
 
     def state(self, where: Where, entry: Entry | None) -> PathState:
         """The state of a path from its rows; `entry` is what is there."""

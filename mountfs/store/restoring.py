@@ -6,13 +6,14 @@ A date of its own that has come goes (`outlived`): what is brought back would be
 way out. What is in its place now goes to the trash itself.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
 from mountfs import namespace
 from mountfs.catalog.versions import A_VERSION, Superseded
 from mountfs.errors import ContentLost, IsADirectory, MountBusy, NotADirectory, NotFound
-from mountfs.model import ROOT_INO, Entry, Kind, Place, Standing
+from mountfs.model import Entry, Kind, Place, Standing
 from mountfs.store.files import Files
 from mountfs.store.ledger import Ledger
 from mountfs.store.options import Options
@@ -24,6 +25,7 @@ from mountfs.store.trash import OVERWRITTEN, Trash
 from mountfs.store.tree import Owner, Tree
 
 DIRECTORY_MODE = 0o755
+WRITTEN_TOGETHER = 64  # directories: otherwise the next transaction has to bring in all of them, 0.1 s of the loop
 _EXPIRES: Final = "expires_at"
 _SECOND_NS: Final = 1_000_000_000
 
@@ -53,26 +55,30 @@ class Restoring:
 
         Raises NotFound.
         """
+        return [removed for removed in self.choosing(names, number=number) if removed is not None]
+
+    def choosing(self, names: tuple[bytes, ...], *, number: str | None = None) -> Iterator[Removed | None]:
+        """The same, one a step, so that others may be served in between; None: a step that found what is there."""
         at = self.bin.at(names)
         if number is not None:
             at = [removed for removed in at if removed.number == number]
         if at and at[0].kind != Kind.DIRECTORY:
-            return at[:1]
-        chosen = [] if number is not None and not at else self.bin.below(names)
-        chosen = [removed for removed in chosen if self._is_missing(removed)]
+            yield at[0]
+            return
+        chosen = 0
+        for removed in [] if number is not None and not at else self.bin.below(names):
+            is_missing = self._is_missing(removed)
+            chosen += is_missing
+            yield removed if is_missing else None
         if not chosen:
             raise NotFound(f"{namespace.join_key(names)} is not in the trash: `mountfs trash list` shows what is")
-        return chosen
 
     def _is_missing(self, removed: Removed) -> bool:
         """A directory is brought back for what was said of it, whether it is there or not."""
         if removed.kind is None or removed.kind == Kind.DIRECTORY:
             return True
-        try:
-            self._tree.walk(removed.names)
-        except (NotFound, NotADirectory):
-            return True
-        return False
+        found, _entry = self._tree.as_far_as(removed.names)
+        return found < len(removed.names)
 
     def earlier(self, removed: Removed) -> str:
         """What comes back where the content that was there last was never stored: `version 1`, or `overwritten`.
@@ -98,6 +104,17 @@ class Restoring:
         if row is None:
             raise NotFound("it is no longer in the trash")
         return self.put_back(of_trash(row), names=None, changes=Changes())
+
+    def making_way(self, removed: Removed, names: tuple[bytes, ...], changes: Changes) -> Iterator[None]:
+        """Make the directories again in which something is to lie, one a step: there may be 2,000, half a second.
+
+        `put_back` makes those that went again meanwhile. Raises what it raises.
+        """
+        namespace.check_job_name(names[0])
+        if removed.kind is None:
+            return
+        for _ in self._making(names[:-1], changes):
+            yield
 
     def put_back(self, removed: Removed, *, names: tuple[bytes, ...] | None, changes: Changes) -> Entry:
         """Make it what it was, there or under another key; attributes alone change what is there."""
@@ -161,8 +178,7 @@ class Restoring:
         self._files.grown(entry.ino)
 
     def _place(self, removed: Removed, names: tuple[bytes, ...], changes: Changes) -> Entry:
-        *parents, name = names
-        parent = self._directory(parents, changes)
+        parent, name = self._directory(names[:-1], changes), names[-1]
         there = self._tree.find(parent, name)
         if there is not None:
             self._check_replaceable(there, names, removed)
@@ -245,25 +261,32 @@ class Restoring:
         return entry
 
     def _made(self, removed: Removed, names: tuple[bytes, ...], changes: Changes) -> Entry:
-        *parents, name = names
-        return self._child(self._directory(parents, changes), name, changes, birth_ns=removed.birth_ns)
+        for _ in self._making(names, changes, birth_ns=removed.birth_ns):
+            pass
+        return self._tree.walk(names)
 
-    def _directory(self, names: list[bytes], changes: Changes) -> int:
+    def _directory(self, names: tuple[bytes, ...], changes: Changes) -> int:
         """The directory it was in, made again where it is gone too."""
-        ino: int = ROOT_INO
-        for name in names:
-            ino = self._child(ino, name, changes).ino
-        return ino
+        for _ in self._making(names, changes):
+            pass
+        return self._tree.walk(names).ino
 
-    def _child(self, parent: int, name: bytes, changes: Changes, *, birth_ns: int | None = None) -> Entry:
-        found = self._tree.find(parent, name)
-        if found is None:
+    def _making(self, names: tuple[bytes, ...], changes: Changes, *, birth_ns: int | None = None) -> Iterator[None]:
+        """A directory a step. `birth_ns`: when the last was first made."""
+        found, entry = self._tree.as_far_as(names)
+        for number, name in enumerate(names[found:], found):
+            if entry.kind != Kind.DIRECTORY:
+                break
+            changes.names.add((entry.ino, name))
+            born_ns = birth_ns if number == len(names) - 1 else None
             owner = Owner(*self._options.owner)
-            found = self._tree.make_directory(parent, name, DIRECTORY_MODE, owner, birth_ns=birth_ns)
-            changes.names.add((parent, name))
-        elif found.kind != Kind.DIRECTORY:
-            raise NotADirectory(f"not a directory: {name.decode(errors='replace')}")
-        return found
+            entry = self._tree.make_directory(entry.ino, name, DIRECTORY_MODE, owner, birth_ns=born_ns)
+            self._tree.as_far_as(names[: number + 1])  # who comes next begins here
+            if number % WRITTEN_TOGETHER == 0:
+                self._ledger.drain()
+            yield
+        if entry.kind != Kind.DIRECTORY:
+            raise NotADirectory(f"not a directory: {entry.name.decode(errors='replace')}")
 
     def forget(self, removed: Removed) -> None:
         """It cannot be brought back any more; its content goes when nothing else needs it."""

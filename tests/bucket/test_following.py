@@ -24,7 +24,8 @@ from mountfs.bucket.telling import tell
 from mountfs.errors import CatalogError, MountfsError
 from mountfs.model import ROOT_INO, Place, Standing
 from mountfs.records import Record, Value
-from mountfs.store.told import Told
+from mountfs.store.paths import Changes
+from mountfs.store.told import Row, Told
 from tests.bucket.machines import STORE_ID, Machine
 from tests.bucket.simulated import SimulatedBucket
 
@@ -583,3 +584,19 @@ def test_a_bug_that_one_job_meets_keeps_no_other_from_the_index(
     bucket.now_ms += DAY_MS  # what is younger may be on its way through the feed
     full.scan()
     assert full.machine.view("build-1") == a.view("build-1")
+
+
+# -- depth --------------------------------------------------------------------------------------------------------
+
+
+def test_a_file_below_2000_directories_of_which_nobody_told_is_shown(a: Machine, full: Following) -> None:
+    a.write("job/file", b"content")
+    publish(a, "job")
+    full.follow()
+    rows: list[Row] = [(number - 1, b"d" if number else b"job", 1) for number in range(2_001)]
+    stamp = "0" * 12 + "-0-" + "0" * 8
+    rows.append((2_000, b"empty", 1, 0o644, 0, 0, 0, 1, 1, 1, None, stamp, None, None, None, None, 0, "raw"))
+    told = Told(b"job", [], [], rows, [], [], [])
+    with full.machine.store.ledger.transaction():
+        full.machine.store.bulk.take([told], Changes())
+    assert full.machine.entry("job/" + "d/" * 2_000 + "empty").size == 0

@@ -12,12 +12,14 @@ from mountfs.config import Settings
 from mountfs.daemon import adopt as adopting
 from mountfs.daemon.adopt import adopt
 from mountfs.daemon.service import Service, service_of
+from tests.deep import CONTENT, deep_key, make_deep
 
 Meanwhile = Callable[[Callable[[], object]], None]
 
 
 @pytest.fixture
-def service(tmp_path: Path) -> Service:
+def service(tmp_path_for_depth: Path) -> Service:
+    tmp_path = tmp_path_for_depth
     job = tmp_path / "mnt" / "J"
     (job / "sub").mkdir(parents=True)
     (job / "a.log").write_text("first")
@@ -118,3 +120,12 @@ def test_what_vanished_meanwhile_is_no_error(service: Service, meanwhile: Meanwh
     meanwhile((service.mountpoint / "J" / "a.log").unlink)
     assert adopt(service).files == 2
     assert _stored(service, "J/a.log") == b"first"
+
+
+def test_a_directory_2000_levels_deep_is_adopted(service: Service) -> None:
+    deep = service.mountpoint / "J" / "deep"
+    levels = (4095 - len(os.fsencode(deep)) - len("/log")) // len("/d")  # a path that a program may still name
+    make_deep(deep, levels=levels)
+    assert adopt(service).files == 3
+    assert os.listdir(service.mountpoint) == []
+    assert _stored(service, deep_key("J/deep", levels=levels)) == CONTENT

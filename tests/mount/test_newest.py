@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,22 @@ def test_a_job_that_is_restored_is_as_old_as_it_was(store: Mounted) -> None:
     mountfs(store, "restore", "long")
     assert os.readlink(latest) == "../../../short"
     assert os.getxattr(store.path / "long", "user.mountfs.created_at") == began
+
+
+def test_a_job_into_which_an_older_file_is_moved_is_as_old_as_the_file(store: Mounted) -> None:
+    root = store.path
+    for job in ("old", "between", "new"):
+        make(root, job, {}, branch="main")
+        (root / job / "build.log").write_text(job)
+    (root / "old" / "late.log").write_text("late\n")
+    latest = root / ".latest" / "branch" / "main" / ".job"
+    os.rename(root / "old" / "late.log", root / "new" / "late.log")
+    assert os.readlink(latest) == "../../../new"
+    subprocess.run(["cp", "-a", root / "old" / "build.log", root / "new" / "copy.log"], check=True)
+    assert os.readlink(latest) == "../../../new"
+    os.rename(root / "old" / "build.log", root / "new" / "moved.log")
+    assert os.readlink(latest) == "../../../between"
+    (root / "new" / "moved.log").unlink()
+    assert os.readlink(latest) == "../../../new"
+    mountfs(store, "restore", "new/moved.log", "--as", "new/restored.log")
+    assert os.readlink(latest) == "../../../between"

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import resource
 import shutil
 import threading
 import time
@@ -15,6 +16,7 @@ from mountfs.errors import InvalidName, MountfsError, ObjectMissing, PutRefused,
 from mountfs.remote.directory import DirectoryRemote
 from mountfs.remote.folder import INCOMING, MARKER
 from mountfs.remote.protocol import Page, Upload
+from tests.deep import CONTENT, deep_key, make_deep
 from tests.remote.test_conformance import TEN, Bytes, keys, pages, prefixes
 
 
@@ -287,3 +289,28 @@ def test_a_copy_is_dated_when_it_was_made(remote: DirectoryRemote, path: Path) -
     (_, new) = (remote.head("old"), remote.head("new"))
     assert new is not None
     assert new.modified_ms == made_ms > 1_000_000_000_000
+
+
+# --- depth ---
+
+
+def test_what_somebody_planted_2000_directories_deep_is_listed_read_and_removed(tmp_path_for_depth: Path) -> None:
+    path = tmp_path_for_depth / "bucket"
+    remote = DirectoryRemote(path)
+    remote.create()
+    make_deep(path / "jobs")
+    key = deep_key("jobs")
+    remote.put("jobs/d/e", TEN)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 100, hard))
+    try:
+        assert sorted(keys(pages(remote, ""))) == sorted([key, "jobs/d/e"])
+        assert prefixes(pages(remote, "", delimiter="/")) == ["jobs/"]
+        assert remote.get(key, most_bytes=100).data == CONTENT
+        remote.put(key.replace("log", "more"), TEN)
+        remote.delete([key])
+        assert sorted(keys(pages(remote, ""))) == sorted([key.replace("log", "more"), "jobs/d/e"])
+        remote.delete([key.replace("log", "more")])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert os.listdir(path / "jobs" / "d") == ["e"]

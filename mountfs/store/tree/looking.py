@@ -12,6 +12,7 @@ from mountfs.store.owing import Owing
 from mountfs.store.pins import Pins
 from mountfs.store.room import Room
 from mountfs.store.trash import Trash
+from mountfs.store.walking import Walk
 
 LENGTHS_KEPT = 10_000  # of the paths of directories that something was made in
 
@@ -33,6 +34,7 @@ class Looking:
         self._versions = trash.versions
         self._layouts = namespace.Layouts(options.layouts)
         self.pins = Pins(ledger.catalog, ledger.entry)
+        self._walk = Walk(ledger.catalog, ledger.entry, self.find)
         self._lengths: dict[int, int] = {}  # of the paths of directories, until one is renamed
 
     def find(self, parent: int, name: bytes) -> Entry | None:
@@ -80,12 +82,16 @@ class Looking:
 
     def walk(self, names: tuple[bytes, ...]) -> Entry:
         """The entry at a path below the root."""
-        entry = self.entry(ROOT_INO)
-        for name in names:
-            if entry.kind != Kind.DIRECTORY:
-                raise NotADirectory(f"not a directory: {text(entry.name)}")
-            entry = self.lookup(entry.ino, name)
-        return entry
+        found, entry = self.as_far_as(names)
+        if found == len(names):
+            return entry
+        if entry.kind != Kind.DIRECTORY:
+            raise NotADirectory(f"not a directory: {text(entry.name)}")
+        raise NotFound(f"not found: {text(names[found])}")
+
+    def as_far_as(self, names: tuple[bytes, ...]) -> tuple[int, Entry]:
+        """How many names of a path lead somewhere, and the entry that the last of these is."""
+        return self._walk.as_far_as(names)
 
     # -- what may lie where ----------------------------------------------------------------------------------------
 
