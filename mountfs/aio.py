@@ -134,7 +134,7 @@ class AsyncArtifactStore:
         *,
         baseline: str | None = None,
         repo: Path | None = None,
-        fail_on: str = "",
+        fail_on: str | None = None,
         options: "Options | None" = None,
     ) -> "Compared":
         return await _in_thread(

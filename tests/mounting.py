@@ -98,14 +98,17 @@ def as_root(arguments: Sequence[str]) -> list[str]:
 
 @contextlib.contextmanager
 def disk_of(size_bytes: int, directory: Path) -> Iterator[Path]:
-    """A file system of its own, empty, gone afterwards; needs root, or sudo without a password."""
+    """A file system of its own, empty, gone afterwards and when we are killed. Needs root, or sudo without password."""
     directory.mkdir()
     options = f"size={size_bytes},uid={os.geteuid()},gid={os.getegid()},mode=0700"
     subprocess.run(as_root(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(directory)]), check=True)
+    until_we_end = as_root(["sh", "-c", 'cat > /dev/null; exec umount -l "$0"', str(directory)])
+    watchdog = subprocess.Popen(until_we_end, stdin=subprocess.PIPE, start_new_session=True)
     try:
         yield directory
     finally:
-        subprocess.run(as_root(["umount", "-l", str(directory)]), check=True)
+        watchdog.communicate(timeout=STOP_SECONDS)
+        assert watchdog.returncode == 0, "a disk of the tests is still there"
 
 
 def drop_caches() -> None:

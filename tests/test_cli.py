@@ -196,9 +196,38 @@ def test_list_filters_by_type_tag_and_prefix(mountfs: Program) -> None:
     assert "not found: C" in mountfs("list", "C", code=3)
 
 
-def test_a_name_with_an_escape_sequence_is_whole_in_a_pipe(mountfs: Program) -> None:
-    mountfs("put", "J/a\x1b[31mred.log", "-", stdin=b"x")
-    assert mountfs("list").startswith("J/a\x1b[31mred.log\t")
+HOSTILE = "J/a\x1b[31mred\n::error::log.log"
+
+
+def test_control_characters_reach_no_log_of_a_ci_job(mounts: Program) -> None:
+    """It is no terminal, and obeys them; a line that a name begins may be taken for a command (`::error::`)."""
+    mounts("mount")
+    mounts("put", HOSTILE, "-", "--tag", "who=\x1b]0;me\x07", "--metadata", '{"a\\u001b": "b\\nc"}', stdin=b"x")
+    mounts("tag", "J", "branch=\x1b[2J\n::stop::")
+    texts = [
+        mounts(*arguments)
+        for arguments in (
+            ("list",), ("find", "branch"), ("show", HOSTILE), ("tag", HOSTILE), ("stats", "--by", "branch"),
+            ("stats", "--by", "job"), ("cleanup", "--type", "log", "--branch", "\x1b[2J\n::stop::", "--dry-run"),
+            ("cleanup", "--type", "log", "--kept", "--dry-run"), ("delete", HOSTILE, "--dry-run"),
+            ("trend", "size"), ("delete", HOSTILE), ("trash", "list"), ("restore", HOSTILE),
+        )
+    ]  # fmt: skip
+    for text in texts:
+        assert not [
+            line for line in text.splitlines() if line.startswith("::") or not line.replace("\t", "").isprintable()
+        ]
+    assert sum(r"J/a\x1b[31mred\n::error::log.log" in text for text in texts) > 5
+    assert sum(r"\x1b[2J\n::stop::" in text for text in texts) > 3
+
+
+def test_a_name_with_an_escape_sequence_is_whole_as_a_path_in_a_pipe(mounts: Program, here: Path) -> None:
+    """And in JSON: what is for programs is what it is."""
+    mounts("mount")
+    mounts("put", HOSTILE, "-", stdin=b"x")
+    assert mounts("list", "--paths") == f"{here}/.artifacts/{HOSTILE}\n"
+    assert mounts("list", "--paths", "-z") == f"{here}/.artifacts/{HOSTILE}\0"
+    assert _keys(mounts.json("list")) == [HOSTILE]
 
 
 def _keys(rows: list[dict[str, object]]) -> list[object]:

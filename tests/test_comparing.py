@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -262,6 +263,20 @@ def test_where_the_branch_has_none_the_nearest_ancestor_is_taken(
     assert (found.job, found.rule, found.commits_away) == ("near", Rule.ANCESTOR, 2)
 
 
+def test_a_branch_that_nobody_has_is_said_beside_the_ancestor_that_is_taken(
+    store: ArtifactStore, put: Put, repository: Repository, tmp_path: Path
+) -> None:
+    put("before", {"junit.xml": junit(a="P")}, branch="feature", commit=repository.commit())
+    put("mine", {"junit.xml": junit(a="P")}, branch="feature", commit=repository.commit())
+    store.close()
+    asked = ("compare", "mine", "--baseline", "nobody", "--repo", str(repository.path))
+    text, markdown, document = (run_in(tmp_path, *asked, "--format", form) for form in ("text", "markdown", "json"))
+    said = "an ancestor commit instead: no other job with branch=nobody is known"
+    assert text.stdout.splitlines()[2] == said
+    assert said in re.sub(r"&#(\d+);", lambda found: chr(int(found[1])), markdown.stdout)
+    assert json.loads(document.stdout)["baseline"]["because"] == "no other job with branch=nobody is known"
+
+
 def test_a_tag_that_is_no_commit_is_never_given_to_git(repository: Repository) -> None:
     last = repository.commit(2)
     for said in ("--all", "HEAD", "main", f"{last}..", "--output=/dev/null"):
@@ -319,6 +334,8 @@ def test_the_exit_code_of_compare_says_what_the_gates_found(mountfs: Run) -> Non
         ("bad", "good", "--fail-on", "new_failures>0"): 1,
         ("bad", "good", "--fail-on", "coverage.line<-2"): 0,
         ("bad", "good", "--fail-on", "new_failure>0"): 2,
+        ("bad", "good"): 0,
+        ("bad", "good", "--fail-on", ""): 2,
         ("bad", "bad"): 2,
         ("bad",): 2,
         ("bad", "nowhere"): 3,

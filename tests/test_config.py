@@ -764,6 +764,35 @@ def test_a_found_file_may_set_nothing_else(key: str, home: dict[str, str], work:
     )
 
 
+@pytest.mark.parametrize(
+    ("said", "key"),
+    [
+        ("tags: {team: x, branch: main}", "tags.branch"),
+        ("tags: {status: success}", "tags.status"),
+        ("tags: {pr: '7'}", "tags.pr"),
+        ("layouts: ['{spec}', 'of-{branch}/{task}']", "layouts[1]"),
+        ("layouts: ['{commit}']", "layouts[0]"),
+    ],
+)
+def test_a_pull_request_does_not_make_itself_a_baseline(said: str, key: str, home: dict[str, str], work: Path) -> None:
+    """Its `mountfs.yml` would tag each job as a successful one of main."""
+    path = write_file(work / "mountfs.yml", said)
+    with pytest.raises(ConfigError) as caught:
+        load_settings(environ=home, cwd=work)
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{path}:1: {key}: makes the tag ")
+    assert f"mountfs config trust {path}" in problem
+    trust(path, environ=home)
+    load_settings(environ=home, cwd=work)
+
+
+@pytest.mark.parametrize("said", ["tags: branch", "tags: [branch]", "layouts: 7", "layouts: '{branch}'"])
+def test_nonsense_in_a_found_file_is_refused_all_the_same(said: str, home: dict[str, str], work: Path) -> None:
+    write_file(work / "mountfs.yml", said)
+    with pytest.raises(ConfigError):
+        load_settings(environ=home, cwd=work)
+
+
 def test_a_found_file_may_not_read_the_environment(home: dict[str, str], work: Path) -> None:
     write_file(work / "mountfs.yml", "tags: {a: 'x-${SECRET}'}")
     with pytest.raises(ConfigError) as caught:

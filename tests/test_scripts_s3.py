@@ -197,11 +197,12 @@ class Newcomer:
         strange = ("MOUNTFS_", "XDG_", "GIT_", "AWS_", "PYTEST_", "COV_", "COVERAGE_")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(strange)}
         self.environment = {**kept, "HOME": str(directory / "home"), "XDG_STATE_HOME": str(directory / "state")}
+        self.mountpoint = self.root / ".artifacts"
         self.mountpoints = [self.root / name for name in (".artifacts-s3", ".artifacts-s3-second")]
 
-    def starts(self, word: str) -> subprocess.CompletedProcess[str]:
+    def starts(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [str(self.root / "scripts" / "start"), word],
+            [str(self.root / "scripts" / "start"), *words],
             env=self.environment,
             cwd="/",
             stdin=subprocess.DEVNULL,
@@ -221,7 +222,8 @@ for name in ("state", "state-second"):
     state = clone / ".s3-demo" / name
     if state.exists() and (pid := StateDirectory(state).holder()) is not None:
         os.kill(pid, signal.SIGKILL)
-for name in (".artifacts-s3", ".artifacts-s3-second"):
+subprocess.run([clone / ".venv" / "bin" / "mountfs", "umount", clone / ".artifacts"], stderr=subprocess.DEVNULL)
+for name in (".artifacts", ".artifacts-s3", ".artifacts-s3-second"):
     subprocess.run(["fusermount3", "-u", "-z", clone / name], stderr=subprocess.DEVNULL)
 subprocess.run([sys.executable, server, "stop", clone / ".s3-demo"])
 """
@@ -245,6 +247,21 @@ def tour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tour]:
     program.write_text(END_OF_A_NEWCOMER)
     with ended_with_us(str(program), str(S3_SERVER), str(newcomer.root)):
         yield Tour(newcomer, newcomer.starts("--s3"), newcomer.starts("--s3-stop"))
+
+
+def test_a_newcomer_is_shown_a_mount_without_any_line_failing(tmp_path: Path) -> None:
+    require_fuse()
+    newcomer = Newcomer(tmp_path)
+    program = tmp_path / "end.py"
+    program.write_text(END_OF_A_NEWCOMER)
+    with ended_with_us(str(program), str(S3_SERVER), str(newcomer.root)):
+        told = newcomer.starts()
+        assert told.returncode == 0, told.stdout
+        assert is_mounted(newcomer.mountpoint)
+        assert (newcomer.mountpoint / "demo-1" / "junit.xml").exists()
+    assert "user.mountfs.sha256" in told.stdout
+    assert re.findall(r"^(?:mountfs: |.*Traceback|.*: line \d+:).*", told.stdout, re.MULTILINE) == []
+    assert not is_mounted(newcomer.mountpoint)
 
 
 def test_a_newcomer_is_shown_a_bucket_without_any_line_failing(tour: Tour) -> None:

@@ -97,6 +97,18 @@ def test_what_is_no_number_of_a_job_is_refused(store: ArtifactStore, jobs: Put, 
         store.trend(what)
 
 
+def test_a_number_that_nobody_knows_is_answered_with_those_that_one_job_has(store: ArtifactStore, jobs: Put) -> None:
+    """What exists between two runs alone is no help to who wants a trend or a badge."""
+    for ask in (store.trend, store.badge):
+        with pytest.raises(InvalidArgument) as refused:
+            ask("new_failure")
+        said = str(refused.value)
+        assert "'new_failure' is no number of a job" in said
+        assert "tests.failed, " in said
+        assert "bench.NAME, size.TYPE" in said
+        assert not {"new_failures", "findings.new", "bench.slower"} & set(said.replace(",", "").split())
+
+
 def test_a_badge_shows_the_newest_job_that_says_it(store: ArtifactStore, jobs: Put) -> None:
     """F-177."""
     jobs("without-coverage", {"a.log": b"x"}, branch="main")

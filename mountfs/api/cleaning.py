@@ -3,6 +3,7 @@
 Over a hundred thousand jobs a plan takes seconds of a processor, which a mount does not have to spare.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from mountfs.api.asking import Ask
 from mountfs.api.finding import searching
 from mountfs.errors import InvalidArgument, Protected
 from mountfs.namespace.units import parse_duration_seconds
-from mountfs.retention import Brake, DatedVictim, Moment, Plan, Selection, Victim, moment_of, policy_of
+from mountfs.retention import Brake, DatedVictim, Moment, Plan, Rest, Selection, Victim, moment_of, policy_of
 from mountfs.statedir import StateDirectory
 
 REPORTS_AT_ONCE: Final = 100
@@ -51,17 +52,44 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A plan, what speaks against it, and the look at the clocks for which it was made."""
+    """A plan, what speaks against it, and the look at the clocks for which it was made.
+
+    `begun` goes first: what is left of reports that a run began to drop whose process was killed.
+    """
 
     plan: Plan
     brakes: tuple[Brake, ...]
     now: Moment
     knows_all: bool
+    begun: tuple[Victim, ...] = ()
+
+    @property
+    def victims(self) -> list[Victim | DatedVictim]:
+        """All that would go."""
+        return [*self.begun, *self.plan.victims, *self.plan.dated]
+
+    @property
+    def artifacts(self) -> int:
+        return self.plan.artifacts + sum(victim.report.artifacts for victim in self.begun)
+
+    @property
+    def stored_bytes(self) -> int:
+        return self.plan.stored_bytes + sum(victim.report.stored_bytes for victim in self.begun)
+
+    @property
+    def jobs(self) -> frozenset[str]:
+        """The jobs that lose something."""
+        return self.plan.jobs | {victim.report.job for victim in self.begun}
+
+    @property
+    def refusal(self) -> str:
+        """What speaks against it, as one sentence; nothing: empty."""
+        return "nothing was dropped: " + "; ".join(brake.sentence for brake in self.brakes) if self.brakes else ""
 
     def refuse(self) -> None:
         """Raises Protected where something speaks against it."""
-        if self.brakes:
-            raise Protected("nothing was dropped: " + "; ".join(brake.sentence for brake in self.brakes))
+        if self.refusal:
+            raise Protected(self.refusal)
 
 
 @dataclass(slots=True)
@@ -82,12 +110,23 @@ def plan_cleanup(ask: Ask, state: Path, wanted: Wanted) -> Planned:
     before = None if said["before"] is None else moment_of(_mapping(said["before"]))
     selection = wanted.selection({str(alias): str(slug) for alias, slug in _mapping(said["types"]).items()})
     with searching(StateDirectory(state).catalog) as search:
-        reports = search.units.reports()
+        reports, begun = retention.set_apart(search.units.reports(), _rests(said.get("left")))
     if selection is None:
         plan = retention.decide(reports, policy, now_ns=now.now_ns)
     else:
         plan = retention.select(reports, selection, policy, now_ns=now.now_ns)
-    return Planned(plan, retention.brakes(plan, before=before, now=now), now, bool(said["knows_all"]))
+    brakes = retention.brakes(plan, before=before, now=now)
+    return Planned(plan, brakes, now, bool(said["knows_all"]), begun)
+
+
+def _rests(said: object) -> dict[tuple[str, str], Rest]:
+    """What of which report is left, as `retention` tells it."""
+    found: Counter[tuple[str, str]] = Counter()
+    stored: Counter[tuple[str, str]] = Counter()
+    for job, slug, artifacts, stored_bytes in said if isinstance(said, list) else []:
+        found[job, slug] += artifacts
+        stored[job, slug] += stored_bytes
+    return {key: Rest(artifacts, stored[key]) for key, artifacts in found.items()}
 
 
 def carry_out(ask: Ask, planned: Planned, *, told: Told) -> Cleaned:
@@ -95,7 +134,7 @@ def carry_out(ask: Ask, planned: Planned, *, told: Told) -> Cleaned:
     done = Cleaned()
     for reports, dated in _requests(planned.plan):
         _expire(ask, done, told, reports=list(map(_condemned, reports)), dated=list(map(_outdated, dated)))
-    ask("expire", ran=retention.plain_moment(planned.now))
+    _expire(ask, done, told, ran=retention.plain_moment(planned.now))
     return done
 
 

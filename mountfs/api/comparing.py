@@ -63,11 +63,11 @@ class Compared:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a caller says beside the job. `gates` is the text of `--fail-on`."""
+    """What a caller says beside the job. `gates` is the text of `--fail-on`, None: nothing is judged."""
 
     baseline: str | None = None
     repo: Path | None = None
-    gates: str = ""
+    gates: str | None = None
     options: Options | None = None
 
 
@@ -75,7 +75,7 @@ def compare(store: "ArtifactStore", a: Key, b: Key | None, asked: Asked) -> Comp
     """See `ArtifactStore.compare`."""
     from mountfs.reports.process import Reader
 
-    gates = parse_gates(asked.gates) if asked.gates.strip() else []
+    gates = [] if asked.gates is None else parse_gates(asked.gates)
     after, before = store.names_of(a), None if b is None else store.names_of(b)
     _refuse_nonsense(after, before, asked)
     with Reader() as reader:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from mountfs import namespace
+from mountfs.api.dropping import DirectDropping
 from mountfs.api.files import ContentFile
 from mountfs.api.keys import Key, Names, names_of, writable_names_of
 from mountfs.api.pieces import Data, mode_of, pieces_of, umask
@@ -32,9 +33,7 @@ from mountfs.errors import (
     RemoteUnavailable,
 )
 from mountfs.model import ROOT_INO, Artifact, Entry, Kind, Standing
-from mountfs.retention import plain_moment, plain_policy
-from mountfs.store.clocks import last_look, look, note_look
-from mountfs.store.dropping import Dropped, condemned, outdated
+from mountfs.store.interrupted import Left
 from mountfs.store.live import LiveFile
 from mountfs.store.room import NoRoomYet
 from mountfs.store.store import Store
@@ -68,9 +67,7 @@ class DirectStore(ArtifactStore):
             self._facts.jobs = bucket.states
             self.knows_all = False
         store.settler.settle_all()  # what the last holder left
-        if not read_only:
-            with contextlib.suppress(CacheFull):  # whoever cleans up hears of it
-                self._finish_dropping()
+        self._dropping = DirectDropping(store, bucket, index=self._index)
 
     def put(
         self,
@@ -85,7 +82,7 @@ class DirectStore(ArtifactStore):
     ) -> Artifact:
         names = writable_names_of(key, self.mountpoint)
         attributes = attributes_of(About(type, tags, metadata, mime_type, expires), types=self._types)
-        self._refuse_to_write()
+        self._begin_to_write()
         with self._lock:
             self._look(names[:1], once=True)  # what had that key there is replaced too
             self._refuse_if_pinned(names)
@@ -103,6 +100,13 @@ class DirectStore(ArtifactStore):
     def _refuse_to_write(self) -> None:
         if self._read_only:
             raise read_only_refusal()
+
+    def _begin_to_write(self) -> None:
+        """A cleanup that was killed is finished first. Not before a pin: that may be there to keep what is left."""
+        self._refuse_to_write()
+        with self._lock, contextlib.suppress(CacheFull):  # whoever cleans up hears of it
+            if said := self._dropping.finish():
+                self.on_finished(said)
 
     def _refuse_directory(self, parent: int, names: Names) -> None:
         found = self._store.tree.find(parent, names[-1])
@@ -158,7 +162,7 @@ class DirectStore(ArtifactStore):
 
     def delete(self, key: Key) -> bool:
         names = names_of(key, self.mountpoint)
-        self._refuse_to_write()
+        self._begin_to_write()
         with self._lock:
             self._look(names[:1])
             try:
@@ -172,7 +176,7 @@ class DirectStore(ArtifactStore):
 
     def tag(self, key: Key, **tags: object) -> None:
         attributes = tag_attributes(tags)
-        self._refuse_to_write()
+        self._begin_to_write()
         with self._lock:
             ino = self._tagged(key).ino
             for name, value in attributes.items():
@@ -180,7 +184,7 @@ class DirectStore(ArtifactStore):
 
     def untag(self, key: Key, *keys: str) -> None:
         names = tag_attributes(dict.fromkeys(keys, ""))
-        self._refuse_to_write()
+        self._begin_to_write()
         with self._lock:
             ino = self._tagged(key).ino
             for name in names:
@@ -257,50 +261,14 @@ class DirectStore(ArtifactStore):
 
     def _ask(self, op: str, *, timeout: float | None = None, **arguments: object) -> dict[str, object]:
         with self._lock:
-            return self._retention() if op == "retention" else self._expire(arguments)
+            if op == "retention":
+                return self._dropping.retention(knows_all=self.knows_all)
+            self._refuse_to_write()
+            return self._dropping.expire(arguments)
 
-    def _finish_dropping(self) -> None:
-        """What began to go when the last holder was killed goes whole. Raises CacheFull."""
-        dropping = self._store.dropping
-        if not dropping.is_unfinished():
-            return
-        self._store.ledger.drain()
-        self._store.indexer.catch_up()
-        for _ in dropping.finish(Dropped()):
-            pass
-        self._store.settler.reclaim()
-
-    def _retention(self) -> dict[str, object]:
-        if not self._read_only:
-            self._finish_dropping()
-        if self._bucket is not None:
-            self._bucket.look_at_root()
-            if not self._store.stamps.is_told:
-                raise RemoteUnavailable("the bucket says what time it is, and it does not answer: nothing is dropped")
-        self._index()
-        store = self._store
-        return {
-            "policy": plain_policy(store.options.retention),
-            "types": dict(self._types),
-            "now": plain_moment(look(store.ledger.clock, store.stamps)),
-            "before": last_look(self._catalog),
-            "knows_all": self.knows_all,
-        }
-
-    def _expire(self, request: Mapping[str, object]) -> dict[str, object]:
-        self._refuse_to_write()
-        reports, dated = condemned(request.get("reports")), outdated(request.get("dated"))
-        jobs = {one.job for one in reports} | {one.job for one in dated}
-        self._look([namespace.split_key(job)[0] for job in sorted(jobs)])
-        self._finish_dropping()
-        self._index()
-        done = Dropped()
-        for _ in self._store.dropping.drop(reports, dated, done):
-            pass
-        self._store.settler.reclaim()
-        if isinstance(ran := request.get("ran"), dict):
-            note_look(self._catalog, ran)
-        return {"artifacts": done.artifacts, "jobs": done.jobs, "skipped": done.skipped}
+    def left(self) -> Sequence[Left]:
+        with self._lock:
+            return self._dropping.left()
 
     def _index(self) -> None:
         """What nobody has read yet is understood first: its type, and its numbers."""

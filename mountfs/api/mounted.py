@@ -162,10 +162,14 @@ class MountedStore(ArtifactStore):
     @contextlib.contextmanager
     def _tagged(self, names: Names) -> Iterator[bytes]:
         """A path of what is tagged that no symlink of the store is part of."""
-        with self._translated(names), self._directory(names[:-1], make=False) as directory:
-            if stat.S_ISLNK(os.stat(names[-1], dir_fd=directory, follow_symlinks=False).st_mode):
-                raise no_tags_on_symlink(namespace.join_key(names))
-            yield b"/proc/self/fd/%d/%s" % (directory, names[-1])
+        try:
+            with self._translated(names), self._directory(names[:-1], make=False) as directory:
+                if stat.S_ISLNK(os.stat(names[-1], dir_fd=directory, follow_symlinks=False).st_mode):
+                    raise no_tags_on_symlink(namespace.join_key(names))
+                yield b"/proc/self/fd/%d/%s" % (directory, names[-1])
+        except NotFound:
+            self._be_sure(names[0])
+            raise
 
     @contextlib.contextmanager
     def _directory(self, names: Names, *, make: bool) -> Iterator[int]:
@@ -239,7 +243,7 @@ class MountedStore(ArtifactStore):
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             return
         except OSError as error:
-            raise self._meant(error, namespace.join_key(names) or str(self.mountpoint)) from error
+            raise self._meant(error, namespace.join_key(names) if names else str(self.mountpoint)) from error
 
     def _path(self, names: Names) -> Path:
         return self.mountpoint.joinpath(*map(os.fsdecode, names))

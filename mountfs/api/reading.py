@@ -78,7 +78,7 @@ class ArtifactStore(Ways):
 
         planned = plan_cleanup(self._ask, self.state, Wanted(older_than, types, tags, branches))
         if dry_run:
-            return planned.plan.artifacts
+            return planned.artifacts
         if not yes:
             planned.refuse()
         return carry_out(self._ask, planned, told=lambda what, reason: None).artifacts
@@ -197,7 +197,7 @@ class ArtifactStore(Ways):
         *,
         baseline: str | None = None,
         repo: Path | None = None,
-        fail_on: str = "",
+        fail_on: str | None = None,
         options: "Options | None" = None,
     ) -> "Compared":
         """What changed from `b`, or from the baseline of a branch, to `a`: jobs, or directories in jobs.

@@ -4,6 +4,7 @@ The catalog holds what is acknowledged once `_refresh` has returned. Content com
 """
 
 import abc
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from mountfs.store.facts import Facts
 
 if TYPE_CHECKING:
     from mountfs.compare.baseline import Candidate
+    from mountfs.store.interrupted import Left
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class Route(Pinning):
         self.quota = Quota()
         self.on_reading: Callable[[int, int], None] = _nobody
         """How many reports were read, of how many, where a question has to wait for that."""
+        self.on_finished: Callable[[str], None] = log.warning
+        """Hears a sentence when this store finished a cleanup that had been interrupted."""
 
     @property
     def types(self) -> Mapping[str, str]:
@@ -133,6 +139,10 @@ class Route(Pinning):
         """Return when the digest of a published content is known, where it is still being computed."""
 
     # -- what some have no need of --------------------------------------------------------------------------
+
+    def left(self) -> "Sequence[Left]":
+        """What a cleanup that was killed left of its reports, and nobody is about to take."""
+        return ()
 
     def heads(self, key: str, value: bytes, *, limit: int, is_beginning: bool = False) -> "Sequence[Candidate]":
         """The newest jobs with that tag, or one that begins so, of which the bucket tells; none where this machine

@@ -25,6 +25,7 @@ from mountfs.errors import (
 from mountfs.model import Artifact, Entry, Place
 from mountfs.namespace import TypeRules
 from mountfs.statedir import StateDirectory
+from mountfs.store.interrupted import Left, left
 from mountfs.store.recovery import applied
 
 NOT_SETTLED_SECONDS = 5.0
@@ -88,6 +89,12 @@ class SharedStore(ArtifactStore):
 
     def flush(self, key: Key | None = None, *, timeout: float | None = None) -> None:
         raise read_only()
+
+    def left(self) -> Sequence[Left]:
+        """Not what another process is just dropping."""
+        if left(self._catalog) and StateDirectory(self.state).holder() is None:
+            return left(self._catalog)  # it may have ended meanwhile
+        return ()
 
     def close(self) -> None:
         self._catalog.close()

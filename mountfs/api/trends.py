@@ -14,7 +14,7 @@ from mountfs.catalog.search import JobThen, Search
 from mountfs.compare.badge import badge as drawn_badge
 from mountfs.compare.history import History, JobFacts
 from mountfs.compare.history import history as history_of
-from mountfs.compare.metrics import Metric, metric_named, value_of_job
+from mountfs.compare.metrics import Metric, metric_of_a_job, value_of_job
 from mountfs.compare.outcomes import merged_run
 from mountfs.compare.sides import Kind, kinds_of
 from mountfs.compare.trend import Point, Trend
@@ -122,10 +122,7 @@ def _metric(store: "ArtifactStore", what: str, wanted: Wanted) -> Metric:
         name = f"size.{slug}"
     elif name.startswith("size."):
         name = f"size.{namespace.canonical_type(name.removeprefix('size.'), extra=store.types)}"
-    metric = metric_named(name)
-    if metric.between:
-        raise InvalidArgument(f"{metric.name} exists between two runs alone: no job has it by itself")
-    return metric
+    return metric_of_a_job(name)
 
 
 def _checked(wanted: Wanted) -> int:

@@ -47,5 +47,9 @@ class GoingTables(Tables):
         rows = self._run(f"SELECT {_COLUMNS} FROM going WHERE is_over = ? ORDER BY id", (is_over,))
         return [Going(*row) for row in rows]
 
+    def is_open(self, number: int) -> bool:
+        """Whether more of it is to go: nobody has ended it."""
+        return self._run("SELECT 1 FROM going WHERE id = ? AND is_over = 0", (number,)).fetchone() is not None
+
     def forget(self, numbers: Iterable[int]) -> None:
         self._many("DELETE FROM going WHERE id = ?", ((number,) for number in numbers))

@@ -12,6 +12,7 @@ from mountfs.cli import complain
 from mountfs.cli.completion import branches, tags, types
 from mountfs.cli.output import json_option, print_json, shown, shown_size
 from mountfs.cli.where import WHERE, Where, exit_codes
+from mountfs.errors import Protected
 
 if TYPE_CHECKING:
     from mountfs.api.cleaning import Planned
@@ -59,7 +60,10 @@ def cleanup_command(
     report, all artifacts of one type in a job, goes whole. What is pinned, a baseline or among the newest that the
     settings keep stays. All of it can be brought back for a while: `mountfs restore`.
 
-    A run that would take something from more than a fifth of the jobs, or after the clock has jumped, stops with 4.
+    What a run that was killed left of a report goes too, whatever is selected.
+
+    A run that would take something from more than a fifth of the jobs, or after the clock has jumped, stops with 4 and
+    says what would go.
     """
     from mountfs.api.asking import asking
     from mountfs.api.cleaning import Wanted, carry_out, plan_cleanup
@@ -71,15 +75,14 @@ def cleanup_command(
     place = where.place()
     with asking(place) as ask:
         planned = plan_cleanup(ask, place.state, wanted)
-        _print(planned, dry_run=dry_run, kept=kept, as_json=as_json)
-        if not planned.knows_all:
-            complain("only the jobs that this machine has looked at are considered (`sync: full` knows all of them)")
+        is_refused = bool(planned.brakes) and not yes
+        _say_what_stops(planned, dry_run=dry_run, is_refused=is_refused)
+        _print(planned, is_done=not (dry_run or is_refused), kept=kept, as_json=as_json)
         if dry_run:
-            for brake in planned.brakes:
-                complain(f"it would stop: {brake.sentence}")
             return
+        if is_refused:
+            raise click.exceptions.Exit(Protected.exit_code)
         if not yes:
-            planned.refuse()
             _ask_on_a_terminal(planned)
         done = carry_out(ask, planned, told=lambda what, reason: complain(f"{what} stays: {reason}"))
     if as_json:
@@ -94,27 +97,37 @@ def _merged(repo: Path, into: str) -> frozenset[str]:
     return merged_branches(repo, into)
 
 
+def _say_what_stops(planned: "Planned", *, dry_run: bool, is_refused: bool) -> None:
+    """Before anything is printed: who reads on knows then that it only would go."""
+    if not planned.knows_all:
+        complain("only the jobs that this machine has looked at are considered (`sync: full` knows all of them)")
+    if dry_run:
+        for brake in planned.brakes:
+            complain(f"it would stop: {brake.sentence}")
+    elif is_refused:
+        complain(planned.refusal)
+
+
 def _ask_on_a_terminal(planned: "Planned") -> None:
-    if not planned.plan.is_empty and sys.stdin is not None and sys.stdin.isatty():
-        click.confirm(f"Drop these {planned.plan.artifacts} artifacts?", abort=True)
+    if planned.victims and sys.stdin is not None and sys.stdin.isatty():
+        click.confirm(f"Drop these {planned.artifacts} artifacts?", abort=True)
 
 
-def _print(planned: "Planned", *, dry_run: bool, kept: bool, as_json: bool) -> None:
-    plan = planned.plan
-    going: list[Victim | DatedVictim] = [*plan.victims, *plan.dated]
-    for victim in going:
+def _print(planned: "Planned", *, is_done: bool, kept: bool, as_json: bool) -> None:
+    """Each victim with its reason; not `is_done`, as what would go."""
+    for victim in planned.victims:
         if as_json:
-            print_json({**_fields(victim), "dry_run": dry_run})
+            print_json({**_fields(victim), "dry_run": not is_done})
         else:
-            click.echo(shown(f"{'would drop' if dry_run else 'drop'} {victim.sentence}"))
-    for one in plan.kept if kept else ():
+            click.echo(shown(f"{'drop' if is_done else 'would drop'} {victim.sentence}"))
+    for one in planned.plan.kept if kept else ():
         if as_json:
             print_json(_kept_fields(one))
         else:
             click.echo(shown(f"keep {one.report}: {'; '.join(map(str, one.reasons))}"))
-    if dry_run and not as_json:
-        size = shown_size(plan.stored_bytes)
-        click.echo(f"{plan.artifacts} artifacts of {len(plan.jobs)} jobs would go, {size}")
+    if not is_done and not as_json:
+        size = shown_size(planned.stored_bytes)
+        click.echo(f"{planned.artifacts} artifacts of {len(planned.jobs)} jobs would go, {size}")
 
 
 def _fields(victim: "Victim | DatedVictim") -> dict[str, object]:

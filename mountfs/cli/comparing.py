@@ -49,7 +49,7 @@ class Output:
     help="Compare with the baseline of this branch instead of with B.",
 )
 @click.option("--diff-only", is_flag=True, help="Leave out what is as it was.")
-@click.option("--fail-on", metavar="GATES", default="", help="Exit 1 on `new_failures>0, coverage.line<-0.5`, …")
+@click.option("--fail-on", metavar="GATES", help="Exit 1 on `new_failures>0, coverage.line<-0.5`, …")
 @click.option("--no-baseline", type=click.Choice(["ok"]), help="ok: exit 0 where there is no baseline yet.")
 @click.option("--repo", type=AnyPath(), help="The git repository that knows the commits; default: the one around here.")
 @click.option(
@@ -60,7 +60,7 @@ class Output:
 @click.option("--rows", type=click.IntRange(min=0), default=MOST_ROWS, show_default=True, help="Of a table; 0: all.")
 @WHERE
 def compare_command(
-    a: str, b: str | None, *, baseline: str | None, diff_only: bool, fail_on: str, no_baseline: str | None,
+    a: str, b: str | None, *, baseline: str | None, diff_only: bool, fail_on: str | None, no_baseline: str | None,
     repo: Path | None, form: str, as_json: bool, rows: int, where: Where,
 ) -> None:  # fmt: skip
     """Say what changed from job B, or from the baseline of a branch, to job A; both may be directories in jobs.
@@ -116,6 +116,8 @@ def _print_text(compared: "Compared", most: int) -> None:
     _say(said, mark)
     against = comparison.before if baseline is None else str(baseline)
     _say(f"{legible(comparison.after)} against {legible(against)}")
+    if baseline is not None and baseline.warning:
+        _say(legible(baseline.warning, 1000))
     for table in tables(comparison, compared.gates):
         left = len(table.rows) - most
         _print_table(table, table.rows[:most])

@@ -18,6 +18,7 @@ from mountfs.cli.output import (
     print_json,
     print_table,
     shown,
+    shown_path,
     shown_size,
     shown_tags,
 )
@@ -170,7 +171,7 @@ def _print(store: ArtifactStore, found: Iterator[Artifact], output: Output) -> N
     elif output.paths:
         for artifact in rows:
             path = str(store.path(artifact.key))
-            click.echo(f"{path}\0" if output.null else shown(path), nl=not output.null)
+            click.echo(f"{path}\0" if output.null else shown_path(path), nl=not output.null)
     else:
         print_table(("key", "type", "size", "stored", "modified", "tags"), map(_row, rows), right=(2, 3))
     if output.limit and next(found, None) is not None:

@@ -1,4 +1,9 @@
-"""What commands print: one JSON object a line for programs, tables for people, plain columns in between."""
+"""What commands print: one JSON object a line for programs, tables for people, plain columns in between.
+
+Names and values of tags are anybody's. Control characters in text are spelled out wherever it goes: the log of a CI job
+is no terminal, and obeys them all the same, and a newline would begin a row of its own. As they are they come with
+`--json`, and as paths (`--paths`, with `-z`), which are for other programs.
+"""
 
 import json
 import sys
@@ -32,8 +37,13 @@ def shown_time(seconds: float) -> str:
 
 
 def shown(text: str) -> str:
-    """A name as a terminal may show it: control characters would be obeyed."""
-    return legible(text) if sys.stdout.isatty() else text
+    """A name as people may see it, on a terminal or in a log."""
+    return legible(text)
+
+
+def shown_path(path: str) -> str:
+    """A path for whatever comes behind the pipe: as it is, but not on a terminal."""
+    return legible(path) if sys.stdout.isatty() else path
 
 
 def shown_tags(tags: Mapping[str, str]) -> str:
@@ -46,7 +56,7 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: 
         _print_rich(header, rows, right)
         return
     for row in rows:
-        click.echo("\t".join(row))
+        click.echo("\t".join(map(legible, row)))
 
 
 def _print_rich(header: Sequence[str], rows: Iterable[Sequence[str]], right: Sequence[int]) -> None:
@@ -58,7 +68,7 @@ def _print_rich(header: Sequence[str], rows: Iterable[Sequence[str]], right: Seq
     for number, name in enumerate(header):
         table.add_column(name, justify="right" if number in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(legible(cell)) for cell in row))
     Console().print(table)
 
 

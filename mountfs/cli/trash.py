@@ -30,8 +30,9 @@ def restore_command(
     KEY may also name a version, .versions/JOB/PATH/N: the file keeps its tags and holds that again, and what it holds
     now is a version itself. `ls .versions/JOB/PATH` says which there are.
 
-    It is published anew, as a change made now. What is there now goes to the trash itself. What could not be published
-    (`mountfs status` names it) is brought back by the same command.
+    It is published anew, as a change made now; a date of its own (expires_at) that has come is taken away. What is
+    there now goes to the trash itself. What could not be published (`mountfs status` names it) is brought back by the
+    same command.
     """
     from mountfs import namespace
     from mountfs.api.asking import asking
@@ -50,13 +51,27 @@ def restore_command(
         complain(f"{name}: a removal was set aside, which is forgotten now; `mountfs delete` removes what is there")
     for failed in _texts(told["failed"]):
         complain(failed)
+    undated = set(_texts(told["undated"]))
     if as_json:
-        print_json({name: told[name] for name in ("restored", "keys", "failed")})
+        print_json({name: told[name] for name in ("restored", "keys", "failed", "undated", "earlier")})
     else:
+        earlier = told["earlier"] if number is None and isinstance(told["earlier"], dict) else {}
         for name in _texts(told["keys"]):
-            click.echo(f"restored {shown(name)}")
+            more = "; its date had come and is taken away" if name in undated else ""
+            click.echo(_restored(shown(name), str(earlier.get(name, ""))) + more)
     if told["failed"]:
         raise click.exceptions.Exit(7)
+
+
+def _restored(name: str, earlier: str) -> str:
+    """What was removed before it was stored is not kept: what came back is what was there before."""
+    from mountfs.store.trash import OVERWRITTEN
+
+    if not earlier:
+        return f"restored {name}"
+    if earlier == OVERWRITTEN:
+        return f"restored {name} as it was before it was written over"  # and then moved away, or not kept
+    return f"restored {earlier} of {name}: what was removed was not kept"
 
 
 def _version_of(names: tuple[bytes, ...], version: int | None) -> tuple[tuple[bytes, ...], int | None]:

@@ -162,7 +162,7 @@ def _print_trend(trend: "Trend") -> None:
     said = shown_change(change.change, metric.unit)
     percent = "" if metric.unit is Unit.PERCENT or change.percent is None else f", {shown_percent(change.percent)}"
     first, last = (shown_number(number, metric.unit) for number in (change.before, change.after))
-    click.echo(f"{metric.name}: {first} → {last} ({said}{percent}) over {len(trend.points)} jobs")
+    click.echo(f"{legible(metric.name)}: {first} → {last} ({said}{percent}) over {len(trend.points)} jobs")
     for line in plot(trend, width=shutil.get_terminal_size().columns, braille=_takes_braille()):
         click.echo(line)
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from mountfs.cli import complain
+
 if TYPE_CHECKING:
     from mountfs.api import ArtifactStore, Place
 
@@ -43,9 +45,12 @@ class Where:
     def open(self, *, read_only: bool = False) -> "ArtifactStore":
         from mountfs.api import open_place
         from mountfs.cli.progress import ReportsRead
+        from mountfs.store.interrupted import is_interrupted
 
         store = open_place(self.place(), read_only=read_only)
-        store.on_reading = ReportsRead()
+        store.on_reading, store.on_finished = ReportsRead(), complain
+        if read_only and (said := is_interrupted(store.left())):
+            complain(said)
         return store
 
 

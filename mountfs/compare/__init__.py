@@ -16,7 +16,7 @@ from mountfs.compare.gates import Gate, GateResult, judge, parse_gates
 from mountfs.compare.history import History, HistoryRow, JobFacts, Since, history
 from mountfs.compare.identity import CaseId, find_test, identify
 from mountfs.compare.markdown import as_markdown
-from mountfs.compare.metrics import METRICS, Metric, Unit, metric_named, value_of_job
+from mountfs.compare.metrics import METRICS, Metric, Unit, metric_named, metric_of_a_job, value_of_job
 from mountfs.compare.outcomes import merged_run
 from mountfs.compare.sides import Kind, Lack, Side, Source, Which
 from mountfs.compare.tables import Mark, Row, Table, tables, verdict
@@ -70,6 +70,7 @@ __all__ = [
     "latest",
     "merged_run",
     "metric_named",
+    "metric_of_a_job",
     "parse_gates",
     "tables",
     "trend",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
-from mountfs.compare.metrics import Metric, Unit, metric_named
+from mountfs.compare.metrics import Metric, Unit, metric_of_a_job
 from mountfs.compare.texts import legible, shown_number
 from mountfs.compare.values import Better, finite
 
@@ -25,7 +25,7 @@ _TITLES: Final = {"coverage.line": "coverage", "coverage.branch": "branch covera
 
 def badge(name: str, value: float | None, label: str = "") -> str:
     """The badge of a metric, as `metrics` names it: `coverage 83 %`; "unknown" where nobody says it."""
-    metric = metric_named("coverage.line" if name == "coverage" else name)
+    metric = metric_of_a_job("coverage.line" if name == "coverage" else name)
     said = finite(value)
     text = "unknown" if said is None else _shown(said, metric.unit)
     return badge_svg(label or _TITLES.get(metric.name, metric.name.replace(".", " ")), text, _colour(metric, said))

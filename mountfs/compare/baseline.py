@@ -5,12 +5,13 @@ surprises is the first thing people ask about.
 """
 
 import enum
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from mountfs.namespace import age_of, is_successful
 
+MOST_REASONS: Final = 3
 _OF_A_PR: Final = frozenset({"pr", "commit"})  # the tags under which the job of a pull request counts
 
 
@@ -66,21 +67,26 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The job that was taken, the rule that took it, and of each other one the sentence why not."""
+    """The job that was taken, the rule that took it, and of each other one the sentence why not.
+
+    `because`: why it is none with the tag that was wanted, where the rule is ANCESTOR.
+    """
 
     chosen: Candidate | None
     rule: Rule
     others: tuple[tuple[bytes, str], ...] = ()
+    because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What is told about a baseline. `commits_away` is None where the distance is unknown."""
+    """What is told about a baseline. `commits_away` is None where the distance is unknown; `because` as of a choice."""
 
     job: str | None
     rule: Rule
     age_seconds: float | None = None
     commits_away: int | None = None
+    because: str = ""
 
     def __str__(self) -> str:
         if self.job is None:
@@ -91,6 +97,11 @@ class Baseline:
         age = "" if self.age_seconds is None else f", {_shown_age(self.age_seconds)} old"
         return f"{self.job} ({self.rule}{age}, {distance})"
 
+    @property
+    def warning(self) -> str:
+        """The line to show below it: it is not what was asked for. Empty where it is."""
+        return f"an ancestor commit instead: {self.because}" if self.because else ""
+
 
 def describe(choice: Choice, *, now_ns: int, commits_away: int | None = None) -> Baseline:
     """The facts of a choice; `commits_away` where the caller found the distance after it chose."""
@@ -99,16 +110,18 @@ def describe(choice: Choice, *, now_ns: int, commits_away: int | None = None) ->
     chosen = choice.chosen
     away = chosen.commits_away if commits_away is None else commits_away
     name = chosen.job.decode("utf-8", "surrogateescape")
-    return Baseline(name, choice.rule, max(now_ns - chosen.began_ns, 0) / 1_000_000_000, away)
+    return Baseline(name, choice.rule, max(now_ns - chosen.began_ns, 0) / 1_000_000_000, away, choice.because)
 
 
-def reasons(choice: Choice, *, most: int = 3) -> str:
+def reasons(choice: Choice, *, most: int = MOST_REASONS) -> str:
     """Why no job will do, to be said behind what was wanted."""
-    if not choice.others:
-        return "; no such job is known"
-    shown = "; ".join(f"{_shown(job)}: {reason}" for job, reason in choice.others[:most])
-    more = f"; and {len(choice.others) - most} more" if len(choice.others) > most else ""
-    return f"; of {len(choice.others)} jobs none will do ({shown}{more})"
+    return f"; {_none_will_do(choice.others, 'jobs', most)}" if choice.others else "; no such job is known"
+
+
+def _none_will_do(others: Sequence[tuple[bytes, str]], what: str, most: int) -> str:
+    shown = "; ".join(f"{_shown(job)}: {reason}" for job, reason in others[:most])
+    more = f"; and {len(others) - most} more" if len(others) > most else ""
+    return f"of {len(others)} {what} none will do ({shown}{more})"
 
 
 def _shown_age(seconds: float) -> str:
@@ -158,7 +171,16 @@ def choose_baseline(candidates: Iterable[Candidate], wanted: Wanted) -> Choice:
     if not ancestors:
         return newest
     nearest = min(ancestors, key=lambda job: job.commits_away or 0)
-    return Choice(nearest, Rule.ANCESTOR, _others(jobs, nearest, wanted, f"further away than {_shown(nearest.job)}"))
+    others = _others(jobs, nearest, wanted, f"further away than {_shown(nearest.job)}")
+    return Choice(nearest, Rule.ANCESTOR, others, _why_none_with_the_tag(jobs, wanted))
+
+
+def _why_none_with_the_tag(jobs: Iterable[Candidate], wanted: Wanted) -> str:
+    with_it = [job for job in jobs if job.job != wanted.other_than and job.tags.get(wanted.key) == wanted.value]
+    tag = f"{wanted.key}={_shown(wanted.value)}"
+    if not with_it:
+        return f"no other job with {tag} is known"
+    return _none_will_do([(job.job, _refused(job, wanted) or "") for job in with_it], f"jobs with {tag}", MOST_REASONS)
 
 
 def _newest_first(jobs: Iterable[Candidate]) -> list[Candidate]:

@@ -68,6 +68,7 @@ def _baseline(baseline: Baseline) -> Json:
         "age_seconds": baseline.age_seconds,
         "commits_away": baseline.commits_away,
         "distance": "distance unknown" if unknown else None,
+        "because": baseline.because or None,
     }
 
 

@@ -21,6 +21,10 @@ from mountfs.namespace.units import parse_duration_seconds, parse_size
 MOST_TEXT: Final = 4096
 MOST_GATES: Final = 64
 AFTER: Final = "after."
+_NONE: Final = (
+    "no gate is named: a variable that is not set? Name one, as in new_failures>0, or leave --fail-on away;"
+    " no gates at all would fail on nothing"
+)
 
 _OPERATORS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     ">": operator.gt,
@@ -68,8 +72,11 @@ def parse_gates(text: str) -> list[Gate]:
     """The gates that a text names, separated by commas; a name with other signs stands in quotes: bench."f[1, 2]".
 
     A number may have a unit: `size>1MiB`, `load.p95>50ms`; with % a gate is on the change in percent of before, but
-    coverage, which is in percent, changes by points. Raises InvalidArgument with the position of what does not fit.
+    coverage, which is in percent, changes by points. Raises InvalidArgument with the position of what does not fit,
+    and where nothing is named: who asks for gates means some.
     """
+    if not text.strip():
+        raise InvalidArgument(_NONE)
     if len(text) > MOST_TEXT:
         raise InvalidArgument(f"gates of {len(text)} characters; allowed: up to {MOST_TEXT}")
     gates: list[Gate] = []

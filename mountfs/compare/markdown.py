@@ -53,6 +53,7 @@ def _head(comparison: Comparison, gates: Sequence[GateResult], baseline: Baselin
     between = f"{name(comparison.after)} against {name(comparison.before)}"
     if baseline is not None:
         between = f"{name(comparison.after)} against {name(str(baseline))}"
+        between += f"\n{escaped(legible(baseline.warning, 1000))}" if baseline.warning else ""
     return f"{_SIGNS[mark]} **{escaped(said)}**\n\n{between}\n".lstrip()
 
 

@@ -4,7 +4,7 @@ A missing baseline makes everything look new: a count of what came is then an up
 is zero. What the later side lacks may hold anything: nothing is judged on it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +15,7 @@ from mountfs.compare.findings import FindingChanges
 from mountfs.compare.metrics import Metric
 from mountfs.compare.outcomes import TestChanges
 from mountfs.compare.sides import Kind, Which
+from mountfs.compare.texts import legible
 from mountfs.compare.values import Change, finite
 from mountfs.reports.model import Finding, Severity
 
@@ -153,13 +154,22 @@ def _of_benchmarks(benchmarks: BenchmarkChanges, name: str) -> Measure:
     if name == "slower":
         if not (benchmarks.has_before and benchmarks.has_after):
             return Measure(reason="a side has no benchmarks")
-        return Measure(changed=float(sum(1 for change in benchmarks.changes if change.pace is Pace.SLOWER)))
+        slower = sum(1 for change in benchmarks.changes if change.pace is Pace.SLOWER)
+        gone = benchmarks.only_before
+        return Measure(changed=float(slower)) if not gone else Measure(reason=_gone(gone, slower))
     for change in benchmarks.changes:
         if change.name == name:
             return Measure(
                 change.time, change.percent, "" if change.percent is not None else "a side has no time of it"
             )
     return Measure(reason="a side has no benchmark of that name")
+
+
+def _gone(names: Sequence[str], slower: int) -> str:
+    """One that became slower and got another name is gone as well."""
+    said = "1 benchmark is" if len(names) == 1 else f"{len(names)} benchmarks are"
+    shown = ", ".join(legible(name) for name in names[:3])
+    return f"{said} not there any more ({shown}), which may be slower under another name; of the others {slower} are"
 
 
 def _of_load(load: LoadChanges, name: str) -> Measure:

@@ -87,17 +87,28 @@ FAMILIES: Final = ("bench.NAME", "size.TYPE")
 
 def metric_named(name: str) -> Metric:
     """The metric of this name. Raises InvalidArgument with the nearest names, and all there are."""
-    if name in METRICS:
-        return METRICS[name]
+    return _named(name, METRICS, "a comparison")
+
+
+def metric_of_a_job(name: str) -> Metric:
+    """The metric of this name, where one job has it by itself. Raises InvalidArgument, with the names of such alone."""
+    found = METRICS.get(name)
+    if found is not None and found.between:
+        raise InvalidArgument(f"{name} exists between two runs alone: no job has it by itself")
+    return _named(name, {known: metric for known, metric in METRICS.items() if not metric.between}, "a job")
+
+
+def _named(name: str, known: Mapping[str, Metric], of: str) -> Metric:
+    if name in known:
+        return known[name]
     family, _, member = name.partition(".")
     if family == "bench" and member:
         return Metric(name, Kind.BENCHMARKS, Unit.SECONDS, Better.LESS, f"the median time of {member}")
     if family == "size" and member:
         return Metric(name, Kind.SIZES, Unit.BYTES, Better.LESS, f"plain bytes of artifacts of type {member}")
-    near = difflib.get_close_matches(name[:100], METRICS, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name[:100], known, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]}? " if near else ""
-    known = ", ".join((*METRICS, *FAMILIES))
-    raise InvalidArgument(f"{name[:100]!r} is no number of a comparison; {hint}known: {known}")
+    raise InvalidArgument(f"{name[:100]!r} is no number of {of}; {hint}known: {', '.join((*known, *FAMILIES))}")
 
 
 def value_of_job(name: str, summaries: Iterable[Mapping[str, object]]) -> float | None:

@@ -82,6 +82,8 @@ def _headlines(comparison: Comparison) -> Iterator[str]:
         slower = sum(1 for change in comparison.benchmarks.changes if change.pace is Pace.SLOWER)
         if slower:
             yield many(slower, "benchmark slower", "benchmarks slower")
+        if comparison.benchmarks.has_after and (gone := comparison.benchmarks.only_before):
+            yield many(len(gone), "benchmark disappeared", "benchmarks disappeared")
     blocking = [lack for lack in comparison.lacks if lack.blocks and lack.kinds]
     if blocking:
         yield many(len(blocking), "report missing or unreadable", "reports missing or unreadable")

@@ -58,7 +58,7 @@ _EXAMPLE = """\
 # cache.max_size is MOUNTFS_CACHE__MAX_SIZE. Text may use ${VARIABLE}; $$ is a dollar sign.
 #
 # A file found in the working directory may set mountpoint, types, tags, layouts and compression only,
-# until you say: mountfs config trust FILE
+# and none of the tags branch, status, pr and commit, until you say: mountfs config trust FILE
 #
 # Sizes: 100 MiB, 20 GiB, 1 TB. Durations: 30d, 12h, 2s, 500ms. A line "#key: …" can be uncommented.
 

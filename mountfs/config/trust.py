@@ -9,7 +9,7 @@ import json
 import os
 import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -18,8 +18,11 @@ from mountfs.config.document import SIZE_MAX_BYTES, KeyPath, Tree
 from mountfs.config.places import state_home
 from mountfs.config.reading import settings_bytes
 from mountfs.errors import ConfigError
+from mountfs.namespace import layout_keys
 
 STRANGER_KEYS: Final = ("mountpoint", "types", "tags", "layouts", "compression")
+TELLING_TAGS: Final = frozenset({"branch", "status", "pr", "commit"})
+"""Tags by which baselines are chosen: a pull request that set them would be the one to compare with."""
 TRUSTED_MAX: Final = 1000
 _FILE_MAX_BYTES: Final = 8 * 1024 * 1024
 
@@ -38,7 +41,21 @@ def forbidden_to_strangers(tree: Tree, path: Path) -> dict[KeyPath, str]:
             f"not a place below {path.parent}; allowed: a relative path, no '..', no symlink that leads out;"
             f" any after `mountfs config trust {path}`"
         )
-    return found
+    return found | {
+        key: f"makes the tag {tag}, by which baselines are chosen: not for a file found in the working directory;"
+        f" allowed: other tags, or all after `mountfs config trust {path}`"
+        for key, tag in _telling_tags(tree)
+    }
+
+
+def _telling_tags(tree: Tree) -> Iterator[tuple[KeyPath, str]]:
+    tags, layouts = tree.get("tags"), tree.get("layouts")
+    for key in tags if isinstance(tags, Mapping) else ():
+        if key in TELLING_TAGS:
+            yield ("tags", key), key
+    for number, layout in enumerate(layouts if isinstance(layouts, Sequence) else ()):
+        for key in sorted(TELLING_TAGS & set(layout_keys(str(layout)))):
+            yield ("layouts", number), key
 
 
 def _is_below(mountpoint: str, directory: Path) -> bool:

@@ -19,6 +19,7 @@ from mountfs.events import JobExpired
 from mountfs.retention import Moment, plain_moment, plain_policy
 from mountfs.store.clocks import last_look, look, note_look
 from mountfs.store.dropping import Condemned, Dropped, Outdated, condemned, outdated
+from mountfs.store.interrupted import has_finished, left
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +29,13 @@ TOLD: Final = 1000
 
 def handlers(parts: Parts) -> dict[str, Handler]:
     async def retention(request: dict[str, object]) -> Answer:
-        """The policy in force and the time that counts; what was acknowledged is in the search index."""
-        await finish(parts)
-        await parts.background.index()
+        """The policy in force and the time that counts; what was acknowledged is in the search index.
+
+        `left` is what a cleanup that was killed left: `expire` finishes it first.
+        """
+        async with parts.expiring:  # what a run is just dropping is not left
+            await parts.background.index()
+            rests = [[one.job, one.type, one.artifacts, one.stored] for one in left(parts.store.catalog)]
         options = parts.store.options
         return {
             "policy": plain_policy(options.retention),
@@ -38,6 +43,7 @@ def handlers(parts: Parts) -> dict[str, Handler]:
             "now": plain_moment(await _moment(parts)),
             "before": last_look(parts.store.catalog),
             "knows_all": knows_all(parts),
+            "left": rests,
         }
 
     async def expire(request: dict[str, object]) -> Answer:
@@ -71,7 +77,7 @@ async def finish(parts: Parts) -> None:
     if parts.read_only:
         return
     async with parts.expiring:
-        await _finish(parts)
+        await _finish(parts, Dropped())
 
 
 async def finish_early(parts: Parts) -> None:
@@ -84,32 +90,32 @@ async def finish_early(parts: Parts) -> None:
         log.exception("a bug in finishing what expired")
 
 
-async def _finish(parts: Parts) -> None:
+async def _finish(parts: Parts, done: Dropped) -> None:
     dropping = parts.store.dropping
     if not dropping.is_unfinished():
-        _tell(parts)
+        tell(parts)
         return
     await parts.background.index()
-    done = Dropped()
     await _in_steps(parts, dropping.finish(done), done)
-    log.info("%d artifacts of reports that had been going went too", done.artifacts)
+    if said := has_finished(+done.finished, is_kept=parts.store.trash.keep_ms > 0):
+        log.info("%s", said)
 
 
 async def _expire(parts: Parts, reports: list[Condemned], dated: list[Outdated]) -> Dropped:
     async with parts.expiring:
-        await _finish(parts)
-        return await _drop(parts, reports, dated)
+        done = Dropped()
+        await _finish(parts, done)
+        await _drop(parts, reports, dated, done)
+        return done
 
 
-async def _drop(parts: Parts, reports: list[Condemned], dated: list[Outdated]) -> Dropped:
+async def _drop(parts: Parts, reports: list[Condemned], dated: list[Outdated], done: Dropped) -> None:
     if not knows_all(parts):
         await _look_into(parts, {one.job for one in reports} | {one.job for one in dated})
     await parts.background.index()
-    done = Dropped()
     await _in_steps(parts, parts.store.dropping.drop(reports, dated, done), done)
     if done.artifacts:
         log.info("%d artifacts expired, and with them %d jobs", done.artifacts, len(done.jobs))
-    return done
 
 
 async def _in_steps(parts: Parts, steps: Iterator[None], done: Dropped) -> None:
@@ -120,10 +126,10 @@ async def _in_steps(parts: Parts, steps: Iterator[None], done: Dropped) -> None:
     finally:
         parts.changed(done.changes)
         parts.wake()
-        _tell(parts)
+        tell(parts)
 
 
-def _tell(parts: Parts) -> None:
+def tell(parts: Parts) -> None:
     """One event for each job that lost something. Told again after a crash it has the same number."""
     dropping = parts.store.dropping
     for lost in dropping.expired():

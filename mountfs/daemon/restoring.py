@@ -7,6 +7,7 @@ import trio.lowlevel
 
 from mountfs import namespace
 from mountfs.daemon.control import Answer, Handler
+from mountfs.daemon.dropping import tell
 from mountfs.daemon.parts import Parts
 from mountfs.errors import InvalidName, MountfsError, RemoteUnavailable
 from mountfs.store.paths import Changes
@@ -27,7 +28,9 @@ def handlers(parts: Parts) -> dict[str, Handler]:
         number = str(request["number"]) if request.get("number") else None
         if isinstance(request.get("version"), int):
             return await _restore_version(parts, names, int(str(request["version"])))
-        return await _restore(parts, await _chosen(parts, names, number), names, to)
+        chosen = await _chosen(parts, names, number)
+        tell(parts)
+        return await _restore(parts, chosen, names, to)
 
     async def trash_empty(request: dict[str, object]) -> Answer:
         """Let go of what is in the trash of a key, or of all of it; with `dry_run` say what would go."""
@@ -45,11 +48,18 @@ def handlers(parts: Parts) -> dict[str, Handler]:
 
 
 async def _chosen(parts: Parts, names: tuple[bytes, ...], number: str | None) -> list[Removed]:
-    chosen = []
-    for step, removed in enumerate(parts.store.restoring.choosing(names, number=number)):
-        if removed is not None:
-            chosen.append(removed)
-        await _others_too(step)
+    """What comes back; nothing goes while it does. What went while it was looked at is among it."""
+    restoring = parts.store.restoring
+    chosen: list[Removed] = []
+    for _ in range(2):
+        newest, chosen = restoring.bin.newest(), []
+        for step, removed in enumerate(restoring.choosing(names, number=number)):
+            if removed is not None:
+                chosen.append(removed)
+            await _others_too(step)
+        parts.store.dropping.brought_back(chosen, key=names)  # from now on nothing goes
+        if restoring.bin.newest() == newest:
+            break
     return chosen
 
 
@@ -60,11 +70,14 @@ async def _others_too(step: int) -> None:
 
 
 async def _restore(parts: Parts, chosen: list[Removed], names: tuple[bytes, ...], to: tuple[bytes, ...]) -> Answer:
-    changes, keys, failed, removals = Changes(), [], [], []
+    """`undated` are those whose date had come; `earlier` says by key what came back that is not what was there last."""
+    changes, keys, failed, removals, undated = Changes(), [], [], [], []
+    earlier: dict[str, str] = {}
     try:
         for number, removed in enumerate(chosen):
             await _others_too(number)
             target = to + removed.names[len(names) :]
+            outlived, what = parts.store.restoring.outlived(removed), parts.store.restoring.earlier(removed)
             try:
                 if not await _put_back(parts, removed, target, changes):
                     removals.append(namespace.join_key(removed.names))
@@ -75,11 +88,15 @@ async def _restore(parts: Parts, chosen: list[Removed], names: tuple[bytes, ...]
                 failed.append(f"{namespace.join_key(target)}: {error}")
                 continue
             keys.append(namespace.join_key(target))
+            undated += [keys[-1]] if outlived else []
+            if what and len(earlier) < KEYS_TOLD:
+                earlier[keys[-1]] = what
     finally:
         parts.changed(changes)
         parts.wake()
     told = {"keys": keys[:KEYS_TOLD], "failed": failed[:KEYS_TOLD], "removals": removals[:KEYS_TOLD]}
-    return {"restored": len(keys), **told}
+    told["undated"] = undated[:KEYS_TOLD]
+    return {"restored": len(keys), **told, "earlier": earlier}
 
 
 async def _restore_version(parts: Parts, names: tuple[bytes, ...], number: int) -> Answer:
@@ -92,7 +109,8 @@ async def _restore_version(parts: Parts, names: tuple[bytes, ...], number: int) 
     finally:
         parts.changed(changes)
         parts.wake()
-    return {"restored": 1, "keys": [namespace.join_key(names)], "failed": [], "removals": []}
+    nothing: dict[str, list[str]] = {"failed": [], "removals": [], "undated": []}
+    return {"restored": 1, "keys": [namespace.join_key(names)], **nothing, "earlier": {}}
 
 
 async def _stored(parts: Parts, names: tuple[bytes, ...]) -> None:

@@ -21,6 +21,8 @@ from mountfs.errors import (
     ContentLost,
     CorruptContent,
     DeadlineExceeded,
+    InvalidArgument,
+    InvalidName,
     MountfsError,
     NameTooLong,
     Protected,
@@ -49,7 +51,11 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_REFUSED = (Protected, Unsupported, ArtifactTooLarge, TagTooLarge, QuotaExceeded, CacheFull, NameTooLong, RemoteDenied)
+_REFUSED = (
+    Protected, Unsupported, InvalidArgument, InvalidName, ArtifactTooLarge, TagTooLarge, QuotaExceeded, CacheFull,
+    NameTooLong, RemoteDenied,
+)  # fmt: skip
+_OF_ATTRIBUTES = frozenset({"getxattr", "_getxattr", "setxattr", "removexattr"})
 
 
 def answers(handler: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
@@ -132,13 +138,15 @@ class Answering(pyfuse3.Operations):
         if isinstance(error, CorruptContent | ContentLost):
             return
         if isinstance(error, _REFUSED):
-            self.refusals.add(*self._asked(args), request, error)
+            self.refusals.add(*self._asked(request, args), request, error)
         elif error.errno == errno.EIO:
             log.error("%s: %s", request, error)
 
-    def _asked(self, args: tuple[object, ...]) -> tuple[int, str]:
+    def _asked(self, request: str, args: tuple[object, ...]) -> tuple[int, str]:
         """Who asked, and for which path: requests on a handle name neither."""
         match args:
+            case (_, int(ino), bytes(), *_, RequestContext() as context) if request in _OF_ATTRIBUTES:
+                return context.pid, _shown(self.store.ledger.path(ino))
             case (_, int(ino), bytes(name), *_, RequestContext() as context):
                 return context.pid, _shown((*self.store.ledger.path(ino), name))
             case (_, int(ino), *_, RequestContext() as context):

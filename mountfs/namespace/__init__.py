@@ -24,7 +24,7 @@ from mountfs.namespace.attributes import (
     parse_tag,
     tag_key,
 )
-from mountfs.namespace.expiry import parse_expiry
+from mountfs.namespace.expiry import expiry_seconds, parse_expiry
 from mountfs.namespace.keys import (
     JOB_METADATA_NAME,
     NAME_MAX,
@@ -46,7 +46,7 @@ from mountfs.namespace.kinds import (
     type_by_name,
     type_word,
 )
-from mountfs.namespace.layouts import Layouts
+from mountfs.namespace.layouts import Layouts, layout_keys
 from mountfs.namespace.mime import HEAD_BYTES, PLAIN_TEXT, guess_mime, mime_by_content, mime_by_name
 from mountfs.namespace.rules import TypeRules
 
@@ -83,10 +83,12 @@ __all__ = [
     "check_name",
     "check_tag",
     "classify_xattr",
+    "expiry_seconds",
     "guess_mime",
     "is_reserved_root_name",
     "is_successful",
     "join_key",
+    "layout_keys",
     "mime_by_content",
     "mime_by_name",
     "normalize_key",

@@ -27,8 +27,22 @@ def parse_expiry(text: str, *, now_ns: int) -> int | None:
     else:
         moment_ns = _iso_ns(text)
     if not 0 <= moment_ns <= _LAST_NS:
-        raise InvalidArgument(f"{shown(text)} is out of range; allowed: 1970 to 2262")
+        raise InvalidArgument(f"{shown(text)} is out of range; allowed: 1970 to 2262, or nothing: no date")
     return moment_ns
+
+
+def expiry_seconds(text: str | bytes | None) -> int | None:
+    """The moment that an entry's register names, whoever wrote it; None without one, and for what is no time.
+
+    In seconds: years up to 9999 are more nanoseconds than a row holds.
+    """
+    try:
+        moment = datetime.fromisoformat(text if isinstance(text, str) else text.decode()) if text else None
+    except ValueError:
+        return None
+    if moment is None:
+        return None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
 def _iso_ns(text: str) -> int:
@@ -36,7 +50,7 @@ def _iso_ns(text: str) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise InvalidArgument(
-            f"{shown(text)} is not a time; allowed: 2026-12-24, 2026-12-24T18:00:00Z, +30d, +12h, or nothing"
+            f"{shown(text)} is not a time; allowed: 2026-12-24, 2026-12-24T18:00:00Z, +30d, +12h, or nothing: no date"
         ) from None
     since = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
     return ((since.days * 86400 + since.seconds) * 1_000_000 + since.microseconds) * 1000

@@ -54,9 +54,14 @@ class Layouts:
         return None
 
 
+def layout_keys(text: str) -> list[str]:
+    """The keys of the tags that a layout makes."""
+    return _KEY.findall(text)
+
+
 def _part(text: str) -> _Part:
     pattern = "".join("(.+?)" if number % 2 else re.escape(piece) for number, piece in enumerate(_KEY.split(text)))
-    return _Part(re.compile(pattern.encode(), re.DOTALL), tuple(_KEY.findall(text)))
+    return _Part(re.compile(pattern.encode(), re.DOTALL), tuple(layout_keys(text)))
 
 
 def _read(layout: tuple[_Part, ...], path: tuple[bytes, ...]) -> list[dict[str, bytes]] | None:

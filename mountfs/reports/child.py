@@ -31,6 +31,7 @@ def main() -> None:
     gc.disable()  # reports have no cycles, and a walk over a million tests takes as long as reading them
     if serve(sys.stdin.buffer, sys.stdout.buffer):
         # memory that ran out once may stay in pieces: a new life, for the same parent
+        signal.setitimer(signal.ITIMER_REAL, 0)  # it would go on, and end what has no handler for it yet
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 

@@ -41,7 +41,8 @@ def encoded(report: Report) -> Json:
         case Coverage():
             return _coverage(report)
         case Findings():
-            return {"findings": [_finding(finding) for finding in report.findings], "totals": dict(report.totals)}
+            found: list[Json] = [_finding(finding) for finding in report.findings]
+            return {"findings": found, "totals": dict(report.totals), "tools": list(report.tools)}
         case Benchmarks():
             samples: dict[str, Json] = {name: _sample(sample) for name, sample in report.samples.items()}
             return {"samples": samples, "machine": dict(report.machine)}
@@ -134,7 +135,8 @@ def _file_in(value: Json) -> FileCoverage:
 def _findings_in(value: Json) -> Findings:
     said = table(value, "report")
     findings = tuple(_finding_in(finding) for finding in rows(said.get("findings"), "findings"))
-    return Findings(findings, _mapped(said.get("totals"), _count))
+    tools = tuple(_text(tool) for tool in rows(said.get("tools"), "tools"))
+    return Findings(findings, _mapped(said.get("totals"), _count), tools)
 
 
 def _finding_in(value: Json) -> Finding:

@@ -42,8 +42,13 @@ class Content:
         """Whether the text was UTF-16 or UTF-32, so that an encoding it declares is no longer true."""
         return self._codec is not None
 
-    def head(self) -> bytes:
-        """The beginning in UTF-8, up to its last whole sign; b"" where it is no text of its encoding."""
+    def head(self, most: int = HEAD_BYTES) -> bytes:
+        """The beginning in UTF-8, up to its last whole sign; b"" where it is no text of its encoding.
+
+        To be called before anything else is read.
+        """
+        while len(self._first) < most and (piece := self._read(most - len(self._first))):
+            self._first += piece
         first = self._first[len(self._mark) :]
         if self._codec is None:
             return first

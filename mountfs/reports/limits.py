@@ -12,6 +12,7 @@ from typing import Final
 JSON_BYTES: Final = 64 * 1024 * 1024  # parsed whole, since the order of keys is arbitrary (FORMATS, Rules)
 STREAM_BYTES: Final = 512 * 1024 * 1024  # XML and text are read as they come; the caller's clock ends first
 HEAD_BYTES: Final = 64 * 1024  # what detection of XML and text looks at
+PROLOG_BYTES: Final = 8 * 1024 * 1024  # where a document of XML says more than that before its first element
 LINE_BYTES: Final = 1024 * 1024
 TOKEN_BYTES: Final = 8 * 1024 * 1024  # one tag, comment or declaration of XML, which expat holds whole
 XML_DEPTH: Final = 200

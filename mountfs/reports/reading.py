@@ -11,8 +11,9 @@ from mountfs.reports import shape
 from mountfs.reports.content import Content, Readable, lines_of
 from mountfs.reports.detecting import broken_json_format, broken_xml_format, json_format, text_format, xml_format
 from mountfs.reports.formats.kinds import XmlFormat
-from mountfs.reports.limits import JSON_BYTES, ROOM, STREAM_BYTES, Broken, Room
-from mountfs.reports.model import Answer, Parsed, Unknown, Unreadable
+from mountfs.reports.limits import JSON_BYTES, PROLOG_BYTES, ROOM, STREAM_BYTES, Broken, Room
+from mountfs.reports.model import Answer, Parsed, Report, Unknown, Unreadable
+from mountfs.reports.possible import refuse_impossible
 
 _MEBI: Final = 1024 * 1024
 
@@ -67,7 +68,7 @@ class _Reading:
         if format_ is None:
             return None
         self._recognise(format_.name, STREAM_BYTES)
-        return Parsed(format_.name, format_.parse(self._content.lines(), self._room))
+        return _parsed(format_.name, format_.parse(self._content.lines(), self._room))
 
     def _json(self, head: bytes) -> Answer:
         if self._content.size > JSON_BYTES:
@@ -83,12 +84,14 @@ class _Reading:
         if format_ is None:
             return Unknown()
         self._format = format_.name
-        return Parsed(format_.name, format_.parse(document, self._room), format_.schema(document)[:100])
+        return _parsed(format_.name, format_.parse(document, self._room), format_.schema(document)[:100])
 
     def _xml(self, head: bytes) -> Answer:
         # imported here: who reads JSON alone needs no parser of XML
         from mountfs.reports import xml
 
+        if xml.ends_in_prolog(head):
+            head = self._content.head(PROLOG_BYTES)
         opening = xml.opening_of(head, transcoded=self._content.transcoded)
         if opening is None:
             return Unknown()
@@ -104,7 +107,7 @@ class _Reading:
 
         reader = None if format_ is None else format_.reader(self._room)
         xml.hear(self._content.pieces(), reader or xml.Deaf(), transcoded=self._content.transcoded)
-        return Unknown() if format_ is None or reader is None else Parsed(format_.name, reader.report())
+        return Unknown() if format_ is None or reader is None else _parsed(format_.name, reader.report())
 
     def _recognise(self, name: str, most: int) -> None:
         self._format = name
@@ -113,3 +116,8 @@ class _Reading:
     def _limit(self, most: int) -> None:
         if self._content.size > most:
             raise Broken(f"is larger than {most // _MEBI} MiB, the most that is read")
+
+
+def _parsed(name: str, report: Report, schema: str = "") -> Parsed:
+    refuse_impossible(report)
+    return Parsed(name, report, schema)

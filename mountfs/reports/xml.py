@@ -5,6 +5,7 @@ defusedxml refuses entity declarations before anything is expanded, and fetches 
 ourselves, so that a text node of 100 MB needs no memory, and 100,000 elements half the time.
 """
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
@@ -18,6 +19,14 @@ from mountfs.reports.limits import TOKEN_BYTES, XML_DEPTH, Broken
 from mountfs.reports.model import Report
 
 _DOCTYPE: Final = re.compile(rb"<!DOCTYPE\s+([A-Za-z][\w.:-]{0,63})")
+_ELEMENT: Final = re.compile(rb"<(?:[A-Za-z][\w.-]{0,63}:)?([A-Za-z][\w.-]{0,63})")
+_SKIPPED: Final = rb"<!--(?s:.*?)-->|<\?(?s:.*?)\?>|\"[^\"]*+\"|'[^']*+'"
+# possessive throughout: what does not end is found out once, not once for each way to read it
+_PROLOG: Final = re.compile(
+    rb"(?:\s++|<!--(?s:.*?)-->|<\?(?s:.*?)\?>"
+    rb"|<!DOCTYPE(?:\"[^\"]*+\"|'[^']*+'|[^\[\"'>]++)*+"
+    rb"(?:\[(?:" + _SKIPPED + rb"|[^\]\"'<]++|<(?!!--|\?))*+\]\s*+)?+>)*+"
+)
 
 
 class _Seen(Exception):
@@ -96,15 +105,35 @@ def opening_of(head: bytes, *, transcoded: bool) -> Opening | None:
 
     One that breaks before its root is known by the name in its DOCTYPE, without attributes: enough to say what it is.
     """
+    found = _looked(head, transcoded=transcoded)
+    if found is not None:
+        return found
+    # broken, or with entities, which are refused before anything comes of them: the root itself names the format,
+    # for a DOCTYPE may name any
+    prolog = _prolog_of(head)
+    root = _ELEMENT.match(head, prolog)
+    if root is not None and prolog:
+        return _looked(head[prolog:], transcoded=True) or Opening(root[1].decode(), {}, "")
+    named = _DOCTYPE.search(head)
+    return None if named is None else Opening(named[1].decode(), {}, "")
+
+
+def ends_in_prolog(head: bytes) -> bool:
+    """Whether all of this is what stands before the first element: comments, declarations."""
+    rest = head[_prolog_of(head) :]
+    return not rest or rest.startswith((b"<!", b"<?")) or rest == b"<"
+
+
+def _prolog_of(head: bytes) -> int:
+    whole = _PROLOG.match(head)
+    return whole.end() if whole is not None else 0
+
+
+def _looked(head: bytes, *, transcoded: bool) -> Opening | None:
     look = _Look()
-    try:
+    # the text of the beginning is cut, or broken
+    with contextlib.suppress(_Seen, Broken, ParseError, ValueError, LookupError):
         _feed([head], look, transcoded=transcoded)
-    except _Seen:
-        pass
-    except (Broken, ParseError, ValueError, LookupError):  # the text of the beginning is cut, or broken
-        named = _DOCTYPE.search(head)
-        if look.opening is None and named is not None:
-            return Opening(named[1].decode(), {}, "")
     return look.opening
 
 

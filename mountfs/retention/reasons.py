@@ -63,7 +63,17 @@ class AskedFor:
         return f"{days(self.age_days)} since it was published, asked for ({self.rule})"
 
 
-Going = TooOld | DatePassed | AskedFor
+@dataclass(frozen=True, slots=True)
+class Interrupted:
+    """A run had begun to drop this report, and its process was killed: the rest goes too."""
+
+    rule: ClassVar[str] = "interrupted"
+
+    def __str__(self) -> str:
+        return "began by a run that was killed"
+
+
+Going = TooOld | DatePassed | AskedFor | Interrupted
 
 
 # -- why it stays ---------------------------------------------------------------------------------------------

@@ -45,6 +45,7 @@ class Attributes:
         self._catalog = ledger.catalog
         self.state_elsewhere: Callable[[Entry], str | None] = lambda entry: None  # on its way to the bucket, or there
         self.request: Callable[[str, int], None] = lambda what, ino: None  # nothing to carry anywhere without a bucket
+        self.on_pin: Callable[[int], None] = lambda ino: None
 
     # -- reading ------------------------------------------------------------------------------------------
 
@@ -220,6 +221,8 @@ class Attributes:
         checked = self._checked_fact(ino, field, value)
         if checked:
             self._put(ino, _register_of(field), checked.encode())
+            if field == "pinned":
+                self.on_pin(ino)
         else:
             self._delete(ino, _register_of(field))
 
@@ -236,8 +239,7 @@ class Attributes:
                     raise InvalidArgument("user.mountfs.mime_type: at most 255 printable characters")
                 return text
             case "expires_at":
-                moment = namespace.parse_expiry(text, now_ns=self._ledger.clock.now_ns())
-                return iso(moment) if moment is not None else ""
+                return self._checked_expiry(text)
             case "pinned":
                 if text not in ("0", "1", "true", "false", "yes", "no", ""):
                     raise InvalidArgument("user.mountfs.pinned: allowed are 1 and 0")
@@ -246,6 +248,14 @@ class Attributes:
                 return self._checked_codec(ino, text)
             case _:
                 return self._checked_metadata(text)
+
+    def _checked_expiry(self, text: str) -> str:
+        """Empty for an empty text, which takes the date away as it does any other fact: what has none stays."""
+        try:
+            moment = namespace.parse_expiry(text, now_ns=self._ledger.clock.now_ns())
+        except InvalidArgument as error:
+            raise InvalidArgument(f"user.mountfs.expires_at: {error}") from None
+        return "" if moment is None else iso(moment)
 
     def _checked_codec(self, ino: int, text: str) -> str:
         if text != "none":

@@ -5,11 +5,15 @@ somebody has written it meanwhile: then it stays, and the answer says so. All go
 wrote too; directories that became empty go with it, and so does the job. On the loop's thread, in steps.
 
 A report goes whole: with its first artifact a note is written, and each later one counts in it. What a killed process
-left half gone is finished from there by the next (`finish`), before anything else is decided. The note stays until who
-wants to know of it was told.
+left half gone is finished from there by the next (`finish`), before anything else goes. The note stays until who wants
+to know of it was told.
+
+Somebody who brings something of it back, or pins it, ends the note: what is still here stays (`brought_back`,
+`pinned`). So before each artifact the note is looked at again.
 """
 
 import contextlib
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -20,8 +24,10 @@ from mountfs.catalog.search import Member, Units
 from mountfs.clock import milliseconds_of
 from mountfs.errors import CacheFull, InvalidArgument, Protected
 from mountfs.model import ROOT_INO, Entry, Kind
+from mountfs.store.facts import Facts
 from mountfs.store.ledger import Ledger
 from mountfs.store.paths import Changes
+from mountfs.store.removed import Removed
 from mountfs.store.tree import Tree
 
 REASON: Final = "expired"
@@ -72,10 +78,14 @@ class Expired:
 
 @dataclass(slots=True)
 class Dropped:
-    """What went, what was left and why, and what the kernel may no longer remember."""
+    """What went, what was left and why, and what the kernel may no longer remember.
+
+    `finished`: by job, how many of the artifacts went on behalf of a process that was killed.
+    """
 
     artifacts: int = 0
     jobs: list[str] = field(default_factory=list)
+    finished: Counter[str] = field(default_factory=Counter)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     changes: Changes = field(default_factory=Changes)
 
@@ -86,10 +96,11 @@ class Dropping:
     `tells`: somebody wants to be told of what goes from now on.
     """
 
-    def __init__(self, ledger: Ledger, tree: Tree) -> None:
+    def __init__(self, ledger: Ledger, tree: Tree, facts: Facts) -> None:
         self.tells = False
         self._ledger = ledger
         self._tree = tree
+        self._facts = facts
         self._units: Units = ledger.catalog.units
         self._notes = ledger.catalog.going
         self._telling: set[int] = set()
@@ -121,14 +132,70 @@ class Dropping:
 
     def finish(self, done: Dropped) -> Iterator[None]:
         """Go on with that, as `drop` does. What was decided counts, however the policy may read by now."""
+        pinned = self._units.pinned()
         for note in self._notes.all(is_over=False):
             going = yield from self._tidy(note, done)
             key = None if note.path else self._units.key_in(note.job, _text(note.type))
             if key is None:
                 self._end(going)
+            elif key in pinned:
+                done.skipped.append((_what(note), "it was pinned since it began to go"))
+                self._end(going)
             else:
-                yield from self._drop_report(going, key, done)
+                yield from self._go_on(going, key, done)
             yield
+
+    def _go_on(self, going: Going, key: tuple[int, int], done: Dropped) -> Iterator[None]:
+        job, before = self._ledger.entry(going.job), done.artifacts
+        try:
+            yield from self._drop_report(going, key, done)
+        finally:
+            done.finished[_text(going.name if job is None else job.name)] += done.artifacts - before
+
+    # -- what ends it -----------------------------------------------------------------------------------------
+
+    def brought_back(self, removed: Iterable[Removed], *, key: tuple[bytes, ...]) -> None:
+        """Somebody brings these back, by that key: of their reports, or of the whole job, nothing more goes."""
+        notes = self._notes.all(is_over=False)
+        if not notes:
+            return
+        slugs = {self._type_of(one) for one in removed if one.kind is not None}
+        self._end_all(
+            note for note in notes if self._is_of(note, key[0]) and (len(key) == 1 or _text(note.type) in slugs)
+        )
+
+    def pinned(self, ino: int) -> None:
+        """Somebody has pinned that: of its report nothing more goes; of a directory, nothing of its job."""
+        notes = self._notes.all(is_over=False)
+        entry = self._ledger.entry(ino) if notes else None
+        if entry is None:
+            return
+        names = self._ledger.path(ino)
+        said = self._ledger.catalog.register(ino, "type")
+        slug = None if entry.kind == Kind.DIRECTORY else self._slug(names, entry.content, said)
+        with contextlib.suppress(CacheFull):  # then whoever goes on with it sees the pin
+            self._end_all(note for note in notes if self._is_of(note, names[0]) and slug in (None, _text(note.type)))
+
+    def _end_all(self, notes: Iterable[Going]) -> None:
+        for note in notes:
+            self._end(note)
+
+    def _is_of(self, note: Going, job: bytes) -> bool:
+        """A job may have another name than when that was decided."""
+        entry = self._ledger.entry(note.job)
+        return job == note.name or (entry is not None and job == entry.name)
+
+    def _type_of(self, removed: Removed) -> str:
+        return self._slug(removed.names, removed.content, removed.registers.get("type"))
+
+    def _slug(self, names: tuple[bytes, ...], content: int | None, said: bytes | None) -> str:
+        told = self._facts.told(self._ledger.content(content)) if content is not None else None
+        return self._facts.type_of(names, said, told)
+
+    def _has_ended(self, going: Going) -> bool:
+        return going.id is not None and not self._notes.is_open(going.id)
+
+    # -- one by one -------------------------------------------------------------------------------------------
 
     def _being_written(self) -> set[tuple[int, int] | None]:
         inos = self._tree.inos_being_written()
@@ -144,6 +211,9 @@ class Dropping:
         last: Member | None = None
         while page := self._units.members(key, after=last, limit=PAGE):
             for last in page:
+                if self._has_ended(going):
+                    done.skipped.append((_what(going), "somebody has brought it back or pinned it meanwhile"))
+                    return
                 if last.published_ms > going.newest_ms:
                     continue  # it came while others went
                 going = self._take(last, going, done)
@@ -186,7 +256,7 @@ class Dropping:
 
     def _tidy(self, going: Going, done: Dropped) -> Generator[None, None, Going]:
         """Remove the directory of what went last if nothing is left in it, and those above it that are empty then."""
-        while going.id is not None:
+        while going.id is not None and not self._has_ended(going):
             entry = self._ledger.entry(going.directory)
             if entry is None or entry.ino == ROOT_INO or self._ledger.has_children(entry.ino):
                 return going
@@ -207,8 +277,8 @@ class Dropping:
         return replace(note, id=numbers[-1])
 
     def _end(self, going: Going) -> None:
-        """All of it went: the note stays only for whoever is to be told."""
-        if going.id is None:
+        """Nothing more of it goes: the note stays only for whoever is to be told of what went."""
+        if going.id is None or self._has_ended(going):
             return
         with self._ledger.catalog.transaction():
             if going.tells:

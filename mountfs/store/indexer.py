@@ -10,7 +10,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final
 
 from mountfs import namespace
@@ -214,7 +213,7 @@ class Indexer:
         return FoundRow(
             seen.ino, folder.job, b"/".join(path), seen.name, link, slug,
             self._word(mime), None if form is None else self._word(form), seen.size, seen.stored, seen.created_ns,
-            seen.modified_ns, milliseconds_of(seen.stamp), _expiry(registers.get("expires_at")),
+            seen.modified_ns, milliseconds_of(seen.stamp), namespace.expiry_seconds(registers.get("expires_at")),
             registers.get("pinned") == b"1", seen.standing == Standing.RECOVERED,
             Digest.of(seen.target or b"") if link else None,
         )  # fmt: skip
@@ -288,17 +287,6 @@ def _is_unread(seen: Seen, slug: bytes, path: tuple[bytes, ...]) -> bool:
 
 def _tags(registers: Mapping[str, bytes]) -> dict[str, bytes]:
     return {name[4:]: value for name, value in registers.items() if name.startswith("tag:")}
-
-
-def _expiry(text: bytes | None) -> int | None:
-    """In seconds: years up to 9999 are more nanoseconds than a row holds."""
-    try:
-        moment = datetime.fromisoformat(text.decode()) if text else None
-    except ValueError:
-        return None
-    if moment is None:
-        return None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
 def _named(value: object) -> str:

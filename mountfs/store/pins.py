@@ -27,6 +27,12 @@ class Pins:
         """The entry itself or the nearest directory above it that is pinned."""
         return self._above(ino) if self._catalog.has_pins() else None
 
+    def at_or_below(self, entry: Entry) -> int | None:
+        """The entry itself where it is pinned, or something pinned below it."""
+        if not self._catalog.has_pins():
+            return None
+        return entry.ino if self._is_pinned(entry.ino) else self._below(entry)
+
     def is_below(self, ino: int, directory: int) -> bool:
         """Whether an entry is that directory, or lies below it."""
         while ino not in (directory, ROOT_INO):
@@ -38,13 +44,16 @@ class Pins:
 
     def _above(self, ino: int) -> int | None:
         while ino != ROOT_INO:
-            if self._catalog.register(ino, "pinned") == b"1":
+            if self._is_pinned(ino):
                 return ino
             entry = self._entry(ino)
             if entry is None:
                 return None
             ino = entry.parent
         return None
+
+    def _is_pinned(self, ino: int) -> bool:
+        return self._catalog.register(ino, "pinned") == b"1"
 
     def _below(self, entry: Entry) -> int | None:
         if entry.kind != Kind.DIRECTORY:

@@ -1,14 +1,17 @@
 """Bringing back what is in the trash, or was set aside: published anew, so that it counts as a change made now.
 
+A date of its own that has come goes (`outlived`): what is brought back would be dropped again by the next run.
+
 ◆ Its content is not relied on where it lay: publishing copies it under a new name, for the old object may be on its
 way out. What is in its place now goes to the trash itself.
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Final
 
 from mountfs import namespace
-from mountfs.catalog.versions import Superseded
+from mountfs.catalog.versions import A_VERSION, Superseded
 from mountfs.errors import ContentLost, IsADirectory, MountBusy, NotADirectory, NotFound
 from mountfs.model import Entry, Kind, Place, Standing
 from mountfs.store.files import Files
@@ -18,11 +21,13 @@ from mountfs.store.owing import Owing
 from mountfs.store.paths import Changes
 from mountfs.store.removed import Bin, Removed, entry_of, of_trash
 from mountfs.store.room import Room
-from mountfs.store.trash import Trash
+from mountfs.store.trash import OVERWRITTEN, Trash
 from mountfs.store.tree import Owner, Tree
 
 DIRECTORY_MODE = 0o755
 WRITTEN_TOGETHER = 64  # directories: otherwise the next transaction has to bring in all of them, 0.1 s of the loop
+_EXPIRES: Final = "expires_at"
+_SECOND_NS: Final = 1_000_000_000
 
 
 class Restoring:
@@ -74,6 +79,15 @@ class Restoring:
             return True
         found, _entry = self._tree.as_far_as(removed.names)
         return found < len(removed.names)
+
+    def earlier(self, removed: Removed) -> str:
+        """What comes back where the content that was there last was never stored: `version 1`, or `overwritten`.
+
+        "" where it is what was there last.
+        """
+        if removed.reason.startswith(A_VERSION):
+            return removed.reason
+        return removed.reason if removed.reason == OVERWRITTEN and self._is_missing(removed) else ""
 
     def to_fetch(self, removed: Removed, names: tuple[bytes, ...]) -> int | None:
         """The content that has to come here first: within its job the bucket copies it, to another one we carry it."""
@@ -153,7 +167,7 @@ class Restoring:
         try:
             with self._ledger.transaction():
                 if not self._versions.overwritten(entry):
-                    self._trash.keep(entry, "overwritten")
+                    self._trash.keep(entry, OVERWRITTEN)
                 row = replace(entry, content=content.id, size=version.size, mtime_ns=version.mtime_ns)
                 row.ctime_ns, row.standing = self._ledger.clock.now_ns(), Standing.CLOSED
                 self._owing.published(row)
@@ -167,7 +181,7 @@ class Restoring:
         parent, name = self._directory(names[:-1], changes), names[-1]
         there = self._tree.find(parent, name)
         if there is not None:
-            self._check_replaceable(there, names)
+            self._check_replaceable(there, names, removed)
         stored = self._stored_bytes(removed)
         self._room.reserve(stored)
         try:
@@ -180,9 +194,12 @@ class Restoring:
         changes.names.add((parent, name))
         return entry
 
-    def _check_replaceable(self, there: Entry, names: tuple[bytes, ...]) -> None:
+    def _check_replaceable(self, there: Entry, names: tuple[bytes, ...], removed: Removed) -> None:
+        """What is pinned takes back what it held itself, and keeps its pin (`_put`), but nothing of another name."""
         if there.kind == Kind.DIRECTORY:
             raise IsADirectory(f"{namespace.join_key(names)} is a directory now: choose another key with --as")
+        if names != removed.names:
+            self._tree.refuse_if_pinned(there)
         self._tree.refuse_if_others(there)
 
     def _stored_bytes(self, removed: Removed) -> int:
@@ -195,6 +212,7 @@ class Restoring:
         return content.stored
 
     def _put(self, removed: Removed, parent: int, name: bytes, there: Entry | None) -> Entry:
+        is_pinned = there is not None and self._catalog.register(there.ino, "pinned") == b"1"
         with self._ledger.transaction():
             if there is not None:
                 self._tree.take_away(there, "replaced")
@@ -208,6 +226,8 @@ class Restoring:
             if removed.trash is not None:
                 self._versions.restored(entry, removed.trash)
             self._say(entry.ino, removed)
+            if is_pinned:
+                self._owing.tagged(entry.ino, "pinned", b"1")
             self._ledger.touch_directory(parent)
         if self._owing.active:
             self._owing.fresh.add(entry.ino)
@@ -215,9 +235,16 @@ class Restoring:
 
     def _say(self, ino: int, removed: Removed) -> None:
         """Its tags and the like, now its own again; the rows that kept it go."""
+        outlived = self.outlived(removed)
         for register, value in removed.registers.items():
-            self._owing.tagged(ino, register, value)
+            if not (outlived and register == _EXPIRES):
+                self._owing.tagged(ino, register, value)
         self._forget(removed)
+
+    def outlived(self, removed: Removed) -> bool:
+        """Whether it has a date of its own that has come: it is brought back without."""
+        at_s = namespace.expiry_seconds(removed.registers.get(_EXPIRES))
+        return at_s is not None and at_s * _SECOND_NS <= self._ledger.clock.now_ns()
 
     def _forget(self, removed: Removed) -> None:
         self._catalog.trash.forget([] if removed.trash is None else [removed.trash])
@@ -226,15 +253,15 @@ class Restoring:
 
     def _attributes_of(self, removed: Removed, names: tuple[bytes, ...], changes: Changes) -> Entry:
         """What was said of a directory; it is made where it is gone."""
-        entry = self._tree.walk(names) if removed.kind is None else self._made(names, changes)
+        entry = self._tree.walk(names) if removed.kind is None else self._made(removed, names, changes)
         if removed.mode is not None and removed.mode != entry.mode:
             self._tree.set_attributes(entry.ino, mode=removed.mode)
         with self._ledger.transaction():
             self._say(entry.ino, removed)
         return entry
 
-    def _made(self, names: tuple[bytes, ...], changes: Changes) -> Entry:
-        return self._tree.entry(self._directory(names, changes))
+    def _made(self, removed: Removed, names: tuple[bytes, ...], changes: Changes) -> Entry:
+        return self._child(self._directory(names[:-1], changes), names[-1], changes, birth_ns=removed.birth_ns)
 
     def _directory(self, names: tuple[bytes, ...], changes: Changes) -> int:
         """The directory it was in, made again where it is gone too."""
@@ -244,17 +271,24 @@ class Restoring:
 
     def _making(self, names: tuple[bytes, ...], changes: Changes) -> Iterator[None]:
         found, entry = self._tree.as_far_as(names)
+        if entry.kind != Kind.DIRECTORY:
+            raise NotADirectory(f"not a directory: {entry.name.decode(errors='replace')}")
         for number, name in enumerate(names[found:], found):
-            if entry.kind != Kind.DIRECTORY:
-                break
-            changes.names.add((entry.ino, name))
-            entry = self._tree.make_directory(entry.ino, name, DIRECTORY_MODE, Owner(*self._options.owner))
+            entry = self._child(entry.ino, name, changes)
             self._tree.as_far_as(names[: number + 1])  # who comes next begins here
             if number % WRITTEN_TOGETHER == 0:
                 self._ledger.drain()
             yield
-        if entry.kind != Kind.DIRECTORY:
-            raise NotADirectory(f"not a directory: {entry.name.decode(errors='replace')}")
+
+    def _child(self, parent: int, name: bytes, changes: Changes, *, birth_ns: int | None = None) -> Entry:
+        found = self._tree.find(parent, name)
+        if found is None:
+            owner = Owner(*self._options.owner)
+            found = self._tree.make_directory(parent, name, DIRECTORY_MODE, owner, birth_ns=birth_ns)
+            changes.names.add((parent, name))
+        elif found.kind != Kind.DIRECTORY:
+            raise NotADirectory(f"not a directory: {name.decode(errors='replace')}")
+        return found
 
     def forget(self, removed: Removed) -> None:
         """It cannot be brought back any more; its content goes when nothing else needs it."""

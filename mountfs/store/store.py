@@ -78,10 +78,10 @@ class Store:
         )  # fmt: skip
         self.trash = Trash(self.ledger, self.versions, days=options.trash_days)
         self.tree = Tree(self.ledger, self.owing, self.files, self.room, state, options, self.trash)
-        self.dropping = Dropping(self.ledger, self.tree)
         self.types = options.type_rules()
         self.indexer = Indexer(self.catalog, types=self.types)
         self.facts = Facts(self.catalog, mountpoint=mountpoint, types=self.types)
+        self.dropping = Dropping(self.ledger, self.tree, self.facts)
         self.understanding = Understanding(self.catalog, self.files, self.indexer)
         self.paths = Paths(
             self.ledger, self.owing, self.files, self.trash, self.versions, owner=options.owner,
@@ -91,6 +91,7 @@ class Store:
         self.outbox = Outbox(self.ledger, self.owing, self.paths, self.files)
         self.bulk = Bulk(self.ledger, self.owing, self.paths, self.files, owner=options.owner)
         self.attributes = Attributes(self.ledger, self.owing, self.tree, self.files, self.facts, options)
+        self.attributes.on_pin = self.dropping.pinned
         self.settler = Settler(self.ledger, self.files, self.contents, self.room)
         self.eviction = Eviction(self.ledger, self.owing, self.files, self.contents, self.settler, state.drop_ballast)
         self.restoring = Restoring(self.ledger, self.owing, self.tree, self.files, self.trash, self.room, options)

@@ -9,6 +9,7 @@ oldest trash goes before a writer hears ENOSPC.
 
 import json
 from dataclasses import replace
+from typing import Final
 
 from mountfs.catalog import Catalog
 from mountfs.errors import CacheFull
@@ -21,6 +22,7 @@ DAY_MS = 86_400_000
 PIECE = 64  # rows that go at a time: 64 × 30 µs
 LEAST_AT_ONCE = 256  # rows that make room on a full disk: each round costs a sync
 OF_ONE_PATH = 16  # the newest: a database in the mount is overwritten every few seconds
+OVERWRITTEN: Final = "overwritten"
 _PLAIN_MODE = 0o755
 
 
@@ -105,7 +107,7 @@ class Trash:
                 return True
             if live.overwrites and self.keep_ms:  # what only grew loses nothing
                 with self._catalog.transaction():
-                    self.keep(row, "overwritten")
+                    self.keep(row, OVERWRITTEN)
         except CacheFull:
             return True
         return live.overwrites

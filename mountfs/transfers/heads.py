@@ -92,7 +92,10 @@ class Heads:
     async def ask(self, key: str, value: bytes, *, limit: int, is_beginning: bool = False) -> list[JobHead]:
         """The same of the bucket as it is now, for as long as that takes; `is_beginning`: of values that begin so."""
         steps = find_jobs(key, value, limit=limit, beginning=is_beginning, known=self.known)
-        return await self._carrier.run(steps, urgent=True)
+        try:
+            return await self._carrier.run(steps, urgent=True)
+        except RemoteUnavailable as error:
+            raise RemoteUnavailable(f"jobs with {key}={_shown(value)} cannot be looked for: {error}") from error
 
 
 def _shown(value: bytes) -> str:

@@ -410,7 +410,7 @@ def test_flush_says_that_the_bucket_does_not_answer(machine: Open, way: Moody) -
     a.put("build-7/app.log", LINES)
     way.mood = RemoteUnavailable("down")
     with pytest.raises(RemoteUnavailable, match="build-7: not in the bucket: down"):
-        a.flush(timeout=0.05)
+        a.flush(timeout=1.0)
 
 
 def test_flush_waits_for_the_bucket_to_come_back(machine: Open, way: Moody) -> None:

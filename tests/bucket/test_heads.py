@@ -85,6 +85,7 @@ def test_a_type_that_was_read_after_the_head_was_told_is_told_again_once(
     machine.store.indexer.catch_up()
     digest = read_as_findings(machine, "job/out.json")
     assert jobs_lacking(machine.ground, digest, "security-findings") == [machine.job("job")]
+    bucket.now_ms += 1000
     drive(tell(machine.ground, machine.job("job")), machine.remote)
     (head,) = found(bucket, "branch", b"main")
     assert head.types == ("security-findings",)

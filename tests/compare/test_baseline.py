@@ -70,6 +70,20 @@ def test_without_one_of_the_branch_the_nearest_ancestor_counts() -> None:
     assert chosen(far, near) == ("near", Rule.ANCESTOR)
 
 
+def test_an_ancestor_says_why_it_is_none_of_the_branch() -> None:
+    """Who misspells the branch hears so, instead of being compared with something else."""
+    near = job("near", 1, {"branch": b"dev"}, away=2)
+    mine = job("mine", 3)
+    assert choose_baseline([near, mine], COVERAGE).because == "no other job with branch=main is known"
+    failed = job("failed", 9, {"branch": b"main", "status": b"failed"})
+    found = choose_baseline([near, failed, job("bare", 2, types=())], COVERAGE)
+    assert describe(found, now_ns=0).warning == (
+        "an ancestor commit instead: of 2 jobs with branch=main none will do"
+        " (failed: not successful: status=failed; bare: holds no coverage-report)"
+    )
+    assert not choose_baseline([near, job("good", 1)], COVERAGE).because
+
+
 def test_an_ancestor_must_have_succeeded_and_be_another_commit() -> None:
     failed = job("failed", 1, {"status": b"failed"}, away=1)
     assert chosen(failed, job("same", 2, {}, away=0), job("unknown", 3, {})) == ("", Rule.NONE)

@@ -56,7 +56,6 @@ def test_three_gates_parse_and_keep_their_text() -> None:
 @pytest.mark.parametrize(
     ("text", "position"),
     [
-        ("", 1),
         ("new_failures", 1),
         ("new_failures>", 1),
         ("new_failures>0,", 16),
@@ -77,6 +76,13 @@ def test_what_does_not_parse_is_refused_with_its_position(text: str, position: i
     with pytest.raises(InvalidArgument, match=rf"at character {position} \(") as caught:
         parse_gates(text)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n"])
+def test_gates_out_of_a_variable_that_is_not_set_are_refused(text: str) -> None:
+    """A pipeline that asks for gates and judges by none would be green for ever."""
+    with pytest.raises(InvalidArgument, match="no gate is named: a variable that is not set"):
+        parse_gates(text)
 
 
 def test_an_unknown_name_is_answered_with_the_nearest_and_all_there_are() -> None:
@@ -173,6 +179,19 @@ def test_gates_on_benchmarks_look_past_their_noise() -> None:
     assert fails("bench.slower>0", before, after)
     same = Benchmarks({"a": Sample(1.03)})
     assert not fails("bench.a>1", before, same)
+
+
+def test_a_slower_benchmark_under_another_name_passes_no_gate() -> None:
+    before = Benchmarks({"a": Sample(1.0), "b": Sample(1.0)})
+    after = Benchmarks({"a (new)": Sample(9.0), "b": Sample(1.0)})
+    found = judged("bench.slower>0", compared(before, after))
+    assert (found.failed, found.judged) == (True, False)
+    assert found.reason == (
+        "not judged, and so not passed: 1 benchmark is not there any more (a), which may be slower under another name;"
+        " of the others 0 are"
+    )
+    more = Benchmarks({**after.samples, "new": Sample(1.0)})
+    assert judged("bench.slower>0", compared(after, more)).judged
 
 
 def test_gates_on_load_tests() -> None:

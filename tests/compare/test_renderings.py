@@ -100,6 +100,7 @@ def test_json_says_which_baseline_and_that_its_distance_is_unknown() -> None:
         "age_seconds": 7200.0,
         "commits_away": None,
         "distance": "distance unknown",
+        "because": None,
     }
 
 

@@ -1,6 +1,6 @@
 """What a comparison says of benchmarks, load tests and sizes."""
 
-from mountfs.compare import Comparison, Options, compare
+from mountfs.compare import Comparison, Options, compare, verdict
 from mountfs.compare.benchmarks import BenchmarkChanges, LoadChanges, Pace
 from mountfs.reports.model import Benchmarks, Load, LoadTest, Sample
 from tests.compare.building import at, compared, side
@@ -61,6 +61,7 @@ def test_two_runners_of_one_kind_are_the_same_machine() -> None:
 def test_benchmarks_that_one_side_lacks_are_named() -> None:
     comparison = compared(Benchmarks({"a": Sample(1.0), "b": Sample(1.0)}), Benchmarks({"b": Sample(1.0)}))
     assert (benchmarks(comparison).only_before, benchmarks(comparison).only_after) == (("a",), ())
+    assert verdict(comparison)[0] == "1 benchmark disappeared"
 
 
 def test_legs_are_compared_with_their_own() -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from tests.faults.clock import build_clock, skewed
 from tests.mount.conftest import MountFactory
+from tests.mount.syscalls import RENAME_EXCHANGE, rename
 from tests.mounting import REPOSITORY, Mounted
 from tests.s3.two import wait_until
 
@@ -25,6 +26,13 @@ KEPT = {"default_ttl_days": 30, "types": {"build-logs": 7, "videos": 0}}
 
 def mountfs(machine: Mounted, *arguments: str, code: int = 0, environment: Mapping[str, str] | None = None) -> str:
     """What a command of mountfs about this mount prints; on stderr where it ends with another code than 0."""
+    ended, printed, said = answer(machine, *arguments, environment=environment)
+    assert ended == code, printed + said
+    return said if code else printed
+
+
+def answer(machine: Mounted, *arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str, str]:
+    """The exit code of such a command, what it printed and what it said on stderr."""
     done = subprocess.run(
         [sys.executable, "-m", "mountfs.cli", *arguments, "--state", str(machine.state)],
         cwd=REPOSITORY,
@@ -34,8 +42,7 @@ def mountfs(machine: Mounted, *arguments: str, code: int = 0, environment: Mappi
         text=True,
         timeout=60,
     )  # fmt: skip
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stderr if code else done.stdout
+    return done.returncode, done.stdout, done.stderr
 
 
 def make(root: Path, job: str, *names: str, **tags: str) -> Path:
@@ -120,6 +127,25 @@ def test_an_artifact_goes_when_its_own_date_has_come(store: Mounted) -> None:
     assert sorted(os.listdir(job)) == ["b.log", "junit.xml"]
 
 
+def test_what_expired_and_is_restored_stays_at_the_next_run(store: Mounted) -> None:
+    """Its date has come, and would come again at once; a date that is still to come stays."""
+    job = make(store.path, "dated-1", "junit.xml", "a.log", "b.log")
+    os.setxattr(job / "a.log", "user.mountfs.expires_at", b"2020-01-02")
+    os.setxattr(job / "b.log", "user.mountfs.expires_at", b"2200-01-02")
+    store.settle()
+    mountfs(store, "cleanup")
+    os.unlink(job / "b.log")
+    assert sorted(mountfs(store, "restore", "dated-1").splitlines()) == [
+        "restored dated-1/a.log; its date had come and is taken away",
+        "restored dated-1/b.log",
+    ]
+    assert mountfs(store, "cleanup") == "0 artifacts dropped, and 0 jobs are gone with them\n"
+    assert sorted(os.listdir(job)) == ["a.log", "b.log", "junit.xml"]
+    with pytest.raises(OSError, match="No data available"):
+        os.getxattr(job / "a.log", "user.mountfs.expires_at")
+    assert os.getxattr(job / "b.log", "user.mountfs.expires_at").startswith(b"2200-01-02")
+
+
 def test_what_is_pinned_stays_whatever_is_asked_for(store: Mounted) -> None:
     """F-114."""
     make(store.path, "build-1", "deep/a.log", "junit.xml")
@@ -142,6 +168,19 @@ def test_more_than_a_fifth_of_the_jobs_asks_for_yes(store: Mounted) -> None:
     assert len(os.listdir(store.path)) == 8
     assert mountfs(store, *select, "--yes").splitlines()[-1] == "8 artifacts dropped, and 8 jobs are gone with them"
     assert os.listdir(store.path) == []
+
+
+def test_a_refused_cleanup_says_what_would_go_and_that_nothing_did(store: Mounted) -> None:
+    """A program that reads what was dropped must not take a refused run for one that was carried out."""
+    for number in range(8):
+        make(store.path, f"build-{number}", "a.log")
+    select = ("cleanup", "--type", "build-logs", "--older-than", "1ms")
+    code, printed, said = answer(store, *select)
+    assert (code, said.startswith("mountfs: nothing was dropped: ")) == (4, True)
+    assert [line.split(" of ")[0] for line in printed.splitlines()] == ["would drop build-logs"] * 8 + ["8 artifacts"]
+    code, printed, _ = answer(store, *select, "--json")
+    assert (code, {json.loads(line)["dry_run"] for line in printed.splitlines()}) == (4, {True})
+    assert len(os.listdir(store.path)) == 8
 
 
 def test_where_nothing_is_mounted_the_same_is_done(tmp_path: Path) -> None:
@@ -232,6 +271,49 @@ def test_what_is_pinned_is_not_deleted_until_it_is_unpinned(store: Mounted) -> N
     mountfs(store, "unpin", "build-1/deep")
     assert mountfs(store, "delete", "build-2", "build-1").count("delete ") == 3
     assert os.listdir(store.path) == []
+
+
+def test_what_is_pinned_keeps_its_name_and_the_directories_above_it_theirs(store: Mounted) -> None:
+    """A pin that moves away with `mv` is not where others look for it; what is not pinned moves beside it."""
+    job = make(store.path, "build-1", "deep/a.log", "deep/b.log", "c.log")
+    mountfs(store, "pin", "build-1/deep/a.log")
+    for old, new in (("deep/a.log", "deep/other"), ("deep/a.log", "a.log"), ("deep", "depth"), ("", "../build-2")):
+        with pytest.raises(PermissionError):
+            os.rename(job / old, job / new)
+        assert "`mountfs unpin build-1/deep/a.log` lets it go" in mountfs(store, "status").splitlines()[-1]
+    with pytest.raises(PermissionError):
+        rename(job / "c.log", job / "deep" / "a.log", flags=RENAME_EXCHANGE)
+    assert sorted(os.listdir(job / "deep")) == ["a.log", "b.log"]
+    os.rename(job / "deep" / "b.log", job / "deep" / "d.log")
+    os.rename(job / "c.log", job / "deep" / "e.log")
+    mountfs(store, "unpin", "build-1/deep/a.log")
+    os.rename(job / "deep", job / "depth")
+    assert sorted(os.listdir(job / "depth")) == ["a.log", "d.log", "e.log"]
+
+
+def test_in_a_pinned_job_a_tool_may_write_under_a_name_of_its_own_first(store: Mounted) -> None:
+    job = make(store.path, "build-1", "a.log")
+    mountfs(store, "pin", "build-1")
+    (job / ".b.log.tmp").write_text("whole")
+    os.rename(job / ".b.log.tmp", job / "b.log")
+    assert (job / "b.log").read_text() == "whole"
+    with pytest.raises(PermissionError):
+        os.rename(job, store.path / "build-2")
+
+
+def test_what_a_pinned_file_held_is_restored_and_its_pin_stays(store: Mounted) -> None:
+    """Also where it was not pinned then; of another name nothing takes its place."""
+    job = make(store.path, "held-1", "a.log", "b.log")
+    store.settle()
+    (job / "a.log").write_text("written over")
+    (job / "b.log").unlink()
+    store.settle()
+    mountfs(store, "pin", "held-1/a.log")
+    refused = mountfs(store, "restore", "held-1/b.log", "--as", "held-1/a.log", code=4)
+    assert "held-1/a.log is pinned: `mountfs unpin held-1/a.log` lets it go" in refused
+    mountfs(store, "restore", "held-1/a.log")
+    assert (job / "a.log").read_text() == "held-1 a.log\n" * 50
+    assert os.getxattr(job / "a.log", "user.mountfs.pinned") == b"1"
 
 
 def test_all_jobs_of_a_branch_are_deleted_when_all_is_said(store: Mounted) -> None:

@@ -14,7 +14,7 @@ import pytest
 from mountfs.api import open_store
 from tests.mount.conftest import MountFactory
 from tests.mount.syscalls import refused
-from tests.mounting import Ground
+from tests.mounting import Ground, Mounted
 
 pytestmark = pytest.mark.mountfs_only
 
@@ -39,6 +39,13 @@ def fact(path: Path, field: str) -> str:
 
 def set_fact(path: Path, field: str, value: str) -> None:
     os.setxattr(path, f"user.mountfs.{field}", value.encode())
+
+
+def refusals(machine: Mounted) -> list[dict[str, str]]:
+    """What `mountfs status` tells of requests that were refused, newest last."""
+    found = machine.ask({"op": "status"}, timeout_seconds=10)["refusals"]
+    assert isinstance(found, list)
+    return found
 
 
 @pytest.fixture
@@ -229,6 +236,33 @@ def test_an_expiry_that_is_no_time_is_refused(file: Path) -> None:
         set_fact(file, "expires_at", "soon")
 
 
+@pytest.mark.parametrize("said", ["9999-12-31", "2300-01-01", "never", "now", "0", "-5d"])
+def test_an_expiry_that_is_refused_is_explained_by_status(shared: Mounted, file: Path, said: str) -> None:
+    """setfattr prints no more than `Invalid argument`."""
+    set_fact(file, "expires_at", "2099-01-31")
+    with refused(errno.EINVAL):
+        set_fact(file, "expires_at", said)
+    last = refusals(shared)[-1]
+    assert (last["request"], last["path"]) == ("setxattr", str(file.relative_to(shared.path)))
+    assert last["sentence"].startswith(f"user.mountfs.expires_at: '{said}' is ")
+    assert "; allowed: " in last["sentence"]
+    assert last["sentence"].endswith("or nothing: no date")
+    assert fact(file, "expires_at").startswith("2099-01-31")
+
+
+def test_a_type_that_nobody_knows_is_explained_by_status(shared: Mounted, file: Path) -> None:
+    with refused(errno.EINVAL):
+        set_fact(file, "type", "no such")
+    assert refusals(shared)[-1]["sentence"].startswith("'no such' is not a type; known: ")
+
+
+def test_an_empty_expiry_takes_the_date_away(file: Path) -> None:
+    set_fact(file, "expires_at", "2099-01-31")
+    set_fact(file, "expires_at", "")
+    with refused(errno.ENODATA):
+        fact(file, "expires_at")
+
+
 def test_a_file_is_pinned_and_unpinned(file: Path) -> None:
     set_fact(file, "pinned", "true")
     assert fact(file, "pinned") == "1"
@@ -267,9 +301,17 @@ def test_codec_none_on_a_touched_file_counts_as_before_the_first_write(job: Path
 
 def test_written_facts_move_with_the_file(job: Path, file: Path) -> None:
     set_fact(file, "mime_type", "application/x-build")
-    set_fact(file, "pinned", "true")
+    set_fact(file, "type", "security-findings")
     moved = file.rename(job / "moved")
-    assert (fact(moved, "mime_type"), fact(moved, "pinned")) == ("application/x-build", "1")
+    assert (fact(moved, "mime_type"), fact(moved, "type")) == ("application/x-build", "security-findings")
+
+
+def test_a_pinned_file_keeps_its_name_until_it_is_let_go(job: Path, file: Path) -> None:
+    set_fact(file, "pinned", "true")
+    with pytest.raises(PermissionError):
+        file.rename(job / "moved")
+    set_fact(file, "pinned", "false")
+    assert file.rename(job / "moved").exists()
 
 
 def test_compression_switched_off_stores_raw(mounted: MountFactory) -> None:

@@ -184,6 +184,18 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: f'<!DOCTYPE testsuites [<!ENTITY l0 "ha">{_BOMB}]><testsuites name="&l9;" tests="0"/>'.encode(),
         _ENTITIES,
     ),
+    "billion laughs under a DOCTYPE of another name": (
+        lambda: f'<!DOCTYPE lolz [<!ENTITY l0 "ha">{_BOMB}]><testsuites name="&l9;" tests="0"/>'.encode(),
+        _ENTITIES,
+    ),
+    "billion laughs behind a long DOCTYPE": (
+        lambda: f'<!DOCTYPE lolz [{"<!ELEMENT a (b)>" * 7000}{_BOMB}]><testsuites tests="0">&l9;</testsuites>'.encode(),
+        _ENTITIES,
+    ),
+    "billion laughs behind a long comment": (
+        lambda: f'<!--{"x]>" * 70_000}--><!DOCTYPE testsuites [{_BOMB}]><testsuites tests="0"/>'.encode(),
+        _ENTITIES,
+    ),
     "quadratic blowup": (
         lambda: b'<!DOCTYPE coverage [<!ENTITY a "' + b"a" * 50_000 + b'">]><coverage line-rate="1">' + b"&a;" * 50_000,
         _ENTITIES,
@@ -261,9 +273,31 @@ def test_duplicate_keys_and_paths_upwards_are_plain_values(shared: Reader) -> No
     assert "../../\\x1b[2J/etc/passwd" in repr(told(shared, content))
 
 
-def test_a_document_that_needs_too_much_memory_is_answered(reader: Reader) -> None:
+def too_much() -> bytes:
     many = b'{"auditReportVersion": 2, "metadata": {}, "vulnerabilities": {"x": ['
     content = many + b"[],{}," * 10_500_000 + b"0]}}"
     assert len(content) < 64 * 1024 * 1024
-    assert reason(reader, content) == "Reading the report needs more than 1024 MiB of memory."
+    return content
+
+
+def test_a_document_that_needs_too_much_memory_is_answered(reader: Reader) -> None:
+    assert reason(reader, too_much()) == "Reading the report needs more than 1024 MiB of memory."
     still_answers(reader)
+
+
+def test_and_so_is_the_next_one_however_slowly_the_child_begins_anew(reader: Reader) -> None:
+    """It once ended by the alarm of its former life, on a busy machine."""
+    reason(reader, too_much())
+    assert reader.pid is not None
+    while _catches(reader.pid, signal.SIGALRM):
+        pass
+    os.kill(reader.pid, signal.SIGSTOP)
+    time.sleep(1.2)
+    os.kill(reader.pid, signal.SIGCONT)
+    still_answers(reader)
+
+
+def _catches(pid: int, number: signal.Signals) -> bool:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    caught = next(int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:"))
+    return bool(caught >> (number - 1) & 1)

@@ -1,6 +1,7 @@
 """Every limit has an answer: what is beyond it is refused with its number, never cut to something smaller."""
 
 import json
+import time
 from collections.abc import Callable
 
 import pytest
@@ -100,6 +101,25 @@ def test_json_beyond_64_mib_is_refused_unread() -> None:
         "The report is larger than 64 MiB, the most that is read."
     )
     assert read(b"{" + b" " * limits.JSON_BYTES + b"}") == Unknown()
+
+
+def test_a_report_with_a_long_prolog_is_read() -> None:
+    for prolog in (
+        f"<!--{'x' * 70_000}-->",
+        f"<!DOCTYPE testsuite [{'<!ELEMENT a (b)>' * 7000}]>",
+        "<?a b?>\n" * 10_000,
+    ):
+        answer = read(prolog.encode() + _junit("<testcase name='a'/>"))
+        assert isinstance(answer, Parsed)
+        assert answer.format == "junit"
+
+
+@pytest.mark.parametrize("piece", ["<!--", "<?", '"x', "'", "<", "<!ELEMENT ", "[", "]"])
+def test_a_prolog_that_does_not_end_is_answered_soon(piece: str) -> None:
+    """Each sign is looked at a few times, not once for each one before it."""
+    began = time.process_time()
+    assert not isinstance(read(f"<!DOCTYPE testsuite [{piece * 200_000}".encode()), Parsed)
+    assert time.process_time() - began < 5
 
 
 class _Endless:

@@ -16,6 +16,30 @@ def report_of(content: bytes) -> Report:
     return answer.report
 
 
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"<coverage line-rate='1' lines-valid='0' lines-covered='5'/>", "says that 5 of 0 lines are covered"),
+        (
+            b"<coverage line-rate='1' lines-valid='5' lines-covered='5' branches-valid='1' branches-covered='2'/>",
+            "says that 2 of 1 branches are covered",
+        ),
+        (b"<coverage line-rate='1.5'/>", "says that 150 % are covered"),
+        (b"<coverage line-rate='-0.5'/>", "says that -50 % are covered"),
+        (
+            b'{"meta": {"version": "7", "branch_coverage": false}, "totals": {"covered_lines": 1, "num_statements": 1},'
+            b' "files": {"a.py": {"missing_lines": [], "summary": {"covered_lines": 2, "num_statements": 1}}}}',
+            "says that 2 of 1 lines of a.py are covered",
+        ),
+    ],
+)
+def test_numbers_that_cannot_be_are_no_numbers(content: bytes, reason: str) -> None:
+    """Else coverage.missed would be -5, and a gate on it pass."""
+    answer = read(content)
+    assert isinstance(answer, Unreadable)
+    assert answer.reason == f"The report {reason}."
+
+
 def tests_in(content: bytes) -> TestRun:
     report = report_of(content)
     assert isinstance(report, TestRun)

@@ -81,7 +81,7 @@ reports: st.SearchStrategy[Report] = st.one_of(
         maybe_numbers,
         maybe_numbers,
     ),
-    st.builds(Findings, st.lists(findings, max_size=3).map(tuple), by_severity),
+    st.builds(Findings, st.lists(findings, max_size=3).map(tuple), by_severity, st.lists(names, max_size=2).map(tuple)),
     st.builds(
         Benchmarks,
         st.dictionaries(names, benchmarks, max_size=3).map(MappingProxyType),

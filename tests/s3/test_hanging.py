@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.proxy import Hang
+from tests.faults.proxy import Hang, Refuse
 from tests.s3.conftest import ExpectedLog
 from tests.s3.two import Machine, Machines, Two, wait_until
 
@@ -142,3 +142,27 @@ def test_a_reader_of_what_is_not_here_is_told_at_once_while_the_bucket_counts_as
             (reader.path / job / "1").read_bytes()
 
     assert statistics.median(seconds(told) for _ in range(10)) <= AFTERWARDS_SECONDS
+
+
+@pytest.mark.parametrize(
+    "asked", [("pin",), ("tag", "a=b"), ("list",), ("show",), ("delete",), ("exists",)], ids=lambda asked: asked[0]
+)
+def test_of_a_job_that_is_not_known_here_nobody_says_that_there_is_none(
+    two: Two, job: str, asked: tuple[str, ...]
+) -> None:
+    """The bucket may have it."""
+    machine = two[0]
+    machine.proxy.rule(Refuse())
+    listed(machine.path)
+    wait_until(lambda: machine.bucket_status()["down"] is not None, "the bucket counts as down")
+    said = machine.mountfs(asked[0], f"{job}-of-others", *asked[1:])
+    assert said.returncode == 5, said.stderr
+    assert "not known here" in said.stderr or "does not answer" in said.stderr or "no answer" in said.stderr
+
+
+def test_who_asks_for_the_latest_of_a_branch_hears_what_is_not_known(two: Two, job: str) -> None:
+    machine = two[0]
+    machine.proxy.rule(Refuse())
+    said = machine.mountfs("get", "--branch", "main", "--latest", "-o", "-")
+    assert said.returncode == 5, said.stderr
+    assert "jobs with branch=main cannot be looked for" in said.stderr

@@ -7,9 +7,10 @@ import pytest
 
 from mountfs import open_store
 from mountfs.errors import MountfsError, Protected
-from mountfs.model import ROOT_INO
+from mountfs.model import ROOT_INO, Kind
 from mountfs.retention import Report
 from mountfs.store.dropping import Condemned, Dropped, Outdated
+from mountfs.store.paths import Changes
 from mountfs.store.removed import Bin
 from mountfs.store.store import Store
 from tests.dying import die
@@ -217,10 +218,11 @@ def test_a_date_that_came_is_told_of_after_a_kill_too_and_its_directory_goes(ben
     assert [one.reasons for one in bench.store.dropping.expired()] == [("job/logs/b.log: its date",)]
 
 
-def test_a_command_without_a_mount_finishes_it_first(bench: Bench) -> None:
+def test_a_command_that_writes_without_a_mount_finishes_it_first(bench: Bench) -> None:
     killed_after(bench, 1, [judged(bench, "build-logs")])
     die(bench.store)
     with open_store({"state": str(bench.path), "mountpoint": str(bench.path.with_name("mnt"))}) as store:
+        store.tag("job", branch="main")
         assert [artifact.key for artifact in store.list()] == ["job/junit.xml"]
     bench.store = Store.open(bench.path, bench.options)
 
@@ -235,6 +237,114 @@ def test_what_was_written_after_the_kill_stays(bench: Bench) -> None:
     assert finish(bench).artifacts == 0
     assert names(bench, bench.job) == [b"c.log", b"junit.xml", b"logs"]
     assert not bench.store.dropping.is_unfinished()
+
+
+# -- brought back, or pinned, after the kill ----------------------------------------------------------------------
+
+
+def bring_back(bench: Bench, *key: bytes) -> None:
+    """As `mountfs restore` does."""
+    restoring = bench.store.restoring
+    chosen = restoring.choose(key)
+    bench.store.dropping.brought_back(chosen, key=key)
+    for removed in chosen:
+        restoring.put_back(removed, names=None, changes=Changes())
+
+
+def test_a_report_that_was_brought_back_after_a_kill_stays_whole_whenever_that_was(
+    make_bench: Callable[..., Bench],
+) -> None:
+    """And what had gone is told, once, as it was."""
+    for steps in range(1, 7):
+        bench = make_bench()
+        before = [judged(three(bench), "build-logs")]
+        bench.store.dropping.tells = True
+        killed_after(bench, steps, before)
+        gone = 3 - logs_there(bench)
+        if gone == 3:
+            break
+        bring_back(bench, b"job")
+        assert not bench.store.dropping.is_unfinished()
+        for _ in range(2):
+            assert finish(bench).artifacts == 0
+            assert logs_there(bench) == 3, f"killed after {steps} steps"
+            bench.killed()
+        assert [(one.artifacts, one.is_gone) for one in bench.store.dropping.expired()] == [(gone, False)]
+    assert steps > 2
+
+
+def logs_there(bench: Bench) -> int:
+    return len(list(_logs(bench, bench.job)))
+
+
+def _logs(bench: Bench, directory: int) -> Iterable[bytes]:
+    for entry in bench.store.tree.page(directory, after=b"", limit=100):
+        if entry.kind == Kind.DIRECTORY:
+            yield from _logs(bench, entry.ino)
+        elif entry.name.endswith(b".log"):
+            yield entry.name
+
+
+def test_one_artifact_brought_back_ends_the_dropping_of_its_report_and_of_no_other(bench: Bench) -> None:
+    bench.store.tree.unlink(bench.job, b"junit.xml")
+    killed_after(bench, 1, [judged(bench, "build-logs")])
+    bring_back(bench, b"job", b"junit.xml")
+    assert bench.store.dropping.is_unfinished()
+    bring_back(bench, b"job", b"a.log")
+    assert finish(bench).artifacts == 0
+    assert names(bench, bench.job) == [b"a.log", b"junit.xml", b"logs"]
+
+
+def test_a_report_that_is_brought_back_while_it_goes_is_whole(bench: Bench) -> None:
+    before = judged(bench, "build-logs")
+    done = Dropped()
+    steps = bench.store.dropping.drop([before], [], done)
+    next(steps)
+    bring_back(bench, b"job")
+    for _ in steps:
+        pass
+    assert (done.artifacts, logs_there(bench)) == (1, 2)
+    assert done.skipped == [("build-logs of job", "somebody has brought it back or pinned it meanwhile")]
+    assert not bench.store.dropping.is_unfinished()
+
+
+def test_one_artifact_brought_back_while_a_directory_just_became_empty_keeps_the_rest(
+    make_bench: Callable[..., Bench],
+) -> None:
+    bench = make_bench()
+    steps = bench.store.dropping.drop([judged(three(bench), "build-logs")], [], Dropped())
+    next(steps)
+    next(steps)  # `more` is empty now, and about to go
+    bring_back(bench, b"job", b"logs", b"deep", b"a.log")
+    for _ in steps:
+        pass
+    assert (logs_there(bench), bench.store.dropping.is_unfinished()) == (2, False)
+
+
+def test_a_pin_after_a_kill_keeps_what_is_still_there_and_unpinning_does_not_drop_it(bench: Bench) -> None:
+    for pinned in (bench.job, bench.entry("logs").ino):
+        killed_after(bench, 1, [judged(bench, "build-logs")])
+        bench.store.attributes.set(pinned, b"user.mountfs.pinned", b"1")
+        bench.store.attributes.set(pinned, b"user.mountfs.pinned", b"0")
+        assert not bench.store.dropping.is_unfinished()
+        assert finish(bench).artifacts == 0
+        assert logs_there(bench) == 1
+        bring_back(bench, b"job")
+
+
+def test_a_pin_of_another_report_does_not_stop_it(bench: Bench) -> None:
+    killed_after(bench, 1, [judged(bench, "build-logs")])
+    bench.store.attributes.set(bench.entry("junit.xml").ino, b"user.mountfs.pinned", b"1")
+    assert finish(bench).artifacts == 1
+
+
+def test_a_pin_that_came_from_another_machine_counts_too(bench: Bench) -> None:
+    killed_after(bench, 1, [judged(bench, "build-logs")])
+    bench.store.attributes.on_pin = lambda ino: None
+    bench.store.attributes.set(bench.entry("logs").ino, b"user.mountfs.pinned", b"1")
+    done = finish(bench)
+    assert done.skipped == [("build-logs of job", "it was pinned since it began to go")]
+    assert (logs_there(bench), bench.store.dropping.is_unfinished()) == (1, False)
 
 
 def test_where_nobody_wants_to_know_no_note_is_left(bench: Bench) -> None:
@@ -291,8 +401,9 @@ def test_what_a_pinned_directory_holds_does_not_leave_it(pinned: Bench) -> None:
     with pytest.raises(Protected, match="unpin"):
         tree.rename(logs, b"b.log", pinned.job, b"a.log", exchange=True)
     tree.rename(logs, b"b.log", logs, b"c.log")
-    tree.rename(pinned.job, b"logs", pinned.job, b"other")
-    with pytest.raises(Protected, match="job/other is pinned"):
+    with pytest.raises(Protected, match="job/logs is pinned"):
+        tree.rename(pinned.job, b"logs", pinned.job, b"other")
+    with pytest.raises(Protected, match="job/logs is pinned"):
         tree.remove_tree(tree.entry(logs))
 
 
@@ -312,14 +423,14 @@ def test_an_empty_directory_that_is_pinned_stays(bench: Bench) -> None:
     bench.store.tree.remove_directory(bench.job, b"empty")
 
 
-def test_a_pin_of_its_own_keeps_a_file_from_being_replaced(bench: Bench) -> None:
+def test_a_pin_of_its_own_keeps_a_file_and_its_name(bench: Bench) -> None:
     bench.store.attributes.set(bench.entry("a.log").ino, b"user.mountfs.pinned", b"1")
     bench.save("new", b"new")
     for act in (
         lambda: bench.store.tree.replace(bench.job, b"new", b"a.log"),
         lambda: bench.store.tree.unlink(bench.job, b"a.log"),
+        lambda: bench.store.tree.rename(bench.job, b"a.log", bench.job, b"b.log"),
     ):
         with pytest.raises(MountfsError, match=r"job/a\.log is pinned: `mountfs unpin job/a\.log` lets it go"):
             act()
-    bench.store.tree.rename(bench.job, b"a.log", bench.job, b"b.log")
-    assert bench.store.attributes.fact(bench.entry("b.log").ino, "pinned") == "1"
+    assert bench.store.attributes.fact(bench.entry("a.log").ino, "pinned") == "1"

@@ -80,6 +80,25 @@ def test_a_file_removed_while_it_is_rewritten_leaves_what_was_stored_last(bench:
     assert bench.read("file") == b"x" * (200 << 10)
 
 
+def test_what_comes_back_is_known_not_to_be_what_was_there_last_where_that_was_not_stored(bench: Bench) -> None:
+    bench.save("file", b"one")
+    bench.settle()
+    live = bench.open("file")
+    with live.lock:
+        bench.store.files.truncate(live, 0)
+    bench.write(live, b"two")
+    bench.close(live)
+    (removed,) = bench.store.restoring.choose(names("job/file"))
+    assert bench.store.restoring.earlier(removed) == ""  # it is still there: who asks wants what it held before
+    bench.store.tree.unlink(bench.job, b"file")
+    assert bench.store.restoring.earlier(removed) == "overwritten"
+    restore(bench, "file")
+    bench.settle()
+    bench.store.tree.unlink(bench.job, b"file")
+    removed, *_ = bench.store.restoring.choose(names("job/file"))
+    assert (removed.reason, bench.store.restoring.earlier(removed)) == ("removed", "")
+
+
 def test_a_path_keeps_only_the_newest_of_what_was_there(bench: Bench) -> None:
     for number in range(40):
         bench.save("file", str(number).encode())

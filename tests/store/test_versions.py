@@ -1,14 +1,17 @@
 """Versions of one store, without a bucket: what makes one, what does not, and where they go with their file (F-138)."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from mountfs.errors import IsADirectory, MountBusy, NotFound
 from mountfs.store.paths import Changes
+from mountfs.store.store import Store
 from mountfs.store.versions import number_of
 from tests.store.conftest import Bench
 from tests.store.test_trash import names, trashed
+from tests.test_cli import Program
 
 
 @pytest.fixture
@@ -142,6 +145,35 @@ def test_a_restored_directory_brings_what_each_file_held_last_with_its_versions(
     bench.job = bench.store.tree.lookup(1, b"job").ino
     assert [versions(bench, name)[3] for name in ("one", "two")] == [b"one", b"two"]
     assert bench.read("two") == b"two"
+
+
+def test_restore_says_which_version_came_back_where_what_was_removed_was_not_stored(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """Three quick writes, of which one was settled, and `rm`."""
+    save(bench, "r.txt", b"one", b"two")
+    save(bench, "sub.txt", b"one", b"two")
+    for state in (b"three", b"four"):
+        live = bench.open("r.txt")
+        with live.lock:
+            bench.store.files.truncate(live, 0)
+        bench.write(live, state)
+        bench.close(live)
+    bench.store.tree.remove_tree(bench.store.tree.entry(bench.job))
+    bench.store.close()
+    (tmp_path / "project").mkdir()
+    (tmp_path / "mountfs.yml").write_text(f"state: {bench.path}\nversions: {{enabled: true}}\n")
+    program = Program(tmp_path / "project")
+    program.environment["MOUNTFS_CONFIG"] = str(tmp_path / "mountfs.yml")
+    assert program("restore", "job").splitlines() == [
+        "restored version 2 of job/r.txt: what was removed was not kept",
+        "restored job/sub.txt",
+    ]
+    assert (program("cat", "job/r.txt"), program("cat", "job/sub.txt")) == ("two", "two")
+    program("delete", "job/r.txt")
+    number = next(str(row["id"]) for row in program.json("trash", "list", "job/r.txt") if row["reason"] == "version 1")
+    assert program("restore", "job/r.txt", "--id", number) == "restored job/r.txt\n"  # it is what was asked for
+    bench.store = Store.open(bench.path, bench.options)
 
 
 def test_each_removal_has_its_own_versions(bench: Bench) -> None:

@@ -188,6 +188,15 @@ class Units:
         )
         return [Member(*row) for row in rows]
 
+    def count_until(self, key: Key, newest_ms: int) -> tuple[int, int]:
+        """How many artifacts of a report were published by then, and their stored bytes."""
+        row = self._run(
+            "SELECT count(*), coalesce(sum(stored), 0) FROM found INDEXED BY found_job"
+            " WHERE job = ? AND type = ? AND published_ms <= ?",
+            (*key, newest_ms),
+        ).fetchone()
+        return int(row[0]), int(row[1])
+
     def member(self, job: str, path: str) -> Member | None:
         """The artifact at a path."""
         sql = f"{_MEMBER} WHERE job = (SELECT ino FROM entry WHERE parent = 1 AND name = ?) AND path = ?"

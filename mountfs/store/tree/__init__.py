@@ -31,10 +31,14 @@ class Tree(Renaming):
 
     # -- making -------------------------------------------------------------------------------------------
 
-    def make_directory(self, parent: int, name: bytes, mode: int, owner: Owner) -> Entry:
+    def make_directory(
+        self, parent: int, name: bytes, mode: int, owner: Owner, *, birth_ns: int | None = None
+    ) -> Entry:
+        """`birth_ns`: when it was first made, of one that is made again; None: now."""
         if parent == ROOT_INO:
             namespace.check_job_name(name)
         entry = self._new(parent, name, Kind.DIRECTORY, mode, owner)
+        entry.birth_ns = entry.birth_ns if birth_ns is None else min(birth_ns, entry.birth_ns)
         self._put_new(entry)
         if parent == ROOT_INO:
             self._tag(entry.ino, {key: value.encode() for key, value in self._options.job_tags.items()})

@@ -1,7 +1,7 @@
 """Entries go: to the trash where they may come back, and never what another machine wrote by the way.
 
-What is pinned stays, and so do its names: the entry, all below it, and the directories above it. Its content may be
-written to all the same: a pin says that nothing of it ever expires, not that it is finished.
+What is pinned stays and keeps its name, as do the directories above it; what is below it stays there. Its content may
+be written to all the same: a pin says that nothing of it ever expires, not that it is finished.
 """
 
 from collections.abc import Callable, Iterator

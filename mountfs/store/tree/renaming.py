@@ -68,7 +68,7 @@ class Renaming(Removing):
 
     def _check_movable(self, entry: Entry, parent: int) -> None:
         """Raises Protected; NotHere for another job where the content is in the bucket alone."""
-        self._refuse_to_leave_pinned(entry, parent)
+        self._refuse_to_move_pinned(entry, parent)
         if not self._owing.active:
             return
         self.refuse_if_others(entry)
@@ -80,10 +80,17 @@ class Renaming(Removing):
         if absent is not None:
             raise NotHere(f"the content of {text(absent)} is not on this machine: `mv` copies it to another job")
 
-    def _refuse_to_leave_pinned(self, entry: Entry, parent: int) -> None:
-        """What is pinned by a directory above it stays below that one; a pin of its own goes with it."""
-        holder = self.pins.above(entry.parent)
-        if holder is not None and not self.pins.is_below(parent, holder):
+    def _refuse_to_move_pinned(self, entry: Entry, parent: int) -> None:
+        """What is pinned keeps its name, and so do the directories above it: it would be looked for where it was.
+
+        What a directory above it pins stays below that one, under any name: tools write a temporary file first.
+        """
+        holder = self.pins.at_or_below(entry)
+        if holder is None:
+            holder = self.pins.above(entry.parent)
+            if holder is not None and self.pins.is_below(parent, holder):
+                return
+        if holder is not None:
             raise self._held_by(holder, entry)
 
     def _check_replaceable(self, source: Entry, target: Entry) -> None:
