@@ -29,7 +29,6 @@ def handlers(parts: Parts) -> dict[str, Handler]:
         if isinstance(request.get("version"), int):
             return await _restore_version(parts, names, int(str(request["version"])))
         chosen = await _chosen(parts, names, number)
-        parts.store.dropping.brought_back(chosen, key=names)  # at once: nothing goes while this comes back
         tell(parts)
         return await _restore(parts, chosen, names, to)
 
@@ -49,11 +48,18 @@ def handlers(parts: Parts) -> dict[str, Handler]:
 
 
 async def _chosen(parts: Parts, names: tuple[bytes, ...], number: str | None) -> list[Removed]:
-    chosen = []
-    for step, removed in enumerate(parts.store.restoring.choosing(names, number=number)):
-        if removed is not None:
-            chosen.append(removed)
-        await _others_too(step)
+    """What comes back; nothing goes while it does. What went while it was looked at is among it."""
+    restoring = parts.store.restoring
+    chosen: list[Removed] = []
+    for _ in range(2):
+        newest, chosen = restoring.bin.newest(), []
+        for step, removed in enumerate(restoring.choosing(names, number=number)):
+            if removed is not None:
+                chosen.append(removed)
+            await _others_too(step)
+        parts.store.dropping.brought_back(chosen, key=names)  # from now on nothing goes
+        if restoring.bin.newest() == newest:
+            break
     return chosen
 
 

@@ -133,6 +133,10 @@ class Bin:
         found = [of_trash(row) for row in self._catalog.trash.below(job, path)]
         return [*found, *of_aside(self._catalog.trash.aside_below(job, path))]
 
+    def newest(self) -> int:
+        """The number of what went to the trash last; 0 where it is empty."""
+        return max((row.id for row in self._catalog.trash.page(before=_LAST, limit=1)), default=0)
+
     def all(self) -> Iterator[Removed]:
         """Everything, what went last first; what was set aside before all that."""
         yield from of_aside(self._catalog.trash.all_aside())

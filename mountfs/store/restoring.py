@@ -261,9 +261,7 @@ class Restoring:
         return entry
 
     def _made(self, removed: Removed, names: tuple[bytes, ...], changes: Changes) -> Entry:
-        for _ in self._making(names, changes, birth_ns=removed.birth_ns):
-            pass
-        return self._tree.walk(names)
+        return self._child(self._directory(names[:-1], changes), names[-1], changes, birth_ns=removed.birth_ns)
 
     def _directory(self, names: tuple[bytes, ...], changes: Changes) -> int:
         """The directory it was in, made again where it is gone too."""
@@ -271,22 +269,26 @@ class Restoring:
             pass
         return self._tree.walk(names).ino
 
-    def _making(self, names: tuple[bytes, ...], changes: Changes, *, birth_ns: int | None = None) -> Iterator[None]:
-        """A directory a step. `birth_ns`: when the last was first made."""
+    def _making(self, names: tuple[bytes, ...], changes: Changes) -> Iterator[None]:
         found, entry = self._tree.as_far_as(names)
+        if entry.kind != Kind.DIRECTORY:
+            raise NotADirectory(f"not a directory: {entry.name.decode(errors='replace')}")
         for number, name in enumerate(names[found:], found):
-            if entry.kind != Kind.DIRECTORY:
-                break
-            changes.names.add((entry.ino, name))
-            born_ns = birth_ns if number == len(names) - 1 else None
-            owner = Owner(*self._options.owner)
-            entry = self._tree.make_directory(entry.ino, name, DIRECTORY_MODE, owner, birth_ns=born_ns)
+            entry = self._child(entry.ino, name, changes)
             self._tree.as_far_as(names[: number + 1])  # who comes next begins here
             if number % WRITTEN_TOGETHER == 0:
                 self._ledger.drain()
             yield
-        if entry.kind != Kind.DIRECTORY:
-            raise NotADirectory(f"not a directory: {entry.name.decode(errors='replace')}")
+
+    def _child(self, parent: int, name: bytes, changes: Changes, *, birth_ns: int | None = None) -> Entry:
+        found = self._tree.find(parent, name)
+        if found is None:
+            owner = Owner(*self._options.owner)
+            found = self._tree.make_directory(parent, name, DIRECTORY_MODE, owner, birth_ns=birth_ns)
+            changes.names.add((parent, name))
+        elif found.kind != Kind.DIRECTORY:
+            raise NotADirectory(f"not a directory: {name.decode(errors='replace')}")
+        return found
 
     def forget(self, removed: Removed) -> None:
         """It cannot be brought back any more; its content goes when nothing else needs it."""

@@ -88,23 +88,6 @@ def test_a_job_that_is_made_again_begins_again(store: Mounted) -> None:
     assert os.readlink(store.path / ".latest" / "branch" / "main" / ".job") == "../../../build-1"
 
 
-def test_a_job_that_is_restored_is_as_old_as_it_was(store: Mounted) -> None:
-    """Also where its directory is older than what is in it: a long build before its first report."""
-    for job in ("long", "short"):
-        (store.path / job).mkdir()
-        os.setxattr(store.path / job, "user.branch", b"main")
-    began = os.getxattr(store.path / "long", "user.mountfs.created_at")
-    for job in ("short", "long"):
-        (store.path / job / "junit.xml").write_bytes(junit(a="P"))
-        answered(store.path / job / "junit.xml")
-    latest = store.path / ".latest" / "branch" / "main" / ".job"
-    assert os.readlink(latest) == "../../../short"
-    shutil.rmtree(store.path / "long")
-    mountfs(store, "restore", "long")
-    assert os.readlink(latest) == "../../../short"
-    assert os.getxattr(store.path / "long", "user.mountfs.created_at") == began
-
-
 def test_a_job_into_which_an_older_file_is_moved_is_as_old_as_the_file(store: Mounted) -> None:
     root = store.path
     for job in ("old", "between", "new"):
@@ -122,3 +105,20 @@ def test_a_job_into_which_an_older_file_is_moved_is_as_old_as_the_file(store: Mo
     assert os.readlink(latest) == "../../../new"
     mountfs(store, "restore", "new/moved.log", "--as", "new/restored.log")
     assert os.readlink(latest) == "../../../between"
+
+
+def test_a_job_that_is_restored_is_as_old_as_it_was(store: Mounted) -> None:
+    """Also where its directory is older than what is in it: a long build before its first report."""
+    for job in ("long", "short"):
+        (store.path / job).mkdir()
+        os.setxattr(store.path / job, "user.branch", b"main")
+    began = os.getxattr(store.path / "long", "user.mountfs.created_at")
+    for job in ("short", "long"):
+        (store.path / job / "junit.xml").write_bytes(junit(a="P"))
+        answered(store.path / job / "junit.xml")
+    latest = store.path / ".latest" / "branch" / "main" / ".job"
+    assert os.readlink(latest) == "../../../short"
+    shutil.rmtree(store.path / "long")
+    mountfs(store, "restore", "long")
+    assert os.readlink(latest) == "../../../short"
+    assert os.getxattr(store.path / "long", "user.mountfs.created_at") == began
