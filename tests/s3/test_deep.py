@@ -135,5 +135,4 @@ def test_another_machine_reads_it_keeps_it_at_hand_and_lets_go_of_it(beside: Mac
     assert depth(other.path / "deep") == LEVELS
     said(other, "prefetch", "deep")
     said(other, "evict", "deep")
-    said(other, "sync", "--rebuild")
     assert read_deep(other.path / "deep") == CONTENT
